@@ -1,0 +1,209 @@
+//! One file's page cache: slots, size, and the locks around them (`struct address_space`).
+//!
+//! The slots are one flat array where the kernel has an XArray: a lookup costs one load here, and
+//! a scan of a hole costs a load per slot. An entry goes in and out with the `xa_lock` held and is
+//! read without it.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crate::folio::{Folio, Pfn};
+use crate::mm::Vma;
+use crate::platform::{AtomicWord, Platform, RwSemaphore, Site, SpinLock};
+
+/// Sites of the accesses that are the same for every scheme and remover.
+pub mod site {
+    use super::{Acquire, Relaxed, Release, Site};
+
+    /// Looks a slot up.
+    pub const SLOT_LOAD: Site = Site::load(
+        "slot_load",
+        Acquire,
+        "xas_load(): rcu_dereference()",
+        "slot_store: the folio's fields are seen set up",
+    );
+    /// Looks the slot up again with a reference held.
+    pub const SLOT_RELOAD: Site = Site::load(
+        "slot_reload",
+        Acquire,
+        "xas_reload()",
+        "slot_store and ref_get_unless_zero: a folio that was freed and reused is noticed",
+    );
+    /// Fills or clears a slot.
+    pub const SLOT_STORE: Site = Site::store(
+        "slot_store",
+        Release,
+        "xas_store(): rcu_assign_pointer()",
+        "slot_load",
+    );
+    /// Reads the file's size.
+    pub const I_SIZE_READ: Site = Site::load(
+        "i_size_read",
+        Relaxed,
+        "i_size_read()",
+        "i_size_write, through the PTE-table lock that truncate's unmap takes after it",
+    );
+    /// Writes the file's size.
+    pub const I_SIZE_WRITE: Site = Site::store(
+        "i_size_write",
+        Relaxed,
+        "i_size_write()",
+        "i_size_read, through the PTE-table lock that truncate's unmap takes after it",
+    );
+
+    /// All of them.
+    pub const ALL: &[&Site] = &[
+        &SLOT_LOAD,
+        &SLOT_RELOAD,
+        &SLOT_STORE,
+        &I_SIZE_READ,
+        &I_SIZE_WRITE,
+    ];
+}
+
+/// A cache line of its own.
+#[repr(align(64))]
+struct Line<T>(T);
+
+/// A file in the page cache.
+pub struct AddressSpace<P: Platform> {
+    id: u64,
+    slots: Box<[P::AtomicU64]>,
+    i_size_pages: Line<P::AtomicU64>,
+    /// The number of folios in the cache, with the lock of the slots (`i_pages.xa_lock`).
+    xa_lock: Line<P::SpinLock<u64>>,
+    /// Who maps the file. The kernel's interval tree is a list here, which is searched whole.
+    pub i_mmap: P::RwSemaphore<Vec<Arc<Vma<P>>>>,
+    /// Held shared by whoever fills the cache, exclusively by truncate and punch-hole.
+    pub invalidate_lock: P::RwSemaphore<()>,
+    /// The inode's lock: one size change or hole at a time.
+    pub i_rwsem: P::RwSemaphore<()>,
+}
+
+/// What a failed insertion found in the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotTaken;
+
+impl<P: Platform> AddressSpace<P> {
+    /// An empty cache of a file of `pages` pages. `id` stands for the mapping's address, and is
+    /// what folios carry; it must not be 0.
+    pub fn new(id: u64, pages: u64) -> Self {
+        assert_ne!(id, 0, "0 is what a folio without a mapping carries");
+        Self {
+            id,
+            slots: (0..pages).map(|_| P::AtomicU64::new(0)).collect(),
+            i_size_pages: Line(P::AtomicU64::new(pages)),
+            xa_lock: Line(P::SpinLock::new("xa_lock", 0)),
+            i_mmap: P::RwSemaphore::new("i_mmap_rwsem", Vec::new()),
+            invalidate_lock: P::RwSemaphore::new("invalidate_lock", ()),
+            i_rwsem: P::RwSemaphore::new("i_rwsem", ()),
+        }
+    }
+
+    /// What folios of this file carry as their mapping.
+    #[inline(always)]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The largest size the file can have, in pages.
+    pub fn max_pages(&self) -> u64 {
+        self.slots.len() as u64
+    }
+
+    /// The file's size in pages (`i_size_read()`).
+    #[inline(always)]
+    pub fn i_size_pages(&self) -> u64 {
+        self.i_size_pages.0.load(&site::I_SIZE_READ)
+    }
+
+    /// Sets the file's size. The caller holds `i_rwsem`.
+    pub(crate) fn set_i_size_pages(&self, pages: u64) {
+        self.i_size_pages.0.store(pages, &site::I_SIZE_WRITE);
+    }
+
+    /// Makes the file longer again; what is new is a hole (`ftruncate()` upwards).
+    pub fn extend(&self, pages: u64) {
+        let _inode = self.i_rwsem.write();
+        let pages = pages.min(self.max_pages());
+        if pages > self.i_size_pages() {
+            self.set_i_size_pages(pages);
+        }
+    }
+
+    /// One slot.
+    pub fn slot(&self, index: u64) -> Slot<'_, P> {
+        Slot(&self.slots[index as usize])
+    }
+
+    /// The slots of a range, for a walk over a window.
+    #[inline(always)]
+    pub fn slots(&self, range: Range<u64>) -> impl Iterator<Item = Slot<'_, P>> {
+        self.slots[range.start as usize..range.end as usize]
+            .iter()
+            .map(Slot)
+    }
+
+    /// Puts a locked folio at `index`, with a reference for the cache (`filemap_add_folio()`).
+    ///
+    /// # Errors
+    /// [`SlotTaken`] if another folio is there already.
+    pub fn add_folio(&self, folio: &Folio<P>, pfn: Pfn, index: u64) -> Result<(), SlotTaken> {
+        let mut cached = self.xa_lock.0.lock();
+        let slot = &self.slots[index as usize];
+        if slot.load(&site::SLOT_LOAD) != 0 {
+            return Err(SlotTaken);
+        }
+        folio.get();
+        folio.set_index(index);
+        folio.set_mapping(self.id);
+        slot.store(encode(pfn), &site::SLOT_STORE);
+        *cached += 1;
+        Ok(())
+    }
+
+    /// Takes locked folios out of the cache under one `xa_lock`: each slot first, then its
+    /// folio's mapping (`delete_from_page_cache_batch()`). The cache's references are the
+    /// caller's to put.
+    pub(crate) fn delete_folios<'m>(&self, folios: impl Iterator<Item = (u64, &'m Folio<P>)>) {
+        let mut cached = self.xa_lock.0.lock();
+        for (index, folio) in folios {
+            self.slots[index as usize].store(0, &site::SLOT_STORE);
+            folio.set_mapping(0);
+            *cached -= 1;
+        }
+    }
+
+    /// How many folios are in the cache (`nrpages`).
+    pub fn nrpages(&self) -> u64 {
+        *self.xa_lock.0.lock()
+    }
+}
+
+/// One slot of the cache.
+pub struct Slot<'a, P: Platform>(&'a P::AtomicU64);
+
+impl<P: Platform> Slot<'_, P> {
+    /// The folio in it.
+    #[inline(always)]
+    pub fn load(&self) -> Option<Pfn> {
+        decode(self.0.load(&site::SLOT_LOAD))
+    }
+
+    /// The folio in it now, with a reference to the one that was there.
+    #[inline(always)]
+    pub fn reload(&self) -> Option<Pfn> {
+        decode(self.0.load(&site::SLOT_RELOAD))
+    }
+}
+
+fn encode(pfn: Pfn) -> u64 {
+    u64::from(pfn.0) + 1
+}
+
+#[inline(always)]
+fn decode(slot: u64) -> Option<Pfn> {
+    // Truncation is exact: encode() makes nothing larger.
+    slot.checked_sub(1).map(|pfn| Pfn(pfn as u32))
+}

@@ -1,0 +1,61 @@
+//! `lockless-rfc`: the RFC patch of 13 October 2020, which drops the page lock from fault-around
+//! and looks at the mapping once. A control: it is broken, as K. Shutemov pointed out at once.
+//!
+//! A whole removal fits between the look at the mapping and the increment, and a folio with
+//! `mapping == NULL` ends up in a PTE.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::mapcount_recheck::MAPCOUNT_INC;
+use super::{About, Decision, FaultAround, Mapped, Verdict, Window};
+use crate::Invariant;
+use crate::folio::Folio;
+use crate::platform::{Platform, Site};
+use crate::system::Task;
+
+/// See the module.
+#[derive(Debug)]
+pub struct LocklessRfc;
+
+/// Does the folio belong to the file, now, for what that is worth?
+const CHECK_MAPPING: Site = Site::load(
+    "check_mapping",
+    Relaxed,
+    "READ_ONCE(page->mapping) != mapping",
+    "nothing: that is the fault in it",
+);
+
+static ABOUT: About = About {
+    name: "lockless-rfc",
+    lineage: "Torvalds, RFC patch of 13 Oct 2020",
+    summary: "check the mapping once, mapcount++, map",
+    verdict: Verdict::Broken {
+        violates: &[
+            Invariant::NoStalePte,
+            Invariant::NoMappedRemoval,
+            Invariant::RightOffset,
+        ],
+        why: "a whole removal fits between the look at the mapping and the increment",
+    },
+    rmws_per_page: 2,
+    asks_of_removers: "nothing more",
+    sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],
+    checks: &[&CHECK_MAPPING],
+};
+
+impl<P: Platform> FaultAround<P> for LocklessRfc {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
+        let id = window.vma.mapping.id();
+        window.map_speculatively(task, |folio: &Folio<P>, _flags| {
+            if !P::left_out(&CHECK_MAPPING) && folio.mapping(&CHECK_MAPPING) != id {
+                return Decision::SkipRemoved;
+            }
+            folio.mapcount_inc(&MAPCOUNT_INC);
+            Decision::Map
+        })
+    }
+}

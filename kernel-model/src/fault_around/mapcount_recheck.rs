@@ -1,0 +1,106 @@
+//! `mapcount-recheck`: Torvalds' sketch of 14 October 2020 together with its cover letter, which
+//! re-checks "that the page still isn't locked and the mapping".
+//!
+//! The fault counts first and looks afterwards; the remover locks first and looks at the count
+//! afterwards. With a full barrier between the two steps on each side, at least one of them sees
+//! the other: either the fault sees the lock (or, later, the mapping gone) and undoes its count,
+//! or the remover sees the count and comes through the PTE-table lock to zap.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+use super::{About, Decision, FaultAround, Mapped, Verdict, Window};
+use crate::folio::{Folio, PG_LOCKED};
+use crate::platform::{Platform, Site};
+use crate::system::Task;
+
+/// See the module.
+#[derive(Debug)]
+pub struct MapcountRecheck;
+
+/// Counts the mapping that the PTE will be.
+pub(super) const MAPCOUNT_INC: Site = Site::rmw(
+    "mapcount_inc",
+    Relaxed,
+    "atomic_inc(&folio->_mapcount)",
+    "mapcount_inc_mb makes it a full barrier",
+);
+/// Orders the count before the second look at the lock.
+pub(super) const MAPCOUNT_INC_MB: Site = Site::fence(
+    "mapcount_inc_mb",
+    "smp_mb__after_atomic()",
+    "remover_lock_mb: one of the two sees what the other did before its barrier",
+);
+/// Has a remover got hold of the folio meanwhile?
+pub(super) const RECHECK_LOCKED: Site = Site::load(
+    "recheck_locked",
+    Acquire,
+    "smp_load_acquire() of PG_locked",
+    "folio_unlock: a remover that has come and gone is seen in the mapping",
+);
+/// Has a remover come and gone?
+const RECHECK_MAPPING: Site = Site::load(
+    "recheck_mapping",
+    Relaxed,
+    "READ_ONCE(folio->mapping)",
+    "mapping_store, through recheck_locked and folio_unlock",
+);
+/// The remover's part: its lock is taken before it reads the mapcount.
+pub(super) const REMOVER_LOCK_MB: Site = Site::fence(
+    "remover_lock_mb",
+    "smp_mb__after_atomic() after folio_lock(), which is acquire only",
+    "mapcount_inc_mb",
+);
+/// Takes a count back.
+pub(super) const MAPCOUNT_UNDO: Site = Site::rmw(
+    "mapcount_undo",
+    Relaxed,
+    "atomic_dec(&folio->_mapcount)",
+    "nothing: no PTE was set",
+);
+
+static ABOUT: About = About {
+    name: "mapcount-recheck",
+    lineage: "Torvalds, 14 Oct 2020, with the cover letter",
+    summary: "mapcount++, full barrier, re-check lock and mapping",
+    verdict: Verdict::Sound,
+    rmws_per_page: 2,
+    asks_of_removers: "a full barrier between the folio lock and the read of mapcount",
+    sites: &[
+        &MAPCOUNT_INC,
+        &MAPCOUNT_INC_MB,
+        &RECHECK_LOCKED,
+        &RECHECK_MAPPING,
+        &MAPCOUNT_UNDO,
+        &REMOVER_LOCK_MB,
+    ],
+    checks: &[&RECHECK_LOCKED, &RECHECK_MAPPING],
+};
+
+impl<P: Platform> FaultAround<P> for MapcountRecheck {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
+        let id = window.vma.mapping.id();
+        window.map_speculatively(task, |folio: &Folio<P>, flags| {
+            // Not for soundness, but so as not to disturb a remover: the re-check decides.
+            if flags & PG_LOCKED != 0 {
+                return Decision::SkipLocked;
+            }
+            folio.mapcount_inc(&MAPCOUNT_INC);
+            P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
+            let unlocked = P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED);
+            let ours = P::left_out(&RECHECK_MAPPING) || folio.mapping(&RECHECK_MAPPING) == id;
+            if unlocked && ours {
+                return Decision::Map;
+            }
+            folio.mapcount_dec(&MAPCOUNT_UNDO);
+            Decision::Undone
+        })
+    }
+
+    fn after_folio_lock(&self) {
+        P::smp_mb_after_atomic(&REMOVER_LOCK_MB);
+    }
+}

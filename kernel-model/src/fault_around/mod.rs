@@ -1,0 +1,211 @@
+//! The core family: `filemap_map_pages()` under different locking, one file per scheme.
+//!
+//! A scheme maps those pages of a window that are in the page cache and up to date, without ever
+//! blocking. What it leaves out the slow path will map, under the page lock. What a scheme asks of
+//! removers is part of it.
+
+use std::ops::Range;
+
+use crate::Invariant;
+use crate::folio::{Folio, PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_UPTODATE};
+use crate::mm::Vma;
+use crate::page_table::{LockedPtes, Pte};
+use crate::platform::{Platform, Site};
+use crate::system::{System, Task};
+
+mod lockless_rfc;
+mod mapcount_recheck;
+mod page_locked;
+mod sketch;
+
+pub use lockless_rfc::LocklessRfc;
+pub use mapcount_recheck::MapcountRecheck;
+pub use page_locked::PageLocked;
+pub use sketch::Sketch;
+
+/// What is known of a scheme before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// No invariant is ever violated.
+    Sound,
+    /// Some removal can go wrong.
+    Broken {
+        /// The invariants that a run may show violated.
+        violates: &'static [Invariant],
+        /// How it happens, in a sentence.
+        why: &'static str,
+    },
+}
+
+impl Verdict {
+    /// Whether it is [`Verdict::Sound`].
+    pub const fn is_sound(self) -> bool {
+        matches!(self, Self::Sound)
+    }
+}
+
+/// What a scheme says of itself.
+#[derive(Debug)]
+pub struct About {
+    /// The name on the command line and in tables.
+    pub name: &'static str,
+    /// Kernel version or message.
+    pub lineage: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// What is known of it.
+    pub verdict: Verdict,
+    /// Atomic read-modify-writes on the fault side per 4K page mapped.
+    pub rmws_per_page: u32,
+    /// What a remover must do for it, beyond what Linux 6.1 does.
+    pub asks_of_removers: &'static str,
+    /// Its own ordering sites.
+    pub sites: &'static [&'static Site],
+    /// Those of them that an audit can leave out: they are checks.
+    pub checks: &'static [&'static Site],
+}
+
+/// What a call of [`FaultAround::map_pages`] mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mapped {
+    /// How many pages.
+    pub pages: u32,
+    /// Whether the faulting page is one of them.
+    pub fault_page: bool,
+}
+
+/// A locking scheme of `filemap_map_pages()`. The call through the trait object is the kernel's
+/// own indirect call of `vma->vm_ops->map_pages`.
+pub trait FaultAround<P: Platform>: Send + Sync {
+    /// What it says of itself.
+    fn about(&self) -> &'static About;
+
+    /// Maps what it can of the window.
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped;
+
+    /// The duty of a remover that doesn't freeze the refcount: called after it has taken folio
+    /// locks (once per batch in the first pass) and before it reads a mapcount.
+    fn after_folio_lock(&self) {}
+}
+
+/// Every scheme of the family. A new one is a file and a line here.
+pub struct Schemes<P>(std::marker::PhantomData<P>);
+
+impl<P: Platform> Schemes<P> {
+    /// In the order of tables: the baseline first, the broken ones last.
+    pub const ALL: &'static [&'static dyn FaultAround<P>] =
+        &[&PageLocked, &MapcountRecheck, &Sketch, &LocklessRfc];
+
+    /// The scheme of a name.
+    pub fn named(name: &str) -> Option<&'static dyn FaultAround<P>> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|scheme| scheme.about().name == name)
+    }
+}
+
+/// The window of a fault: some neighbouring pages of one VMA in one PTE table.
+pub struct Window<'a, P: Platform> {
+    /// The machine.
+    pub system: &'a System<P>,
+    /// The mapping that faulted.
+    pub vma: &'a Vma<P>,
+    /// The file offsets of the window.
+    pub pgoffs: Range<u64>,
+    /// The offset that faulted.
+    pub fault_pgoff: u64,
+}
+
+/// What a scheme decides about a folio that it holds a reference to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// The mapcount is incremented: set the PTE, which takes over the reference.
+    Map,
+    /// The folio is locked by somebody: leave it alone.
+    SkipLocked,
+    /// The folio isn't the file's any more: leave it alone.
+    SkipRemoved,
+    /// The mapcount was incremented and has been decremented again.
+    Undone,
+}
+
+impl<P: Platform> Window<'_, P> {
+    /// Installs the PTE table if it isn't there, locks it, and gives the window's entries.
+    #[inline(always)]
+    pub(crate) fn lock_ptes(&self) -> LockedPtes<'_, P> {
+        let start = self.vma.vpn_of(self.pgoffs.start);
+        let end = start + (self.pgoffs.end - self.pgoffs.start);
+        let page_table = &self.vma.mm.page_table;
+        if !page_table.has_table(start) {
+            page_table.install_table(start);
+        }
+        page_table.lock(start..end)
+    }
+
+    /// Whether a folio's contents may be mapped without asking anybody: they have been read,
+    /// nothing waits to be started by a touch, and the memory is good.
+    #[inline(always)]
+    pub(crate) fn is_mappable(flags: u64) -> bool {
+        flags & (PG_UPTODATE | PG_READAHEAD | PG_HWPOISON) == PG_UPTODATE
+    }
+
+    /// The walk that the lockless schemes share. With the PTE table locked, for each slot that has
+    /// no PTE yet: take a speculative reference, look whether the folio is still there and may be
+    /// mapped at all, and let the scheme `decide`.
+    #[inline(always)]
+    pub(crate) fn map_speculatively(
+        &self,
+        task: &mut Task,
+        decide: impl Fn(&Folio<P>, u64) -> Decision,
+    ) -> Mapped {
+        let system = self.system;
+        let mapping = &*self.vma.mapping;
+        let mut mapped = Mapped::default();
+        let mut locked = self.lock_ptes();
+        let ptes: &mut [Pte] = &mut locked;
+        let slots = mapping.slots(self.pgoffs.clone());
+        for ((pte, slot), index) in ptes.iter_mut().zip(slots).zip(self.pgoffs.clone()) {
+            if !pte.is_none() {
+                continue;
+            }
+            let Some(pfn) = slot.load() else { continue };
+            let folio = system.memmap.folio(pfn);
+            if !folio.try_get() {
+                continue;
+            }
+            if slot.reload() != Some(pfn) {
+                task.faults.slot_changed += 1;
+                system.put(pfn, task);
+                continue;
+            }
+            let flags = folio.flags(&WINDOW_FLAGS);
+            if !Self::is_mappable(flags) || index >= mapping.i_size_pages() {
+                task.faults.skipped_locked += u64::from(flags & PG_LOCKED != 0);
+                system.put(pfn, task);
+                continue;
+            }
+            match decide(folio, flags) {
+                Decision::Map => {
+                    *pte = Pte::present(pfn);
+                    mapped.pages += 1;
+                    mapped.fault_page |= index == self.fault_pgoff;
+                    continue;
+                }
+                Decision::SkipLocked => task.faults.skipped_locked += 1,
+                Decision::SkipRemoved => task.faults.slot_changed += 1,
+                Decision::Undone => task.faults.undone += 1,
+            }
+            system.put(pfn, task);
+        }
+        mapped
+    }
+}
+
+/// Reads the flags of a folio with a reference to it.
+pub const WINDOW_FLAGS: Site = Site::load(
+    "window_flags",
+    std::sync::atomic::Ordering::Acquire,
+    "folio_test_uptodate(): test_bit(), smp_rmb()",
+    "set_uptodate: the contents are seen read",
+);

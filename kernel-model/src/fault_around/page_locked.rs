@@ -1,0 +1,126 @@
+//! `page-locked`: what Linux did up to v6.5, in 6.1's form. The page lock is tried for, never
+//! waited for, and held until the PTE is set.
+//!
+//! Sound because a remover holds the page lock from its look at the mapcount until the folio has
+//! left the page cache: whoever maps comes wholly before or wholly after.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{About, FaultAround, Mapped, Verdict, WINDOW_FLAGS, Window};
+use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
+use crate::folio::{Folio, Pfn};
+use crate::page_table::Pte;
+use crate::platform::{Platform, Site};
+use crate::system::Task;
+
+/// See the module.
+#[derive(Debug)]
+pub struct PageLocked;
+
+/// Skips a locked folio before anything is paid for it.
+const TEST_LOCKED: Site = Site::load(
+    "page_locked_test_locked",
+    Relaxed,
+    "folio_test_locked()",
+    "nothing: folio_trylock decides",
+);
+/// Was the folio removed before the lock was had?
+const LOCKED_MAPPING: Site = Site::load(
+    "page_locked_mapping",
+    Relaxed,
+    "folio->mapping != mapping, under the page lock",
+    "folio_unlock of a remover, through folio_trylock",
+);
+
+static ABOUT: About = About {
+    name: "page-locked",
+    lineage: "Linux v6.1 (to v6.5)",
+    summary: "trylock each page, re-check, map, unlock",
+    verdict: Verdict::Sound,
+    rmws_per_page: 4,
+    asks_of_removers: "nothing more",
+    sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
+    checks: &[&LOCKED_MAPPING],
+};
+
+/// A folio that is locked, referenced and fit to be mapped.
+struct Candidate<'a, P: Platform> {
+    index: u64,
+    pfn: Pfn,
+    folio: &'a Folio<P>,
+}
+
+/// The next folio of the window from `index` on that can be mapped (`next_uptodate_page()`).
+#[inline(always)]
+fn next_map_page<'a, P: Platform>(
+    window: &Window<'a, P>,
+    from: u64,
+    task: &mut Task,
+) -> Option<Candidate<'a, P>> {
+    let system = window.system;
+    let mapping = &*window.vma.mapping;
+    let left = from..window.pgoffs.end;
+    for (index, slot) in left.clone().zip(mapping.slots(left)) {
+        let Some(pfn) = slot.load() else { continue };
+        let folio = system.memmap.folio(pfn);
+        if folio.is_locked(&TEST_LOCKED) {
+            task.faults.skipped_locked += 1;
+            continue;
+        }
+        if !folio.try_get() {
+            continue;
+        }
+        if slot.reload() != Some(pfn) {
+            task.faults.slot_changed += 1;
+        } else if Window::<P>::is_mappable(folio.flags(&WINDOW_FLAGS)) {
+            if folio.try_lock() {
+                let ours =
+                    P::left_out(&LOCKED_MAPPING) || folio.mapping(&LOCKED_MAPPING) == mapping.id();
+                if ours
+                    && Window::<P>::is_mappable(folio.flags(&STABLE_READ))
+                    && index < mapping.i_size_pages()
+                {
+                    return Some(Candidate { index, pfn, folio });
+                }
+                folio.unlock();
+            } else {
+                task.faults.skipped_locked += 1;
+            }
+        }
+        system.put(pfn, task);
+    }
+    None
+}
+
+impl<P: Platform> FaultAround<P> for PageLocked {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
+        let mut mapped = Mapped::default();
+        // The first folio is found before the PTE table is installed and locked.
+        let mut next = next_map_page(window, window.pgoffs.start, task);
+        if next.is_none() {
+            return mapped;
+        }
+        let mut locked = window.lock_ptes();
+        let ptes: &mut [Pte] = &mut locked;
+        while let Some(Candidate { index, pfn, folio }) = next {
+            let pte = &mut ptes[(index - window.pgoffs.start) as usize];
+            // Only now: a page that is mapped already has cost as much as any other.
+            if pte.is_none() {
+                folio.mapcount_inc(&MAPCOUNT_INC_LOCKED);
+                *pte = Pte::present(pfn);
+                mapped.pages += 1;
+                mapped.fault_page |= index == window.fault_pgoff;
+                folio.unlock();
+            } else {
+                folio.unlock();
+                window.system.put(pfn, task);
+            }
+            next = next_map_page(window, index + 1, task);
+        }
+        mapped
+    }
+}

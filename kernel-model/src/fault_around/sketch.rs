@@ -1,0 +1,68 @@
+//! `sketch`: the five steps of Torvalds' message of 14 October 2020, taken literally. A control:
+//! it is broken, and must be seen to be.
+//!
+//! A whole removal fits between the first look at the lock and the increment: the remover finds a
+//! mapcount of 0 and has nothing to zap, and by the second look the lock is free again. Nothing
+//! looks at the mapping after the increment.
+
+use super::mapcount_recheck::{
+    MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
+};
+use super::{About, Decision, FaultAround, Mapped, Verdict, Window};
+use crate::Invariant;
+use crate::folio::{Folio, PG_LOCKED};
+use crate::platform::Platform;
+use crate::system::Task;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sketch;
+
+static ABOUT: About = About {
+    name: "sketch",
+    lineage: "Torvalds, 14 Oct 2020, the five steps literally",
+    summary: "not locked, mapcount++, still not locked, map",
+    verdict: Verdict::Broken {
+        violates: &[
+            Invariant::NoStalePte,
+            Invariant::NoMappedRemoval,
+            Invariant::RightOffset,
+        ],
+        why: "a whole removal fits between the first test of the lock and the increment",
+    },
+    rmws_per_page: 2,
+    asks_of_removers: "a full barrier between the folio lock and the read of mapcount",
+    sites: &[
+        &MAPCOUNT_INC,
+        &MAPCOUNT_INC_MB,
+        &RECHECK_LOCKED,
+        &MAPCOUNT_UNDO,
+        &REMOVER_LOCK_MB,
+    ],
+    checks: &[&RECHECK_LOCKED],
+};
+
+impl<P: Platform> FaultAround<P> for Sketch {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
+        window.map_speculatively(task, |folio: &Folio<P>, flags| {
+            if flags & PG_LOCKED != 0 {
+                return Decision::SkipLocked;
+            }
+            folio.mapcount_inc(&MAPCOUNT_INC);
+            P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
+            if P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED) {
+                return Decision::Map;
+            }
+            folio.mapcount_dec(&MAPCOUNT_UNDO);
+            Decision::Undone
+        })
+    }
+
+    fn after_folio_lock(&self) {
+        P::smp_mb_after_atomic(&REMOVER_LOCK_MB);
+    }
+}

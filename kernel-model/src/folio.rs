@@ -1,0 +1,374 @@
+//! The folio: `struct page`'s fields that matter to mapping and removal, and the page lock.
+//!
+//! Folios are type-stable: a [`MemMap`](crate::page_allocator::MemMap) never goes away under a
+//! reader, so that a stale slot may be followed to a folio that is something else by now. That is
+//! what speculative references exist for.
+//!
+//! Both counts are zero-based halves of one 64-bit word, since accesses of different widths to the
+//! same bytes have no meaning in a memory model. The kernel's `_mapcount` starts at -1 and has a
+//! word of its own next to `_refcount`.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use crate::platform::{AtomicWord, Platform, Site};
+
+/// The number of a page frame in the memory map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pfn(pub u32);
+
+/// `PG_locked`: the page lock.
+pub const PG_LOCKED: u64 = 1 << 0;
+/// `PG_uptodate`: the contents have been read.
+pub const PG_UPTODATE: u64 = 1 << 2;
+/// `PG_waiters`: somebody sleeps in the wait queue for this folio.
+pub const PG_WAITERS: u64 = 1 << 7;
+/// `PG_readahead`: hitting this folio should start more readahead, so fault-around leaves it alone.
+pub const PG_READAHEAD: u64 = 1 << 18;
+/// `PG_hwpoison`: the memory is bad.
+pub const PG_HWPOISON: u64 = 1 << 21;
+
+const REFCOUNT_ONE: u64 = 1;
+const REFCOUNT_MASK: u64 = (1 << 32) - 1;
+const MAPCOUNT_ONE: u64 = 1 << 32;
+
+/// A snapshot of both counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts(u64);
+
+impl Counts {
+    /// References: page cache, PTEs, and whoever holds the folio at the moment.
+    pub fn refcount(self) -> u32 {
+        (self.0 & REFCOUNT_MASK) as u32
+    }
+
+    /// PTEs that map the folio, and increments that may yet be undone.
+    pub fn mapcount(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// Sites of the accesses that are the same for every scheme and remover.
+pub mod site {
+    use super::{AcqRel, Acquire, Relaxed, Release, Site};
+
+    /// Takes the page lock if it is free.
+    pub const FOLIO_TRYLOCK: Site = Site::rmw(
+        "folio_trylock",
+        Acquire,
+        "test_and_set_bit_lock(PG_locked)",
+        "folio_unlock: what the last holder did is seen",
+    );
+    /// Releases the page lock.
+    pub const FOLIO_UNLOCK: Site = Site::rmw(
+        "folio_unlock",
+        Release,
+        "clear_bit_unlock(PG_locked)",
+        "folio_trylock, and any acquire load of PG_locked",
+    );
+    /// Announces a sleeper on the page lock.
+    pub const FOLIO_SET_WAITERS: Site = Site::rmw(
+        "folio_set_waiters",
+        Relaxed,
+        "set_bit(PG_waiters)",
+        "nothing: the queue's own lock orders it against the wake-up",
+    );
+    /// Withdraws the announcement.
+    pub const FOLIO_CLEAR_WAITERS: Site = Site::rmw(
+        "folio_clear_waiters",
+        Relaxed,
+        "clear_bit(PG_waiters)",
+        "nothing: done with the queue locked",
+    );
+    /// Looks at the flags before going to sleep on them.
+    pub const FOLIO_WAIT_LOAD: Site = Site::load(
+        "folio_wait_load",
+        Relaxed,
+        "folio_test_locked() in folio_wait_bit_common()",
+        "nothing: the lock is taken by folio_trylock",
+    );
+    /// Reads the refcount before a reference is tried for.
+    pub const REF_READ: Site = Site::load(
+        "ref_read",
+        Relaxed,
+        "atomic_read() in atomic_add_unless()",
+        "nothing: the compare-exchange decides",
+    );
+    /// Takes a reference unless there is none.
+    pub const REF_GET_UNLESS_ZERO: Site = Site::rmw(
+        "ref_get_unless_zero",
+        Acquire,
+        "folio_try_get(): atomic_add_unless(), full in the kernel",
+        "page_alloc_ref: a reused folio's slot reload sees what its former user did",
+    );
+    /// Takes a reference where one is held already.
+    pub const REF_GET: Site = Site::rmw("ref_get", Relaxed, "folio_get(): atomic_inc()", "nothing");
+    /// Drops a reference.
+    pub const REF_PUT: Site = Site::rmw(
+        "ref_put",
+        AcqRel,
+        "folio_put_testzero(): atomic_dec_and_test(), full in the kernel",
+        "itself: all uses come before the last put, and that before the freeing",
+    );
+    /// Counts a mapping down when its PTE is zapped.
+    pub const MAPCOUNT_DEC: Site = Site::rmw(
+        "mapcount_dec",
+        AcqRel,
+        "page_remove_rmap(): atomic_add_negative(), full in the kernel",
+        "nothing: the PTE is under its table's lock",
+    );
+    /// Counts a mapping up with the page lock held.
+    pub const MAPCOUNT_INC_LOCKED: Site = Site::rmw(
+        "mapcount_inc_locked",
+        Relaxed,
+        "page_add_file_rmap(): atomic_inc_and_test() under the page lock",
+        "folio_unlock: a remover that gets the page lock next sees the count",
+    );
+    /// Sets `PG_uptodate`.
+    pub const SET_UPTODATE: Site = Site::rmw(
+        "set_uptodate",
+        Release,
+        "folio_mark_uptodate(): smp_wmb(), set_bit()",
+        "uptodate loads: whoever sees the bit sees the contents",
+    );
+    /// Reads both counts without holding anything still.
+    pub const COUNTS_READ: Site = Site::load(
+        "counts_read",
+        Relaxed,
+        "atomic_read(&folio->_refcount), atomic_read(&folio->_mapcount)",
+        "nothing: for checks and messages",
+    );
+    /// Sets up a folio that nobody else can reach.
+    pub const FOLIO_INIT: Site = Site::store(
+        "folio_init",
+        Relaxed,
+        "plain stores to a page that is off the free list",
+        "nothing: published by slot_insert, under the xa_lock",
+    );
+    /// Reads a field that the caller holds still.
+    pub const STABLE_READ: Site = Site::load(
+        "stable_read",
+        Relaxed,
+        "plain load under the page lock or a PTE-table lock",
+        "nothing: the lock holds the field still",
+    );
+    /// Reads the flags with all threads stopped or for a message.
+    pub const FLAGS_READ: Site = Site::load(
+        "flags_read",
+        Relaxed,
+        "READ_ONCE(folio->flags)",
+        "nothing: for checks and messages",
+    );
+    /// Writes `mapping` and `index` with the page and the `xa_lock` held.
+    pub const MAPPING_STORE: Site = Site::store(
+        "mapping_store",
+        Relaxed,
+        "folio->mapping = … under xa_lock",
+        "folio_unlock, which comes after it",
+    );
+
+    /// All of them.
+    pub const ALL: &[&Site] = &[
+        &FOLIO_TRYLOCK,
+        &FOLIO_UNLOCK,
+        &FOLIO_SET_WAITERS,
+        &FOLIO_CLEAR_WAITERS,
+        &FOLIO_WAIT_LOAD,
+        &REF_READ,
+        &REF_GET_UNLESS_ZERO,
+        &REF_GET,
+        &REF_PUT,
+        &MAPCOUNT_DEC,
+        &MAPCOUNT_INC_LOCKED,
+        &SET_UPTODATE,
+        &COUNTS_READ,
+        &FOLIO_INIT,
+        &STABLE_READ,
+        &FLAGS_READ,
+        &MAPPING_STORE,
+    ];
+}
+
+/// One page frame. 64 bytes on [`Native`](crate::platform::Native), each field at `struct page`'s
+/// offset, so that what shares a cache line there shares it here.
+#[repr(C, align(64))]
+pub struct Folio<P: Platform> {
+    flags: P::AtomicU64,
+    _lru: [u64; 2],
+    mapping: P::AtomicU64,
+    index: P::AtomicU64,
+    /// Stands where `private` does: how often the frame has been allocated, so that an audit can
+    /// tell a folio that was removed from one that is legally back.
+    incarnation: P::AtomicU64,
+    counts: P::AtomicU64,
+    _memcg_data: u64,
+}
+
+const _: () = {
+    use crate::platform::Native;
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<Folio<Native>>() == 64);
+    assert!(offset_of!(Folio<Native>, mapping) == 24);
+    assert!(offset_of!(Folio<Native>, index) == 32);
+    assert!(offset_of!(Folio<Native>, counts) == 48);
+};
+
+impl<P: Platform> Folio<P> {
+    pub(crate) fn new() -> Self {
+        Self {
+            flags: P::AtomicU64::new(0),
+            _lru: [0; 2],
+            mapping: P::AtomicU64::new(0),
+            index: P::AtomicU64::new(0),
+            incarnation: P::AtomicU64::new(0),
+            counts: P::AtomicU64::new(0),
+            _memcg_data: 0,
+        }
+    }
+
+    /// The flags, `PG_*`.
+    #[inline(always)]
+    pub fn flags(&self, site: &'static Site) -> u64 {
+        self.flags.load(site)
+    }
+
+    /// Whether the page lock is held.
+    #[inline(always)]
+    pub fn is_locked(&self, site: &'static Site) -> bool {
+        self.flags.load(site) & PG_LOCKED != 0
+    }
+
+    /// The number of the address space that the folio belongs to; 0 for none.
+    #[inline(always)]
+    pub fn mapping(&self, site: &'static Site) -> u64 {
+        self.mapping.load(site)
+    }
+
+    /// The folio's place in its file, in pages. Stays behind after a removal, as the kernel's does.
+    #[inline(always)]
+    pub fn index(&self, site: &'static Site) -> u64 {
+        self.index.load(site)
+    }
+
+    /// How often this frame has been allocated.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation.load(&site::STABLE_READ)
+    }
+
+    /// Both counts.
+    #[inline(always)]
+    pub fn counts(&self, site: &'static Site) -> Counts {
+        Counts(self.counts.load(site))
+    }
+
+    /// Takes the page lock if it is free (`folio_trylock()`). Acquire only: it doesn't order the
+    /// taking of the lock itself before what follows.
+    #[inline(always)]
+    pub fn try_lock(&self) -> bool {
+        self.flags.fetch_or(PG_LOCKED, &site::FOLIO_TRYLOCK) & PG_LOCKED == 0
+    }
+
+    /// Takes the page lock, asleep if need be (`folio_lock()`).
+    pub fn lock(&self) {
+        while !self.try_lock() {
+            self.flags.fetch_or(PG_WAITERS, &site::FOLIO_SET_WAITERS);
+            P::wait_on(self.wait_key(), || {
+                let awaited = PG_LOCKED | PG_WAITERS;
+                self.flags.load(&site::FOLIO_WAIT_LOAD) & awaited == awaited
+            });
+        }
+    }
+
+    /// Releases the page lock and wakes the first sleeper (`folio_unlock()`).
+    #[inline(always)]
+    pub fn unlock(&self) {
+        // A subtraction, because its result can be tested for PG_waiters in one instruction, as
+        // clear_bit_unlock_is_negative_byte() does; an `and` would compile to a loop.
+        let flags = self.flags.fetch_sub(PG_LOCKED, &site::FOLIO_UNLOCK);
+        if flags & PG_WAITERS != 0 {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        P::wake_one(self.wait_key(), || {
+            self.flags
+                .fetch_and(!PG_WAITERS, &site::FOLIO_CLEAR_WAITERS);
+        });
+    }
+
+    fn wait_key(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Takes a reference unless the folio is free (`folio_try_get()`).
+    #[inline(always)]
+    pub fn try_get(&self) -> bool {
+        let mut counts = self.counts.load(&site::REF_READ);
+        while counts & REFCOUNT_MASK != 0 {
+            match self.counts.compare_exchange(
+                counts,
+                counts + REFCOUNT_ONE,
+                &site::REF_GET_UNLESS_ZERO,
+            ) {
+                Ok(_) => return true,
+                Err(now) => counts = now,
+            }
+        }
+        false
+    }
+
+    /// Takes a reference; the caller holds one already (`folio_get()`).
+    pub fn get(&self) {
+        self.counts.fetch_add(REFCOUNT_ONE, &site::REF_GET);
+    }
+
+    /// Drops a reference. Returns the counts as they are left; with a refcount of 0 the folio is
+    /// the caller's to free.
+    #[inline(always)]
+    pub(crate) fn put(&self) -> Counts {
+        Counts(self.counts.fetch_sub(REFCOUNT_ONE, &site::REF_PUT) - REFCOUNT_ONE)
+    }
+
+    /// Counts one more mapping.
+    #[inline(always)]
+    pub fn mapcount_inc(&self, site: &'static Site) {
+        self.counts.fetch_add(MAPCOUNT_ONE, site);
+    }
+
+    /// Counts one mapping less.
+    #[inline(always)]
+    pub fn mapcount_dec(&self, site: &'static Site) {
+        self.counts.fetch_sub(MAPCOUNT_ONE, site);
+    }
+
+    /// Marks the contents as read. The caller holds the page lock.
+    pub fn set_uptodate(&self) {
+        self.flags.fetch_or(PG_UPTODATE, &site::SET_UPTODATE);
+    }
+
+    /// Sets flags other than the lock; for tests and for readahead's marker.
+    pub fn set_flags(&self, flags: u64) {
+        self.flags.fetch_or(flags, &site::SET_UPTODATE);
+    }
+
+    /// Enters or leaves a mapping. The caller holds the page lock and the `xa_lock`.
+    #[inline]
+    pub(crate) fn set_mapping(&self, mapping: u64) {
+        self.mapping.store(mapping, &site::MAPPING_STORE);
+    }
+
+    /// Takes up a place in a file. The caller holds the page lock.
+    pub(crate) fn set_index(&self, index: u64) {
+        self.index.store(index, &site::MAPPING_STORE);
+    }
+
+    /// Makes a free frame somebody's, with a refcount of 1. The caller took it off the free list.
+    pub(crate) fn reincarnate(&self, publish: &'static Site) {
+        self.flags.store(0, &site::FOLIO_INIT);
+        self.mapping.store(0, &site::FOLIO_INIT);
+        let incarnation = self.incarnation.load(&site::STABLE_READ) + 1;
+        self.incarnation.store(incarnation, &site::FOLIO_INIT);
+        self.counts.store(REFCOUNT_ONE, publish);
+    }
+}

@@ -1,0 +1,117 @@
+//! What the model runs on: its atomics, fences, locks and sleeping.
+//!
+//! Every scheme and every remover is written once, generic over [`Platform`]. [`Native`] is the
+//! machine itself and is what is measured; [`Jittered`] is any other platform with random stops at
+//! random sites, and is what is audited. A model checker or a virtual-time simulator is one more
+//! implementation of the same trait, which is why each access names a [`Site`] and each lock is an
+//! object of the platform: a checker must see one lock, not the loop that spins on it.
+
+use std::ops::{Deref, DerefMut};
+
+mod jittered;
+mod native;
+mod site;
+
+pub use jittered::{Jitter, Jittered};
+pub use native::Native;
+pub use site::{Access, Site};
+
+/// Supplies atomics, fences, locks and sleeping to the model.
+pub trait Platform: Sized + Send + Sync + 'static {
+    /// The name that reports use.
+    const NAME: &'static str;
+
+    /// Whether removers check the invariants as they go. A constant, so that a platform that
+    /// doesn't audit carries no trace of it.
+    const AUDIT: bool;
+
+    /// A 64-bit atomic. The only width: mixed-size accesses have no meaning in any memory model
+    /// that a checker could apply.
+    type AtomicU64: AtomicWord;
+
+    /// A lock that never sleeps in the kernel: PTE-table lock, PMD lock, `xa_lock`, zone lock.
+    type SpinLock<T: Send + 'static>: SpinLock<T>;
+
+    /// A lock that sleeps: `i_mmap_rwsem`, `invalidate_lock`, `i_rwsem`.
+    type RwSemaphore<T: Send + Sync + 'static>: RwSemaphore<T>;
+
+    /// A full barrier that is complete in itself (`smp_mb()`).
+    fn smp_mb(site: &'static Site);
+
+    /// Turns the read-modify-write just before it into a full barrier
+    /// (`smp_mb__after_atomic()`). Costs nothing where a locked instruction is one already (x86).
+    fn smp_mb_after_atomic(site: &'static Site);
+
+    /// Tells the CPU (or the checker) that the caller is spinning.
+    fn cpu_relax();
+
+    /// Sleeps in the hashed wait queue of `key`, if `still_needed` holds with the queue locked.
+    ///
+    /// May return early; the caller tests its condition again.
+    fn wait_on(key: usize, still_needed: impl FnOnce() -> bool);
+
+    /// Wakes the first sleeper in `key`'s wait queue. `queue_is_empty` runs with the queue locked
+    /// if none is left after it.
+    fn wake_one(key: usize, queue_is_empty: impl FnOnce());
+
+    /// Whether a check is left out of this run: a mutation, named by the site that it reads.
+    ///
+    /// A scheme asks before each check that it makes for the sake of a race. On a platform that is
+    /// measured the answer is a constant `false`.
+    #[inline(always)]
+    fn left_out(_check: &'static Site) -> bool {
+        false
+    }
+}
+
+/// A 64-bit atomic with the standard library's operations, each at a named [`Site`].
+///
+/// A failing [`compare_exchange`](Self::compare_exchange) is relaxed, as in the kernel.
+pub trait AtomicWord: Send + Sync {
+    /// A new atomic that holds `value`.
+    fn new(value: u64) -> Self;
+    /// Reads the value.
+    fn load(&self, site: &'static Site) -> u64;
+    /// Writes `value`.
+    fn store(&self, value: u64, site: &'static Site);
+    /// Adds `value`; returns what was there before.
+    fn fetch_add(&self, value: u64, site: &'static Site) -> u64;
+    /// Subtracts `value`; returns what was there before.
+    fn fetch_sub(&self, value: u64, site: &'static Site) -> u64;
+    /// Sets the bits of `value`; returns what was there before.
+    fn fetch_or(&self, value: u64, site: &'static Site) -> u64;
+    /// Keeps only the bits of `value`; returns what was there before.
+    fn fetch_and(&self, value: u64, site: &'static Site) -> u64;
+    /// Replaces `current` by `new`, or returns what was there instead.
+    fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64>;
+}
+
+/// A mutual exclusion lock around a value. `class` is its name, in lockdep's sense.
+pub trait SpinLock<T>: Send + Sync {
+    /// Holds the lock.
+    type Guard<'a>: DerefMut<Target = T>
+    where
+        Self: 'a;
+    /// A free lock around `value`.
+    fn new(class: &'static str, value: T) -> Self;
+    /// Takes the lock.
+    fn lock(&self) -> Self::Guard<'_>;
+}
+
+/// A lock that is held shared or exclusively. `class` is its name, in lockdep's sense.
+pub trait RwSemaphore<T>: Send + Sync {
+    /// Holds the lock shared.
+    type ReadGuard<'a>: Deref<Target = T>
+    where
+        Self: 'a;
+    /// Holds the lock exclusively.
+    type WriteGuard<'a>: DerefMut<Target = T>
+    where
+        Self: 'a;
+    /// A free lock around `value`.
+    fn new(class: &'static str, value: T) -> Self;
+    /// Takes the lock shared (`down_read()`).
+    fn read(&self) -> Self::ReadGuard<'_>;
+    /// Takes the lock exclusively (`down_write()`).
+    fn write(&self) -> Self::WriteGuard<'_>;
+}

@@ -1,0 +1,166 @@
+//! One machine with one scheme: memory, what is on disk, and what a thread carries with it.
+
+use crate::address_space::AddressSpace;
+use crate::fault_around::FaultAround;
+use crate::folio::{Folio, Pfn};
+use crate::invariants::Removed;
+use crate::page_allocator::MemMap;
+use crate::platform::Platform;
+use crate::violations::Violations;
+
+/// Sizes of a system. All of them are free, so that a bench can run with a million pages and a
+/// checker with two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Page frames in the machine.
+    pub folios: u32,
+    /// Free lists that they are dealt to.
+    pub free_lists: u32,
+    /// Entries of a PTE table; 512 on x86-64.
+    pub entries_per_table: u32,
+    /// Pages that a fault maps at most (`fault_around_bytes`), a power of two; 16 by default in
+    /// the kernel. 1 maps one page by the scheme, where the kernel would go straight to the slow
+    /// path.
+    pub window_pages: u32,
+    /// Pages that a miss reads, aligned, a power of two (`do_sync_mmap_readahead()`).
+    pub readahead_pages: u32,
+}
+
+/// Where missing pages are read from. The time it takes is the caller's business: the model has no
+/// clock.
+pub trait BackingStore: Send + Sync {
+    /// Reads `pages` pages; returns when they have been read.
+    fn read(&self, pages: u32);
+}
+
+/// A store that takes no time.
+#[derive(Debug, Clone, Copy)]
+pub struct Instantly;
+
+impl BackingStore for Instantly {
+    fn read(&self, _pages: u32) {}
+}
+
+/// A machine under one fault-around scheme.
+pub struct System<P: Platform> {
+    /// Its sizes.
+    pub config: Config,
+    /// Its memory.
+    pub memmap: MemMap<P>,
+    /// The scheme under test, with what it asks of removers.
+    pub scheme: &'static dyn FaultAround<P>,
+    /// What the audits have found.
+    pub violations: Violations,
+    pub(crate) store: Box<dyn BackingStore>,
+}
+
+/// What fault threads count. All counts are of pages unless they say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FaultCounters {
+    /// Pages mapped by fault-around.
+    pub mapped: u64,
+    /// Pages mapped by the slow path.
+    pub mapped_slowly: u64,
+    /// Pages skipped because they were locked, or because their lock could not be had.
+    pub skipped_locked: u64,
+    /// Speculative references dropped because the slot had changed.
+    pub slot_changed: u64,
+    /// Mapcount increments undone because a re-check failed.
+    pub undone: u64,
+    /// Faults that fell to the slow path.
+    pub slow_faults: u64,
+    /// Faults beyond the end of the file (`VM_FAULT_SIGBUS`).
+    pub sigbus: u64,
+    /// Faults that found no memory (`VM_FAULT_OOM`).
+    pub oom: u64,
+    /// Pages read from the backing store.
+    pub filled: u64,
+}
+
+/// What removers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RemovalCounters {
+    /// Folios taken out of the page cache.
+    pub removed: u64,
+    /// Folios that the first pass could not lock.
+    pub skipped_locked: u64,
+    /// Folios still mapped when locked, and unmapped one by one.
+    pub unmapped_singly: u64,
+    /// The graded outcome: mapcount above 0 at the point of removal. No PTE maps the folio then
+    /// under a sound scheme: a fault has counted and will undo it. The kernel of today would say
+    /// BUG or warn.
+    pub transient_mapcount: u64,
+}
+
+/// What a thread carries through the model: its CPU's number, its counters, its batches.
+#[derive(Debug, Default)]
+pub struct Task {
+    /// The number of the CPU that it runs on; picks the free list.
+    pub cpu: u32,
+    /// What its faults counted.
+    pub faults: FaultCounters,
+    /// What its removals counted.
+    pub removals: RemovalCounters,
+    /// Zapped folios whose references wait for the lock to be dropped (`mmu_gather`).
+    pub(crate) gather: Vec<Pfn>,
+    /// Folios removed in this operation; kept on platforms that audit only.
+    pub(crate) removed: Vec<Removed>,
+}
+
+impl Task {
+    /// A thread on a CPU.
+    pub fn new(cpu: u32) -> Self {
+        Self {
+            cpu,
+            ..Self::default()
+        }
+    }
+}
+
+impl<P: Platform> System<P> {
+    /// A machine with free memory only.
+    pub fn new(
+        config: Config,
+        scheme: &'static dyn FaultAround<P>,
+        store: Box<dyn BackingStore>,
+    ) -> Self {
+        assert!(
+            config.window_pages.is_power_of_two() && config.readahead_pages.is_power_of_two(),
+            "windows are aligned to their size, which must be a power of two"
+        );
+        Self {
+            config,
+            memmap: MemMap::new(config.folios, config.free_lists),
+            scheme,
+            violations: Violations::default(),
+            store,
+        }
+    }
+
+    /// Drops a reference (`folio_put()`).
+    #[inline(always)]
+    pub fn put(&self, pfn: Pfn, task: &Task) {
+        self.memmap.put(pfn, task.cpu, &self.violations);
+    }
+
+    /// The folio at `index` with a reference (`filemap_get_folio()`).
+    pub fn get_folio(
+        &self,
+        mapping: &AddressSpace<P>,
+        index: u64,
+        task: &Task,
+    ) -> Option<(Pfn, &Folio<P>)> {
+        let slot = mapping.slot(index);
+        loop {
+            let pfn = slot.load()?;
+            let folio = self.memmap.folio(pfn);
+            if folio.try_get() {
+                if slot.reload() == Some(pfn) {
+                    return Some((pfn, folio));
+                }
+                self.put(pfn, task);
+            }
+            P::cpu_relax();
+        }
+    }
+}
