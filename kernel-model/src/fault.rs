@@ -10,7 +10,7 @@ use crate::folio::{PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_table::Pte;
 use crate::platform::{Platform, RwSemaphore};
-use crate::system::{System, Task};
+use crate::system::{BackingStore, Instantly, System, Task};
 
 /// How a fault ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl<P: Platform> System<P> {
         let pages = u64::from(self.config.readahead_pages);
         let start = pgoff & !(pages - 1);
         let end = (start + pages).min(mapping.i_size_pages());
-        self.fill(mapping, start..end, task)
+        self.fill(mapping, start..end, &*self.store, task)
     }
 
     /// Reads the missing pages of a range: allocate, lock, insert, read, mark up to date, unlock.
@@ -151,6 +151,7 @@ impl<P: Platform> System<P> {
         &self,
         mapping: &AddressSpace<P>,
         range: Range<u64>,
+        store: &dyn BackingStore,
         task: &mut Task,
     ) -> Result<(), OutOfMemory> {
         let mut reading = Vec::with_capacity((range.end.saturating_sub(range.start)) as usize);
@@ -174,7 +175,7 @@ impl<P: Platform> System<P> {
             }
         }
         if !reading.is_empty() {
-            self.store.read(reading.len() as u32);
+            store.read(reading.len() as u32);
         }
         task.faults.filled += reading.len() as u64;
         let nothing_read = reading.is_empty();
@@ -190,11 +191,12 @@ impl<P: Platform> System<P> {
         Ok(())
     }
 
-    /// Reads a whole range into the cache, for set-up. Returns whether there was memory for it.
+    /// Brings a whole range into the cache at once, for set-up. Returns whether there was memory
+    /// for it.
     pub fn populate(&self, mapping: &AddressSpace<P>, range: Range<u64>, task: &mut Task) -> bool {
         let _filling = mapping.invalidate_lock.read();
         let wanted = range.clone();
-        let _ = self.fill(mapping, range, task);
+        let _ = self.fill(mapping, range, &Instantly, task);
         mapping.slots(wanted).all(|slot| slot.load().is_some())
     }
 }

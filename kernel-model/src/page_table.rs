@@ -67,7 +67,8 @@ pub struct PageTable<P: Platform> {
     pmd_lock: P::SpinLock<()>,
     pmds: Box<[P::AtomicU64]>,
     tables: Box<[PteTable<P>]>,
-    entries_per_table: u64,
+    /// log2 of the entries of a table, so that a walk shifts as the kernel's does.
+    table_shift: u32,
 }
 
 type PtlGuard<'a, P> = <<P as Platform>::SpinLock<Box<[Pte]>> as SpinLock<Box<[Pte]>>>::Guard<'a>;
@@ -97,8 +98,11 @@ impl<P: Platform> DerefMut for LockedPtes<'_, P> {
 impl<P: Platform> PageTable<P> {
     /// A page table for `pages` virtual pages, with no PTE table in it.
     pub(crate) fn new(pages: u64, entries_per_table: u32) -> Self {
-        let entries_per_table = u64::from(entries_per_table.max(1));
-        let tables = pages.div_ceil(entries_per_table);
+        assert!(
+            entries_per_table.is_power_of_two(),
+            "a PTE table has a power of two of entries"
+        );
+        let tables = pages.div_ceil(u64::from(entries_per_table));
         Self {
             pmd_lock: P::SpinLock::new("pmd_lock", ()),
             pmds: (0..tables).map(|_| P::AtomicU64::new(0)).collect(),
@@ -107,22 +111,21 @@ impl<P: Platform> PageTable<P> {
                     ptl: P::SpinLock::new("ptl", Box::from([])),
                 })
                 .collect(),
-            entries_per_table,
+            table_shift: entries_per_table.trailing_zeros(),
         }
     }
 
     /// The part of `vpns` that lies in the same table as its start, and what is left.
     pub(crate) fn split(&self, vpns: Range<u64>) -> (Range<u64>, Range<u64>) {
-        let table_end = (vpns.start / self.entries_per_table + 1) * self.entries_per_table;
-        let end = vpns.end.min(table_end);
+        let end = vpns.end.min(self.table_span(vpns.start).end);
         (vpns.start..end, end..vpns.end)
     }
 
     /// The virtual pages of the table that `vpn` lies in.
     #[inline(always)]
     pub fn table_span(&self, vpn: u64) -> Range<u64> {
-        let start = vpn / self.entries_per_table * self.entries_per_table;
-        start..start + self.entries_per_table
+        let start = vpn >> self.table_shift << self.table_shift;
+        start..start + (1 << self.table_shift)
     }
 
     /// Whether the PTE table of `vpn` is there.
@@ -138,7 +141,7 @@ impl<P: Platform> PageTable<P> {
         let table = self.table_of(vpn);
         let _pmd = self.pmd_lock.lock();
         if self.pmds[table].load(&PMD_READ) == 0 {
-            let entries = vec![Pte::NONE; self.entries_per_table as usize];
+            let entries = vec![Pte::NONE; 1 << self.table_shift];
             // The lock is nobody else's yet: taking it here orders nothing.
             *self.tables[table].ptl.lock() = entries.into();
             self.pmds[table].store(1, &PMD_INSTALL);
@@ -148,7 +151,7 @@ impl<P: Platform> PageTable<P> {
     /// Locks the table that `vpns` lie in, which must be there and be one.
     #[inline(always)]
     pub fn lock(&self, vpns: Range<u64>) -> LockedPtes<'_, P> {
-        let start = (vpns.start % self.entries_per_table) as usize;
+        let start = (vpns.start & ((1 << self.table_shift) - 1)) as usize;
         LockedPtes {
             ptl: self.tables[self.table_of(vpns.start)].ptl.lock(),
             range: start..start + (vpns.end - vpns.start) as usize,
@@ -167,6 +170,6 @@ impl<P: Platform> PageTable<P> {
 
     #[inline(always)]
     fn table_of(&self, vpn: u64) -> usize {
-        (vpn / self.entries_per_table) as usize
+        (vpn >> self.table_shift) as usize
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapcount_recheck::MAPCOUNT_INC;
-use super::{About, Decision, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Skip, Verdict, Window};
 use crate::Invariant;
 use crate::folio::Folio;
 use crate::platform::{Platform, Site};
@@ -52,10 +52,10 @@ impl<P: Platform> FaultAround<P> for LocklessRfc {
         let id = window.vma.mapping.id();
         window.map_speculatively(task, |folio: &Folio<P>, _flags| {
             if !P::left_out(&CHECK_MAPPING) && folio.mapping(&CHECK_MAPPING) != id {
-                return Decision::SkipRemoved;
+                return Err(Skip::Moved);
             }
             folio.mapcount_inc(&MAPCOUNT_INC);
-            Decision::Map
+            Ok(())
         })
     }
 }

@@ -8,7 +8,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use super::{About, Decision, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Skip, Verdict, Window};
 use crate::folio::{Folio, PG_LOCKED};
 use crate::platform::{Platform, Site};
 use crate::system::Task;
@@ -86,17 +86,17 @@ impl<P: Platform> FaultAround<P> for MapcountRecheck {
         window.map_speculatively(task, |folio: &Folio<P>, flags| {
             // Not for soundness, but so as not to disturb a remover: the re-check decides.
             if flags & PG_LOCKED != 0 {
-                return Decision::SkipLocked;
+                return Err(Skip::Locked);
             }
             folio.mapcount_inc(&MAPCOUNT_INC);
             P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
             let unlocked = P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED);
             let ours = P::left_out(&RECHECK_MAPPING) || folio.mapping(&RECHECK_MAPPING) == id;
             if unlocked && ours {
-                return Decision::Map;
+                return Ok(());
             }
             folio.mapcount_dec(&MAPCOUNT_UNDO);
-            Decision::Undone
+            Err(Skip::Undone)
         })
     }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::Invariant;
-use crate::folio::{Folio, PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_UPTODATE};
+use crate::folio::{Folio, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_table::{LockedPtes, Pte};
 use crate::platform::{Platform, Site};
@@ -117,23 +117,23 @@ pub struct Window<'a, P: Platform> {
     pub fault_pgoff: u64,
 }
 
-/// What a scheme decides about a folio that it holds a reference to.
+/// Why a folio to which there is a reference isn't mapped after all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// The mapcount is incremented: set the PTE, which takes over the reference.
-    Map,
-    /// The folio is locked by somebody: leave it alone.
-    SkipLocked,
-    /// The folio isn't the file's any more: leave it alone.
-    SkipRemoved,
-    /// The mapcount was incremented and has been decremented again.
+pub(crate) enum Skip {
+    /// It isn't up to date, carries readahead's marker, or is poisoned.
+    Unfit,
+    /// Somebody has it locked.
+    Locked,
+    /// It isn't at that place of the file any more.
+    Moved,
+    /// Its mapcount was incremented, and decremented again after a re-check.
     Undone,
 }
 
 impl<P: Platform> Window<'_, P> {
     /// Installs the PTE table if it isn't there, locks it, and gives the window's entries.
     #[inline(always)]
-    pub(crate) fn lock_ptes(&self) -> LockedPtes<'_, P> {
+    pub fn lock_ptes(&self) -> LockedPtes<'_, P> {
         let start = self.vma.vpn_of(self.pgoffs.start);
         let end = start + (self.pgoffs.end - self.pgoffs.start);
         let page_table = &self.vma.mm.page_table;
@@ -146,59 +146,74 @@ impl<P: Platform> Window<'_, P> {
     /// Whether a folio's contents may be mapped without asking anybody: they have been read,
     /// nothing waits to be started by a touch, and the memory is good.
     #[inline(always)]
-    pub(crate) fn is_mappable(flags: u64) -> bool {
+    pub fn is_mappable(flags: u64) -> bool {
         flags & (PG_UPTODATE | PG_READAHEAD | PG_HWPOISON) == PG_UPTODATE
     }
 
     /// The walk that the lockless schemes share. With the PTE table locked, for each slot that has
     /// no PTE yet: take a speculative reference, look whether the folio is still there and may be
     /// mapped at all, and let the scheme `decide`.
+    ///
+    /// The end of the file is read once, with the table locked and before the first lookup: a
+    /// truncation writes it before it comes to unmap through that lock.
     #[inline(always)]
     pub(crate) fn map_speculatively(
         &self,
         task: &mut Task,
-        decide: impl Fn(&Folio<P>, u64) -> Decision,
+        decide: impl Fn(&Folio<P>, u64) -> Result<(), Skip>,
     ) -> Mapped {
-        let system = self.system;
+        let memmap = &self.system.memmap;
         let mapping = &*self.vma.mapping;
-        let mut mapped = Mapped::default();
         let mut locked = self.lock_ptes();
         let ptes: &mut [Pte] = &mut locked;
-        let slots = mapping.slots(self.pgoffs.clone());
-        for ((pte, slot), index) in ptes.iter_mut().zip(slots).zip(self.pgoffs.clone()) {
+        let fault_pte = (self.fault_pgoff - self.pgoffs.start) as usize;
+        let fault_pte_was_none = ptes[fault_pte].is_none();
+        let end = self.pgoffs.end.min(mapping.i_size_pages());
+        let start = self.pgoffs.start.min(end);
+        let mut pages = 0;
+        for (pte, slot) in ptes.iter_mut().zip(mapping.slots(start..end)) {
             if !pte.is_none() {
                 continue;
             }
             let Some(pfn) = slot.load() else { continue };
-            let folio = system.memmap.folio(pfn);
+            let folio = memmap.folio(pfn);
             if !folio.try_get() {
                 continue;
             }
             if slot.reload() != Some(pfn) {
-                task.faults.slot_changed += 1;
-                system.put(pfn, task);
+                self.skip(pfn, Skip::Moved, task);
                 continue;
             }
             let flags = folio.flags(&WINDOW_FLAGS);
-            if !Self::is_mappable(flags) || index >= mapping.i_size_pages() {
-                task.faults.skipped_locked += u64::from(flags & PG_LOCKED != 0);
-                system.put(pfn, task);
+            if !Self::is_mappable(flags) {
+                self.skip(pfn, Skip::Unfit, task);
                 continue;
             }
             match decide(folio, flags) {
-                Decision::Map => {
+                Ok(()) => {
                     *pte = Pte::present(pfn);
-                    mapped.pages += 1;
-                    mapped.fault_page |= index == self.fault_pgoff;
-                    continue;
+                    pages += 1;
                 }
-                Decision::SkipLocked => task.faults.skipped_locked += 1,
-                Decision::SkipRemoved => task.faults.slot_changed += 1,
-                Decision::Undone => task.faults.undone += 1,
+                Err(skip) => self.skip(pfn, skip, task),
             }
-            system.put(pfn, task);
         }
-        mapped
+        Mapped {
+            pages,
+            fault_page: fault_pte_was_none && !ptes[fault_pte].is_none(),
+        }
+    }
+
+    /// Lets a speculative reference go. Out of line: it is rare, and the walk needs the registers.
+    #[cold]
+    #[inline(never)]
+    fn skip(&self, pfn: Pfn, skip: Skip, task: &mut Task) {
+        match skip {
+            Skip::Unfit => {}
+            Skip::Locked => task.faults.skipped_locked += 1,
+            Skip::Moved => task.faults.slot_changed += 1,
+            Skip::Undone => task.faults.undone += 1,
+        }
+        self.system.put(pfn, task);
     }
 }
 

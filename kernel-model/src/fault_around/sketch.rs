@@ -8,7 +8,7 @@
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
 };
-use super::{About, Decision, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Skip, Verdict, Window};
 use crate::Invariant;
 use crate::folio::{Folio, PG_LOCKED};
 use crate::platform::Platform;
@@ -50,15 +50,15 @@ impl<P: Platform> FaultAround<P> for Sketch {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         window.map_speculatively(task, |folio: &Folio<P>, flags| {
             if flags & PG_LOCKED != 0 {
-                return Decision::SkipLocked;
+                return Err(Skip::Locked);
             }
             folio.mapcount_inc(&MAPCOUNT_INC);
             P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
             if P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED) {
-                return Decision::Map;
+                return Ok(());
             }
             folio.mapcount_dec(&MAPCOUNT_UNDO);
-            Decision::Undone
+            Err(Skip::Undone)
         })
     }
 

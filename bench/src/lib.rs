@@ -1,0 +1,3 @@
+//! What the criterion benches and the `faultaround` command are made of.
+
+pub mod uncontended;

@@ -1,0 +1,134 @@
+//! One fault thread, nobody else: what a scheme costs when there is nothing to wait for.
+
+mod floor;
+mod twin;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kernel_model::address_space::AddressSpace;
+use kernel_model::fault_around::FaultAround;
+use kernel_model::mm::{Mm, Vma};
+use kernel_model::platform::Native;
+use kernel_model::{Config, Instantly, System, Task};
+
+pub use floor::Floor;
+pub use twin::Twin;
+
+/// Something that maps windows of a file that is all in the page cache.
+pub trait Mapper {
+    /// Maps the window with this number.
+    fn map_window(&mut self, window: u64);
+    /// Takes all PTEs away again.
+    fn zap(&mut self);
+}
+
+/// How much of a file is mapped, and in what order.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// Pages in the file.
+    pub pages: u32,
+    /// Pages in a window.
+    pub window_pages: u32,
+    /// Numbers of the windows in the order in which they are mapped, each once.
+    pub order: Vec<u64>,
+}
+
+impl Walk {
+    /// All windows of a file, from its start to its end.
+    pub fn sequential(pages: u32, window_pages: u32) -> Self {
+        Self {
+            pages,
+            window_pages,
+            order: (0..u64::from(pages / window_pages)).collect(),
+        }
+    }
+
+    /// All windows of a file in a scattered but fixed order, which no prefetcher follows.
+    pub fn scattered(pages: u32, window_pages: u32) -> Self {
+        let mut walk = Self::sequential(pages, window_pages);
+        // Fisher–Yates with a linear congruential generator (Knuth's MMIX constants).
+        let mut state = 0x5eed_u64;
+        for last in (1..walk.order.len()).rev() {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            walk.order.swap(last, (state >> 33) as usize % (last + 1));
+        }
+        walk
+    }
+
+    /// The time that `mapper` takes to map `windows` windows. Zapping comes in between, whenever
+    /// all are mapped, and isn't timed.
+    pub fn time(&self, mapper: &mut dyn Mapper, windows: u64) -> Duration {
+        let mut left = windows;
+        let mut taken = Duration::ZERO;
+        while left > 0 {
+            let now = left.min(self.order.len() as u64);
+            let start = Instant::now();
+            for &window in &self.order[..now as usize] {
+                mapper.map_window(black_box(window));
+            }
+            taken += start.elapsed();
+            mapper.zap();
+            left -= now;
+        }
+        taken
+    }
+}
+
+/// A scheme over the model, uncontended.
+pub struct Bed {
+    system: System<Native>,
+    vma: Arc<Vma<Native>>,
+    task: Task,
+}
+
+impl Bed {
+    /// A file that is all in the page cache, mapped once, with all PTE tables installed.
+    pub fn new(scheme: &'static dyn FaultAround<Native>, walk: &Walk) -> Self {
+        let config = Config {
+            folios: walk.pages,
+            free_lists: 1,
+            entries_per_table: 512,
+            window_pages: walk.window_pages,
+            readahead_pages: 1,
+        };
+        let pages = u64::from(walk.pages);
+        let system = System::new(config, scheme, Box::new(Instantly));
+        let file = Arc::new(AddressSpace::new(1, pages));
+        let mut task = Task::new(0);
+        assert!(
+            system.populate(&file, 0..pages, &mut task),
+            "there is a frame for every page"
+        );
+        let vma = Vma::map(Mm::new(pages, config.entries_per_table), file, 0, 0, pages);
+        let mut bed = Self { system, vma, task };
+        for &window in &walk.order {
+            bed.map_window(window);
+        }
+        assert_eq!(
+            bed.task.faults.mapped, pages,
+            "every page is mapped by fault-around"
+        );
+        bed.zap();
+        bed
+    }
+}
+
+impl Mapper for Bed {
+    #[inline]
+    fn map_window(&mut self, window: u64) {
+        let pgoff = window * u64::from(self.system.config.window_pages);
+        let mapped = self
+            .system
+            .do_fault_around(&self.vma, pgoff, &mut self.task);
+        black_box(mapped);
+    }
+
+    fn zap(&mut self) {
+        let vpns = self.vma.vpns_of(&self.vma.pgoffs());
+        self.system.zap_range(&self.vma, vpns, &mut self.task);
+    }
+}

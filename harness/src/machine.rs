@@ -1,0 +1,115 @@
+//! The modelled machine of one measurement: a file in the page cache, and who maps it.
+
+use std::sync::Arc;
+
+use kernel_model::address_space::AddressSpace;
+use kernel_model::fault_around::FaultAround;
+use kernel_model::mm::{Mm, Vma};
+use kernel_model::platform::Platform;
+use kernel_model::{BackingStore, Config, System, Task};
+use serde::Serialize;
+
+use crate::clock::{Clock, Ticks};
+
+/// Entries of a PTE table on x86-64 and on arm64 with 4K pages.
+pub const ENTRIES_PER_TABLE: u32 = 512;
+
+/// Whether fault threads are processes or threads of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MmKind {
+    /// Each fault thread has its own address space, and maps the whole file.
+    Private,
+    /// All share one, and deal the windows out among themselves.
+    Shared,
+}
+
+/// The sizes of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// Pages of the file.
+    pub pages: u32,
+    /// Pages that a fault maps at most.
+    pub window_pages: u32,
+    /// Pages that a miss reads.
+    pub readahead_pages: u32,
+    /// Pages that an operation of a storm removes.
+    pub hole_pages: u32,
+    /// What reading a page takes, in nanoseconds of spinning.
+    pub fill_ns_per_page: u32,
+}
+
+impl Sizes {
+    /// Frames for the file and for what is on its way: folios that are out of the file but still
+    /// referenced, and those that fillers hold.
+    fn frames(&self) -> u32 {
+        self.pages + (self.pages / 64).max(1024)
+    }
+}
+
+/// A store that takes its time on the CPU: the time is the same for every scheme, and no sleep
+/// of the host disturbs it.
+struct Spinning {
+    clock: Clock,
+    ticks_per_page: Ticks,
+}
+
+impl BackingStore for Spinning {
+    fn read(&self, pages: u32) {
+        let start = self.clock.now();
+        self.clock
+            .spin_until(start + self.ticks_per_page * u64::from(pages));
+    }
+}
+
+/// A system with one file, all of it in the page cache, and one VMA for each fault thread.
+pub struct Machine<P: Platform> {
+    /// The system under test.
+    pub system: System<P>,
+    /// The file.
+    pub mapping: Arc<AddressSpace<P>>,
+    /// One for each fault thread; all the same one if they share.
+    pub vmas: Vec<Arc<Vma<P>>>,
+}
+
+impl<P: Platform> Machine<P> {
+    /// Sets a machine up for `fault_threads` and one free list for each of `threads`.
+    pub fn new(
+        scheme: &'static dyn FaultAround<P>,
+        sizes: &Sizes,
+        mm: MmKind,
+        fault_threads: u32,
+        threads: u32,
+        clock: &Clock,
+    ) -> Self {
+        let config = Config {
+            folios: sizes.frames(),
+            free_lists: threads,
+            entries_per_table: ENTRIES_PER_TABLE,
+            window_pages: sizes.window_pages,
+            readahead_pages: sizes.readahead_pages,
+        };
+        let pages = u64::from(sizes.pages);
+        let store = Spinning {
+            clock: clock.clone(),
+            ticks_per_page: clock.ticks(u64::from(sizes.fill_ns_per_page)),
+        };
+        let system = System::new(config, scheme, Box::new(store));
+        let mapping = Arc::new(AddressSpace::new(1, pages));
+        let populated = system.populate(&mapping, 0..pages, &mut Task::new(0));
+        assert!(populated, "there is a frame for every page");
+        let map = || {
+            let mm = Mm::new(pages, ENTRIES_PER_TABLE);
+            Vma::map(mm, Arc::clone(&mapping), 0, 0, pages)
+        };
+        let vmas = match mm {
+            MmKind::Private => (0..fault_threads).map(|_| map()).collect(),
+            MmKind::Shared => vec![map(); fault_threads as usize],
+        };
+        Self {
+            system,
+            mapping,
+            vmas,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What is said about several rounds: their median, and how far apart they were.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Median, minimum and maximum over rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The middle value, or the mean of the two in the middle.
+    pub median: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of values in any order; `None` if there are none. Values that aren't numbers don't count.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let middle = values.len() / 2;
+        let median = if values.len().is_multiple_of(2) {
+            f64::midpoint(values[middle - 1], values[middle])
+        } else {
+            values[middle]
+        };
+        Some(Self { median, min, max })
+    }
+}
+
+/// Percentiles of latencies, in nanoseconds. One that rests on too few samples isn't given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    /// Samples.
+    pub count: u64,
+    /// The mean.
+    pub mean_ns: f64,
+    /// The median.
+    pub p50_ns: u64,
+    /// 90 %; from 100 samples on.
+    pub p90_ns: Option<u64>,
+    /// 99 %; from 1,000 samples on.
+    pub p99_ns: Option<u64>,
+    /// 99.9 %; from 10,000 samples on.
+    pub p999_ns: Option<u64>,
+    /// The longest.
+    pub max_ns: u64,
+}
+
+/// Samples that must lie beyond a percentile for it to be given.
+const SAMPLES_BEYOND: f64 = 10.0;
+
+impl Latency {
+    /// Of a histogram; `None` if it is empty.
+    pub fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        if histogram.is_empty() {
+            return None;
+        }
+        let count = histogram.len();
+        let at = |quantile: f64| {
+            let beyond = count as f64 * (1.0 - quantile);
+            // A sample's worth of rounding: 1 - 0.999 isn't exactly a thousandth.
+            (beyond + 1e-6 >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(quantile))
+        };
+        Some(Self {
+            count,
+            mean_ns: histogram.mean(),
+            p50_ns: histogram.value_at_quantile(0.5),
+            p90_ns: at(0.9),
+            p99_ns: at(0.99),
+            p999_ns: at(0.999),
+            max_ns: histogram.max(),
+        })
+    }
+}
+
+/// A histogram without its empty buckets, for keeping many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sparse(Vec<(u64, u64)>);
+
+impl From<&Histogram<u64>> for Sparse {
+    fn from(histogram: &Histogram<u64>) -> Self {
+        let recorded = histogram.iter_recorded();
+        Self(
+            recorded
+                .map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))
+                .collect(),
+        )
+    }
+}
+
+impl Sparse {
+    /// The histogram, with all its buckets.
+    pub fn expand(&self) -> Histogram<u64> {
+        let mut histogram = crate::recorder::new_histogram();
+        for &(value, count) in &self.0 {
+            histogram.saturating_record_n(value, count);
+        }
+        histogram
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::new_histogram;
+
+    #[test]
+    fn medians_of_odd_and_even_numbers_of_values() {
+        let odd = Spread::of([3.0, 1.0, 2.0]).unwrap();
+        assert_eq!((odd.median, odd.min, odd.max), (2.0, 1.0, 3.0));
+        assert_eq!(Spread::of([4.0, 1.0, 2.0, 10.0]).unwrap().median, 3.0);
+        assert_eq!(Spread::of([f64::NAN, 5.0]).unwrap().median, 5.0);
+        assert_eq!(Spread::of([]), None);
+    }
+
+    #[test]
+    fn percentiles_need_ten_samples_beyond_them() {
+        let mut histogram = new_histogram();
+        assert_eq!(Latency::of(&histogram), None);
+        for value in 1..=999 {
+            histogram.record(value).unwrap();
+        }
+        let latency = Latency::of(&histogram).unwrap();
+        assert_eq!(
+            (latency.p50_ns, latency.p90_ns, latency.p99_ns),
+            (500, Some(900), None)
+        );
+        histogram.record(1_000).unwrap();
+        let latency = Latency::of(&histogram).unwrap();
+        assert_eq!((latency.p99_ns, latency.p999_ns), (Some(990), None));
+        for _ in 0..9_000 {
+            histogram.record(1_500).unwrap();
+        }
+        assert_eq!(Latency::of(&histogram).unwrap().p999_ns, Some(1_500));
+    }
+
+    #[test]
+    fn a_sparse_histogram_loses_nothing() {
+        let mut histogram = new_histogram();
+        for value in [1, 1, 77, 12_345, 9_999_999_999] {
+            histogram.record(value).unwrap();
+        }
+        assert_eq!(Sparse::from(&histogram).expand(), histogram);
+    }
+}
