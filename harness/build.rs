@@ -3,8 +3,6 @@
 //! Every value is set in every build, as "unknown" where it can't be had, so that the crate also
 //! builds from a tarball and on a machine without git.
 
-#![expect(clippy::print_stdout, reason = "cargo reads a build script's stdout")]
-
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

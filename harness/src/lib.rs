@@ -2,17 +2,23 @@
 //! together, latencies recorded without disturbing what is timed, storms, interleaved rounds,
 //! audits, and results on disk.
 //!
-//! Nothing in here prints; what a user sees comes from the `faultaround` command and the benches.
+//! Nothing in here prints but [`progress`], to standard error.
 
+pub mod audit;
 pub mod cancel;
 pub mod cell;
 pub mod clock;
+pub mod environment;
 pub mod gate;
 pub mod machine;
 pub mod order;
+pub mod progress;
+pub mod record;
 pub mod recorder;
+pub mod report;
 pub mod results;
 pub mod rounds;
 pub mod statistics;
 pub mod storms;
+pub mod summary;
 pub mod topology;

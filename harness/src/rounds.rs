@@ -48,6 +48,27 @@ impl Plan {
         self.groups.len() * (self.schemes.len() + 1)
     }
 
+    /// A group's cells in the order of tables: the baseline, its second run, the others.
+    pub fn keys_of(&self, group: usize) -> impl Iterator<Item = Key> {
+        let key = move |scheme, again| Key {
+            group,
+            scheme,
+            again,
+        };
+        [key(0, false), key(0, true)]
+            .into_iter()
+            .chain((1..self.schemes.len()).map(move |scheme| key(scheme, false)))
+    }
+
+    /// The cell that the others of a group are compared with.
+    pub fn baseline_of(&self, group: usize) -> Key {
+        Key {
+            group,
+            scheme: 0,
+            again: false,
+        }
+    }
+
     /// The cells of a round in the order in which they run.
     fn order(&self, round: u32) -> Vec<Key> {
         let mut random = Pcg64Mcg::seed_from_u64(self.seed ^ (u64::from(round) << 32));
@@ -56,13 +77,7 @@ impl Plan {
         let mut order = Vec::with_capacity(self.cells_per_round());
         for group in groups {
             let first = order.len();
-            let key = |scheme, again| Key {
-                group,
-                scheme,
-                again,
-            };
-            order.extend((0..self.schemes.len()).map(|scheme| key(scheme, false)));
-            order.push(key(0, true));
+            order.extend(self.keys_of(group));
             order[first..].shuffle(&mut random);
         }
         order

@@ -113,15 +113,6 @@ pub(crate) fn for_each_pte<P: Platform>(
     }
 }
 
-/// How many PTEs map this very folio at its index.
-pub(crate) fn ptes_of_folio<P: Platform>(mapping: &AddressSpace<P>, index: u64, pfn: Pfn) -> u64 {
-    let mut ptes = 0;
-    for_each_pte(mapping, &(index..index + 1), |_, _, mapped| {
-        ptes += u64::from(mapped == pfn);
-    });
-    ptes
-}
-
 impl<P: Platform> System<P> {
     /// Reports a violation for a folio.
     pub(crate) fn violated(&self, invariant: Invariant, index: u64, pfn: Pfn, detail: String) {
@@ -154,6 +145,18 @@ impl<P: Platform> System<P> {
             }
             self.audit_pte(mapping, index, pfn, folio);
         });
+    }
+
+    /// The audit of a PTE that is about to be zapped, its table locked: a zap heals what a remover
+    /// has let go, and nobody would see it afterwards.
+    pub(crate) fn audit_zapped(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn) {
+        let folio = self.memmap.folio(pfn);
+        if folio.mapping(&site::STABLE_READ) == 0 {
+            let detail = "zapped after it had left the page cache".to_owned();
+            self.violated(Invariant::NoMappedRemoval, index, pfn, detail);
+        } else {
+            self.audit_pte(mapping, index, pfn, folio);
+        }
     }
 
     /// What holds of every PTE whenever its table is locked.

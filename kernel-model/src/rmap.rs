@@ -27,9 +27,13 @@ impl<P: Platform> System<P> {
             if !page_table.has_table(here.start) {
                 continue;
             }
+            let first = vma.pgoff_of(here.start);
             let mut ptes = page_table.lock(here);
-            for pte in ptes.iter_mut() {
+            for (offset, pte) in ptes.iter_mut().enumerate() {
                 if let Some(pfn) = pte.pfn() {
+                    if P::AUDIT {
+                        self.audit_zapped(&vma.mapping, first + offset as u64, pfn);
+                    }
                     *pte = Pte::NONE;
                     self.memmap.folio(pfn).mapcount_dec(&MAPCOUNT_DEC);
                     task.gather.push(pfn);

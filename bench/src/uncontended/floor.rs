@@ -22,6 +22,7 @@ static ABOUT: About = About {
     lineage: "not a scheme",
     summary: "two counts and a PTE per page under one lock",
     verdict: Verdict::Broken {
+        under: &[],
         violates: &[],
         why: "it looks at nothing",
     },

@@ -230,11 +230,14 @@ pub fn measure(
 
 type Handle<T> = JoinHandle<Result<T, CellError>>;
 
+/// Those that fault, and those that storm.
+type Threads = (Vec<Handle<FaultThread>>, Vec<Handle<StormThread>>);
+
 fn spawn_all(
     shared: &Arc<Shared>,
     fault_threads: u32,
     storm_threads: u32,
-) -> std::io::Result<(Vec<Handle<FaultThread>>, Vec<Handle<StormThread>>)> {
+) -> std::io::Result<Threads> {
     let spawn_fault = |number| {
         let shared = Arc::clone(shared);
         let builder = thread::Builder::new().name(format!("fault-{number}"));
@@ -286,7 +289,7 @@ fn join_all<T>(threads: Vec<Handle<T>>) -> Result<Vec<T>, CellError> {
 }
 
 /// Random numbers of one thread of one cell: every part of the name changes all of them.
-fn thread_seed(seed: u64, thread: u64) -> u64 {
+pub(crate) fn thread_seed(seed: u64, thread: u64) -> u64 {
     // splitmix64's finisher over both.
     let mut mixed = seed ^ (thread + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

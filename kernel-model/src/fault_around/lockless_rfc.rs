@@ -2,7 +2,8 @@
 //! and looks at the mapping once. A control: it is broken, as K. Shutemov pointed out at once.
 //!
 //! A whole removal fits between the look at the mapping and the increment, and a folio with
-//! `mapping == NULL` ends up in a PTE.
+//! `mapping == NULL` ends up in a PTE. Not under a truncation, for the reason that
+//! [`sketch`](super::Sketch) gives.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -30,6 +31,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, RFC patch of 13 Oct 2020",
     summary: "check the mapping once, mapcount++, map",
     verdict: Verdict::Broken {
+        under: &["punch-hole"],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,

@@ -30,6 +30,8 @@ pub enum Verdict {
     Sound,
     /// Some removal can go wrong.
     Broken {
+        /// Names of the removers under which it does; under the others it is sound.
+        under: &'static [&'static str],
         /// The invariants that a run may show violated.
         violates: &'static [Invariant],
         /// How it happens, in a sentence.
@@ -41,6 +43,17 @@ impl Verdict {
     /// Whether it is [`Verdict::Sound`].
     pub const fn is_sound(self) -> bool {
         matches!(self, Self::Sound)
+    }
+
+    /// The invariants that a run under a remover may show violated; at least one of them if it
+    /// runs long enough. None if the scheme is sound under it.
+    pub fn violates_under(self, remover: &str) -> &'static [Invariant] {
+        match self {
+            Self::Broken {
+                under, violates, ..
+            } if under.contains(&remover) => violates,
+            _ => &[],
+        }
     }
 }
 

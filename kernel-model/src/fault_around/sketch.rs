@@ -4,6 +4,10 @@
 //! A whole removal fits between the first look at the lock and the increment: the remover finds a
 //! mapcount of 0 and has nothing to zap, and by the second look the lock is free again. Nothing
 //! looks at the mapping after the increment.
+//!
+//! A truncation doesn't show it. It writes the new end of the file before it unmaps through the
+//! PTE-table lock, and the fault reads that end under the lock: whoever still saw the old one has
+//! set its PTEs by the time the truncation comes through, and is unmapped.
 
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
@@ -23,6 +27,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, 14 Oct 2020, the five steps literally",
     summary: "not locked, mapcount++, still not locked, map",
     verdict: Verdict::Broken {
+        under: &["punch-hole"],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,

@@ -24,38 +24,69 @@ pub struct Jitter {
     pub left_out: Arc<[String]>,
 }
 
+/// Where a thread's stops come from, and which sites it stops at for now.
+#[derive(Debug, Clone, Copy)]
+struct Stops {
+    /// Zero: the thread doesn't stop.
+    random: u64,
+    /// Accesses until it turns to other sites.
+    left: u32,
+    /// The class of sites that it stops at.
+    focus: u64,
+}
+
 thread_local! {
-    static STATE: Cell<u64> = const { Cell::new(0) };
+    static STOPS: Cell<Stops> = const { Cell::new(Stops { random: 0, left: 0, focus: 0 }) };
     static LEFT_OUT: RefCell<Arc<[String]>> = RefCell::new(Arc::from([]));
 }
 
-/// One site in this many stops the thread for a moment …
-const STOP_EVERY: u64 = 24;
+/// Accesses after which a thread turns to another class of sites.
+///
+/// A thread that stopped at every site alike would be slow everywhere, and so would the others:
+/// their windows would keep their proportions. A race needs one thread that stands at one place
+/// while another runs through all of its own.
+const TURN_AFTER: u32 = 512;
+/// Classes that sites fall into; a site in the class that has its turn stops the thread …
+const CLASSES: u64 = 16;
+/// … once in this many times …
+const STOP_EVERY: u64 = 4;
 /// … and one stop in this many gives the CPU away, which is longer than any spin.
-const YIELD_EVERY: u64 = 8;
-/// The longest spin, as a power of two of spin-loop hints.
-const LONGEST_SPIN_BITS: u64 = 9;
+const YIELD_EVERY: u64 = 16;
+/// The shortest and the longest spin, as powers of two of spin-loop hints.
+const SPIN_BITS: std::ops::RangeInclusive<u64> = 3..=11;
 
 impl Jitter {
     /// Makes this the behaviour of the calling thread.
     pub fn enter(self) {
-        STATE.set(self.seed);
+        STOPS.set(Stops {
+            random: self.seed,
+            left: 0,
+            focus: 0,
+        });
         LEFT_OUT.set(self.left_out);
     }
 
     #[inline]
-    fn maybe_stop() {
-        let mut state = STATE.get();
-        if state == 0 {
+    fn maybe_stop(site: &'static Site) {
+        let mut stops = STOPS.get();
+        if stops.random == 0 {
             return;
         }
         // xorshift64: fast, never zero, and good enough to pick moments.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        STATE.set(state);
-        let draw = state >> 16;
-        if draw.is_multiple_of(STOP_EVERY) {
+        stops.random ^= stops.random << 13;
+        stops.random ^= stops.random >> 7;
+        stops.random ^= stops.random << 17;
+        let draw = stops.random >> 16;
+        if stops.left == 0 {
+            stops.left = TURN_AFTER;
+            // Every other turn has no sites: the thread runs, for those that stand.
+            stops.focus = draw % (2 * CLASSES);
+        }
+        stops.left -= 1;
+        STOPS.set(stops);
+        // Where its name lies is as good as a number of the site.
+        let class = (site.name.as_ptr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
+        if class == stops.focus && draw.is_multiple_of(STOP_EVERY) {
             Self::stop(draw / STOP_EVERY);
         }
     }
@@ -67,7 +98,8 @@ impl Jitter {
             return;
         }
         // Lengths spread evenly over the powers of two: races have windows of every width.
-        let bits = (draw / YIELD_EVERY) % (LONGEST_SPIN_BITS + 1);
+        let lengths = SPIN_BITS.end() - SPIN_BITS.start() + 1;
+        let bits = SPIN_BITS.start() + (draw / YIELD_EVERY) % lengths;
         for _ in 0..1_u64 << bits {
             hint::spin_loop();
         }
@@ -117,37 +149,37 @@ impl<P: Platform> AtomicWord for JitteredAtomic<P> {
     }
 
     fn load(&self, site: &'static Site) -> u64 {
-        Jitter::maybe_stop();
+        Jitter::maybe_stop(site);
         self.0.load(site)
     }
 
     fn store(&self, value: u64, site: &'static Site) {
-        Jitter::maybe_stop();
+        Jitter::maybe_stop(site);
         self.0.store(value, site);
     }
 
     fn fetch_add(&self, value: u64, site: &'static Site) -> u64 {
-        Jitter::maybe_stop();
+        Jitter::maybe_stop(site);
         self.0.fetch_add(value, site)
     }
 
     fn fetch_sub(&self, value: u64, site: &'static Site) -> u64 {
-        Jitter::maybe_stop();
+        Jitter::maybe_stop(site);
         self.0.fetch_sub(value, site)
     }
 
     fn fetch_or(&self, value: u64, site: &'static Site) -> u64 {
-        Jitter::maybe_stop();
+        Jitter::maybe_stop(site);
         self.0.fetch_or(value, site)
     }
 
     fn fetch_and(&self, value: u64, site: &'static Site) -> u64 {
-        Jitter::maybe_stop();
+        Jitter::maybe_stop(site);
         self.0.fetch_and(value, site)
     }
 
     fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64> {
-        Jitter::maybe_stop();
+        Jitter::maybe_stop(site);
         self.0.compare_exchange(current, new, site)
     }
 }

@@ -1,0 +1,287 @@
+//! One episode of an audit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use kernel_model::address_space::AddressSpace;
+use kernel_model::fault_around::FaultAround;
+use kernel_model::folio::Pfn;
+use kernel_model::mm::{Mm, Vma};
+use kernel_model::platform::Jitter;
+use kernel_model::{
+    Config, FaultCounters, Instantly, Invariant, RemovalCounters, System, Task, Violation,
+};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use super::{AuditError, AuditSetup, Audited, Work};
+use crate::cancel::Cancel;
+use crate::cell::thread_seed;
+use crate::machine::MmKind;
+use crate::order::Touches;
+use crate::storms::{Storm, Target};
+use crate::topology::pin_current_thread;
+
+/// Entries of a PTE table in windows: few, so that there are tables to be missing.
+const WINDOWS_PER_TABLE: u32 = 2;
+
+/// Frames beyond the file's, in windows per thread: few, so that they are reused at once.
+const SPARE_WINDOWS: u32 = 2;
+
+/// The longest pause between two removals, as a power of two of spin-loop hints: what some fifty
+/// faults take.
+const LONGEST_PAUSE_BITS: u32 = 13;
+
+/// A thread that isn't back after this long is stuck: an episode's steps take microseconds, the
+/// longest stops included.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A small machine and those who use it.
+pub(super) struct Episode(Arc<Shared>);
+
+struct Shared {
+    system: System<Audited>,
+    mapping: Arc<AddressSpace<Audited>>,
+    /// The one that all share, if they do.
+    shared_vma: Option<Arc<Vma<Audited>>>,
+    storm: &'static dyn Storm<Audited>,
+    setup: AuditSetup,
+    seed: u64,
+    stop: AtomicBool,
+}
+
+/// What came out of it.
+#[derive(Default)]
+pub(super) struct Outcome {
+    faults: FaultCounters,
+    fault_count: u64,
+    removals: RemovalCounters,
+    removal_count: u64,
+    pub(super) violations: Vec<Violation>,
+    pub(super) violation_count: u64,
+}
+
+impl Outcome {
+    pub(super) fn add_to(&self, work: &mut Work) {
+        work.episodes += 1;
+        work.faults += self.fault_count;
+        work.pages_mapped += self.faults.mapped + self.faults.mapped_slowly;
+        work.skipped_locked += self.faults.skipped_locked;
+        work.undone += self.faults.undone;
+        work.slot_changed += self.faults.slot_changed;
+        work.removals += self.removal_count;
+        work.folios_removed += self.removals.removed;
+        work.transient_mapcount += self.removals.transient_mapcount;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.fault_count += other.fault_count;
+        self.faults.mapped += other.faults.mapped;
+        self.faults.mapped_slowly += other.faults.mapped_slowly;
+        self.faults.skipped_locked += other.faults.skipped_locked;
+        self.faults.undone += other.faults.undone;
+        self.faults.slot_changed += other.faults.slot_changed;
+        self.removal_count += other.removal_count;
+        self.removals.removed += other.removals.removed;
+        self.removals.transient_mapcount += other.removals.transient_mapcount;
+    }
+}
+
+type Handle = JoinHandle<Result<Outcome, AuditError>>;
+
+impl Episode {
+    pub(super) fn new(
+        scheme: &'static dyn FaultAround<Audited>,
+        storm: &'static dyn Storm<Audited>,
+        setup: &AuditSetup,
+        number: u64,
+    ) -> Self {
+        let threads = setup.fault_threads + setup.storm_threads;
+        let config = Config {
+            folios: setup.pages + SPARE_WINDOWS * setup.readahead_pages * threads,
+            free_lists: 1,
+            entries_per_table: WINDOWS_PER_TABLE * setup.window_pages,
+            window_pages: setup.window_pages,
+            readahead_pages: setup.readahead_pages,
+        };
+        let mapping = Arc::new(AddressSpace::new(1, u64::from(setup.pages)));
+        let mut shared = Shared {
+            system: System::new(config, scheme, Box::new(Instantly)),
+            mapping,
+            shared_vma: None,
+            storm,
+            seed: thread_seed(setup.seed, number),
+            setup: setup.clone(),
+            stop: AtomicBool::new(false),
+        };
+        if setup.mm == MmKind::Shared {
+            shared.shared_vma = Some(shared.map(0));
+        }
+        Self(Arc::new(shared))
+    }
+
+    pub(super) fn run(&self, time: Duration, cancel: &Cancel) -> Result<Outcome, AuditError> {
+        let shared = &self.0;
+        let spawned = self.spawn();
+        let (threads, failed) = match spawned {
+            Ok(threads) => (threads, None),
+            Err((threads, error)) => (threads, Some(AuditError::Spawn(error))),
+        };
+        let mut interrupted = false;
+        if failed.is_none() {
+            let end = Instant::now() + time;
+            // In steps, so that a violation ends it.
+            while !interrupted && Instant::now() < end && shared.system.violations.count() == 0 {
+                interrupted = cancel.sleep(Duration::from_millis(5));
+            }
+        }
+        shared.stop.store(true, Ordering::Relaxed);
+
+        let give_up = Instant::now() + PATIENCE;
+        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < give_up {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let mut outcome = Outcome::default();
+        let mut stuck = 0;
+        for thread in threads {
+            if !thread.is_finished() {
+                stuck += 1;
+                continue;
+            }
+            let done = thread.join().map_err(|_| AuditError::Panicked)??;
+            outcome.merge(&done);
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if stuck == 0 {
+            shared.system.audit_at_rest(&shared.mapping);
+        }
+        outcome.violations = shared.system.violations.kept();
+        outcome.violation_count = shared.system.violations.count();
+        if stuck > 0 {
+            outcome.violation_count += 1;
+            outcome.violations.push(Violation {
+                invariant: Invariant::Progress,
+                index: 0,
+                pfn: Pfn(0),
+                incarnation: 0,
+                detail: format!("{stuck} threads never came to an end"),
+            });
+        }
+        if interrupted && outcome.violation_count == 0 {
+            return Err(AuditError::Interrupted);
+        }
+        Ok(outcome)
+    }
+
+    fn spawn(&self) -> Result<Vec<Handle>, (Vec<Handle>, std::io::Error)> {
+        let setup = &self.0.setup;
+        let mut threads = Vec::new();
+        for number in 0..setup.fault_threads + setup.storm_threads {
+            let shared = Arc::clone(&self.0);
+            let faults = number < setup.fault_threads;
+            let name = format!("{}-{number}", if faults { "fault" } else { "storm" });
+            let body = move || shared.run(number, faults);
+            match thread::Builder::new().name(name).spawn(body) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => return Err((threads, error)),
+            }
+        }
+        Ok(threads)
+    }
+}
+
+impl Shared {
+    fn run(&self, number: u32, faults: bool) -> Result<Outcome, AuditError> {
+        if let Some(cpus) = &self.setup.cpus {
+            pin_current_thread(cpus[number as usize % cpus.len()])?;
+        }
+        let seed = thread_seed(self.seed, u64::from(number));
+        let jitter = Jitter {
+            seed: seed | 1,
+            left_out: self.setup.left_out.clone().into(),
+        };
+        jitter.enter();
+        let random = Pcg64Mcg::seed_from_u64(seed);
+        Ok(if faults {
+            self.fault(number, random)
+        } else {
+            self.remove(number, random)
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        // Relaxed: nothing hangs on it but the end of the work.
+        self.stop.load(Ordering::Relaxed) || self.system.violations.count() > 0
+    }
+
+    /// Maps the whole file into an `Mm` of its own, from a page of it on.
+    fn map(&self, start_vpn: u64) -> Arc<Vma<Audited>> {
+        let pages = u64::from(self.setup.pages);
+        let mm = Mm::new(start_vpn + pages, self.system.config.entries_per_table);
+        Vma::map(mm, Arc::clone(&self.mapping), start_vpn, 0, pages)
+    }
+
+    /// Passes over the file; now and then the VMA goes with its tables, and a new one comes.
+    fn fault(&self, number: u32, mut random: Pcg64Mcg) -> Outcome {
+        let setup = &self.setup;
+        let mut task = Task::new(number);
+        let (pages, window) = (u64::from(setup.pages), u64::from(setup.window_pages));
+        let mut touches = Touches::new(setup.access, pages, window, 0, 1);
+        let own = self.shared_vma.is_none();
+        let mut vma = self.shared_vma.clone().unwrap_or_else(|| self.map(0));
+        let mut fault_count = 0;
+        while !self.is_over() {
+            for &pgoff in touches.next_pass(&mut random) {
+                self.system.handle_mm_fault(&vma, pgoff, &mut task);
+                fault_count += 1;
+                if self.is_over() {
+                    break;
+                }
+            }
+            if own && random.random_range(0..4) == 0 {
+                self.system.unmap(&vma, &mut task);
+                // Half a window in, so that windows are clipped at both ends of the VMA.
+                vma = self.map(random.random_range(0..2) * window / 2);
+            } else {
+                let vpns = vma.vpns_of(&vma.pgoffs());
+                self.system.zap_range(&vma, vpns, &mut task);
+            }
+        }
+        Outcome {
+            faults: task.faults,
+            fault_count,
+            ..Outcome::default()
+        }
+    }
+
+    fn remove(&self, number: u32, mut random: Pcg64Mcg) -> Outcome {
+        let setup = &self.setup;
+        let mut task = Task::new(number);
+        let target = Target {
+            pages: u64::from(setup.pages),
+            hole_pages: u64::from(setup.hole_pages),
+            window_pages: u64::from(setup.window_pages),
+        };
+        let remover = self.storm.remover().expect("an audited storm has a remover");
+        let mut removal_count = 0;
+        while !self.is_over() {
+            let range = self.storm.next_range(&target, &mut random);
+            remover.remove(&self.system, &self.mapping, range, &mut task);
+            self.storm.mend(&self.mapping, &target);
+            removal_count += 1;
+            // Time for faulters to bring something back: nothing races for a hole that is empty.
+            for _ in 0..1_u64 << random.random_range(0..=LONGEST_PAUSE_BITS) {
+                std::hint::spin_loop();
+            }
+        }
+        Outcome {
+            removals: task.removals,
+            removal_count,
+            ..Outcome::default()
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Machines and builds that aren't as they should be.
+
+use super::*;
+
+#[test]
+fn the_hypervisor_is_told_by_whatever_says_most() {
+    let machine = kvm_guest();
+    let hypervisor = || machine.capture("0").virtualization.hypervisor;
+    fs::remove_file(machine.path().join(CLOCKS).join("available_clocksource")).unwrap();
+    assert_eq!(hypervisor().as_deref(), Some("QEMU"));
+    machine.file("sys/class/dmi/id/sys_vendor", "Amazon EC2");
+    assert_eq!(hypervisor().as_deref(), Some("Amazon EC2"));
+    machine.file(
+        "sys/firmware/devicetree/base/hypervisor/compatible",
+        "linux,kvm\0",
+    );
+    assert_eq!(hypervisor().as_deref(), Some("KVM"));
+    machine.file("sys/hypervisor/type", "xen");
+    assert_eq!(hypervisor().as_deref(), Some("Xen"));
+}
+
+/// A machine with nothing but what is in these files.
+fn quota(files: &[(&str, &str)]) -> Option<(String, Option<f64>)> {
+    let machine = Machine::bare();
+    for (path, text) in files {
+        machine.file(path, text);
+    }
+    let quota = machine.capture("0").cpu_quota;
+    quota.map(|quota| (quota.cpu_max, quota.cpus))
+}
+
+#[test]
+fn the_tightest_quota_counts() {
+    let own = "sys/fs/cgroup/cpu.max";
+    let limit = |text: &str, cpus| Some((text.to_owned(), cpus));
+    assert_eq!(
+        quota(&[(own, "200000 100000")]),
+        limit("200000 100000", Some(2.0))
+    );
+    assert_eq!(quota(&[(own, "max 100000")]), limit("max 100000", None));
+    assert_eq!(quota(&[(own, "nonsense")]), None);
+
+    let nested = [
+        ("proc/self/cgroup", "0::/a/b"),
+        ("sys/fs/cgroup/cpu.max", "max 100000"),
+        ("sys/fs/cgroup/a/cpu.max", "50000 100000"),
+        ("sys/fs/cgroup/a/b/cpu.max", "400000 100000"),
+        ("sys/fs/cgroup/c/cpu.max", "1000 100000"),
+    ];
+    assert_eq!(quota(&nested), limit("50000 100000", Some(0.5)));
+
+    let groups = ("proc/self/cgroup", "4:cpuset:/x\n3:cpu,cpuacct:/a");
+    let period = ("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "50000");
+    let older = |quota| {
+        [
+            groups,
+            period,
+            ("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", quota),
+        ]
+    };
+    assert_eq!(quota(&older("75000")), limit("75000 50000", Some(1.5)));
+    assert_eq!(quota(&older("-1")), limit("max 50000", None));
+}
+
+#[test]
+fn every_flaw_of_the_machine_is_a_line() {
+    let machine = bare_metal();
+    let info = x86_cpu_info(8, "Slow", "fpu tsc constant_tsc nonstop_tsc_s3 hypervisor");
+    machine
+        .file("proc/cpuinfo", &info)
+        .file("proc/loadavg", "1.5 0 0 1/81 1")
+        .file("sys/fs/cgroup/cpu.max", "150000 100000")
+        .file(&format!("{CPU}/intel_pstate/no_turbo"), "0")
+        .file(&format!("{CLOCKS}/current_clocksource"), "hpet")
+        .cpu_file(4, "cpufreq/scaling_governor", "powersave");
+    assert_eq!(
+        machine.caveats("4-5"),
+        [
+            "virtual machine: CPUs may be shared or taken away",
+            "CPU quota 150%: threads are stopped when it is used up",
+            "load average 1.50 at the start: the machine wasn't idle",
+            "frequency governors differ: not performance on all CPUs",
+            "turbo is on: the frequency varies with load and heat",
+            "SMT siblings are in use: threads share cores",
+            "no invariant TSC: latencies contain slower clock reads",
+            "clocksource hpet, not the bare counter",
+        ]
+    );
+}
+
+#[test]
+fn only_what_is_used_and_is_a_flaw_is_named() {
+    let machine = bare_metal();
+    machine
+        .file("proc/loadavg", "0.50 9 9 1/81 1")
+        .file("sys/fs/cgroup/cpu.max", "max 100000")
+        .cpu_file(4, "cpufreq/scaling_governor", "powersave");
+    assert_eq!(machine.caveats("0,2,6"), [""; 0]);
+    assert_eq!(
+        machine.caveats("4"),
+        ["frequency governor powersave, not performance"]
+    );
+}
+
+#[test]
+fn governors_that_differ_are_told_by_cpu() {
+    let machine = bare_metal();
+    machine.cpu_file(4, "cpufreq/scaling_governor", "powersave");
+    fs::remove_file(
+        machine
+            .path()
+            .join(format!("{CPU}/cpu7/cpufreq/scaling_governor")),
+    )
+    .unwrap();
+    let frequency = machine.capture("5,4,3,7").frequency;
+    let expected = "performance on 3,5; powersave on 4; unknown on 7";
+    assert_eq!(frequency.governor.as_deref(), Some(expected));
+    assert_eq!(frequency.driver.as_deref(), Some("intel_pstate"));
+}
+
+#[test]
+fn turbo_is_also_told_by_boost() {
+    let machine = Machine::bare();
+    let boost = format!("{CPU}/cpufreq/boost");
+    assert_eq!(
+        machine.file(&boost, "1").capture("0").frequency.turbo,
+        Some(true)
+    );
+    assert_eq!(
+        machine.file(&boost, "0").capture("0").frequency.turbo,
+        Some(false)
+    );
+}
+
+#[test]
+fn caveats_of_the_build() {
+    let mut environment = bare_metal().capture("0");
+    let mut caveats = |change: fn(&mut Build)| {
+        environment.build = release();
+        change(&mut environment.build);
+        environment.caveats()
+    };
+    assert_eq!(caveats(|_| ()), [""; 0]);
+    assert_eq!(
+        caveats(|build| build.debug_assertions = true),
+        ["debug build: assertions are timed too; use --release"]
+    );
+    assert_eq!(
+        caveats(|build| build.opt_level = Some("1".to_owned())),
+        ["built with opt-level 1: use --release"]
+    );
+    assert_eq!(
+        caveats(|build| build.dirty = Some(true)),
+        ["built from uncommitted changes: the commit doesn't say it all"]
+    );
+    assert_eq!(
+        caveats(|build| (build.dirty, build.opt_level) = (None, None)),
+        [""; 0]
+    );
+}
+
+#[test]
+fn the_build_in_a_line() {
+    let mut environment = bare_metal().capture("0");
+    assert_eq!(environment.build, Build::of_this_binary());
+    assert_eq!(environment.build.debug_assertions, cfg!(debug_assertions));
+    let target = environment.build.target.as_deref().unwrap();
+    assert!(target.starts_with(std::env::consts::ARCH), "{target}");
+
+    environment.build = release();
+    environment.build.dirty = Some(true);
+    assert_eq!(
+        environment.build_line(),
+        "fault-around 0.1.0, commit 0123456789ab (modified), rustc 1.95.0, x86_64-unknown-linux-gnu"
+    );
+    environment.build.dirty = Some(false);
+    assert!(!environment.build_line().contains("modified"));
+    environment.build.dirty = None;
+    environment.build.commit = None;
+    environment.build.rustc = None;
+    assert_eq!(
+        environment.build_line(),
+        "fault-around 0.1.0, commit unknown, rustc unknown, x86_64-unknown-linux-gnu"
+    );
+}
+
+/// Firmware and boot loaders write what they like.
+#[test]
+fn odd_names_stay_short_ascii_lines() {
+    let machine = bare_metal();
+    let long = "\u{e9}\u{1b}[31m".repeat(50);
+    machine
+        .file("proc/cpuinfo", &x86_cpu_info(8, &long, "fpu hypervisor"))
+        .file("sys/hypervisor/type", &long)
+        .file(&format!("{CLOCKS}/current_clocksource"), &long)
+        .cpu_file(0, "cpufreq/scaling_governor", &long);
+    // `caveats` checks each line.
+    assert_eq!(machine.caveats("0").len(), 4);
+    let headline = machine.capture("0").headline();
+    assert!(headline.starts_with("??[31m??[31m"), "{headline}");
+    assert!(headline.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+}
+
+/// Whatever this machine is, it has a kernel and a CPU.
+#[test]
+fn this_machine_is_captured() {
+    let topology = Topology::detect().unwrap();
+    let environment = Environment::capture(&topology);
+    assert!(environment.kernel.release.is_some());
+    assert_eq!(
+        environment.processor.logical_cpus_used,
+        topology.cpus().len()
+    );
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let json = serde_json::to_string(&environment).unwrap();
+    assert!(!json.contains(&format!("\"{}\"", host.trim())), "{json}");
+}

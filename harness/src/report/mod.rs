@@ -1,0 +1,9 @@
+//! A run as text for a mail and as a table for programs.
+
+mod sentence;
+mod text;
+mod tsv;
+
+pub use sentence::in_a_sentence;
+pub use text::{COLUMNS, text, wrap};
+pub use tsv::{HEADER, tsv};

@@ -1,0 +1,239 @@
+//! What the rounds of a run amount to, scheme by scheme under each storm.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::recorder::new_histogram;
+use crate::rounds::{CellRound, Finished, Key, Plan};
+use crate::statistics::{Interval, Latency, Sparse, Spread};
+
+/// All that a run has measured so far.
+#[derive(Debug, Default)]
+pub struct Results {
+    cells: Vec<Kept>,
+}
+
+/// A cell's result, its histograms packed.
+#[derive(Debug)]
+struct Kept {
+    cell: CellRound,
+    faults: Sparse,
+    operations: Sparse,
+}
+
+impl Results {
+    /// Adds a cell.
+    pub fn add(&mut self, finished: Finished) {
+        self.cells.push(Kept {
+            cell: finished.cell,
+            faults: Sparse::from(&finished.faults),
+            operations: Sparse::from(&finished.operations),
+        });
+    }
+
+    /// The cells in the order in which they ran.
+    pub fn cells(&self) -> impl Iterator<Item = &CellRound> {
+        self.cells.iter().map(|kept| &kept.cell)
+    }
+
+    fn of(&self, key: Key) -> impl Iterator<Item = &Kept> {
+        self.cells.iter().filter(move |kept| kept.cell.key == key)
+    }
+
+    /// One cell's latencies round by round: those of faults, and those of operations.
+    pub fn histograms(
+        &self,
+        key: Key,
+    ) -> impl Iterator<Item = (&CellRound, Histogram<u64>, Histogram<u64>)> {
+        self.of(key)
+            .map(|kept| (&kept.cell, kept.faults.expand(), kept.operations.expand()))
+    }
+
+    /// One cell's latencies over all rounds: those of faults, and those of operations.
+    pub fn merged(&self, key: Key) -> (Histogram<u64>, Histogram<u64>) {
+        let mut merged = (new_histogram(), new_histogram());
+        for kept in self.of(key) {
+            kept.faults.add_to(&mut merged.0);
+            kept.operations.add_to(&mut merged.1);
+        }
+        merged
+    }
+}
+
+/// Schemes that are compared with each other.
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupSummary {
+    /// The storm that they were under.
+    pub storm: &'static str,
+    /// The number of fault threads.
+    pub threads: u32,
+    /// The number of storm threads.
+    pub storm_threads: u32,
+    /// Whether threads had to share CPUs.
+    pub oversubscribed: bool,
+    /// The baseline, its second run, and the others.
+    pub rows: Vec<Row>,
+}
+
+/// One scheme under one storm.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The scheme.
+    pub scheme: &'static str,
+    /// Whether it is known to be broken.
+    pub broken: bool,
+    /// Whether it is the baseline's second run (A/A).
+    pub again: bool,
+    /// Rounds that this rests on.
+    pub rounds: u32,
+    /// Faults per second of time in faults, summed over threads.
+    pub faults_per_s: Spread,
+    /// Pages mapped per second of time in faults, summed over threads.
+    pub pages_per_s: Spread,
+    /// Time in faults over pages mapped, in nanoseconds.
+    pub ns_per_page: Spread,
+    /// `pages_per_s` over the baseline's, round by round: above 1 is faster. `None` for the
+    /// baseline itself.
+    pub ratio: Option<Interval>,
+    /// Latencies of the faults of all rounds.
+    pub latency: Option<Latency>,
+    /// Faults that fell to the slow path over all faults.
+    pub slow_path_share: Spread,
+    /// The slowest thread's rate over the fastest one's.
+    pub fairness: Spread,
+    /// Counts over all rounds.
+    pub totals: Totals,
+    /// The remover's side; `None` without a storm.
+    pub remover: Option<RemoverSummary>,
+    /// From the first thread's start to the last one's, in nanoseconds.
+    pub start_skew_ns: Spread,
+}
+
+/// Counts over all rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Totals {
+    /// Faults.
+    pub faults: u64,
+    /// Pages that they mapped.
+    pub pages_mapped: u64,
+    /// Folios that fault-around left out because they were locked.
+    pub skipped_locked: u64,
+    /// Speculative references dropped because the slot or the mapping had changed.
+    pub slot_changed: u64,
+    /// Mapcounts taken back after a re-check.
+    pub undone: u64,
+    /// Pages read.
+    pub filled: u64,
+    /// Faults past the end of the file.
+    pub sigbus: u64,
+    /// Faults that found no frame.
+    pub oom: u64,
+    /// Violations of invariants that the audits at rest found.
+    pub violations: u64,
+    /// Latencies beyond the histograms' range of 10 s.
+    pub beyond_range: u64,
+}
+
+/// A storm's side of a row.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemoverSummary {
+    /// Operations per second.
+    pub ops_per_s: Spread,
+    /// `ops_per_s` over what the storm reached against the baseline, round by round: below 1, the
+    /// scheme slows the remover. `None` for the baseline itself.
+    pub ratio: Option<Interval>,
+    /// Latencies of the operations of all rounds.
+    pub latency: Option<Latency>,
+    /// Operations.
+    pub ops: u64,
+    /// Folios taken out of the page cache.
+    pub folios_removed: u64,
+    /// Folios that the first pass could not lock.
+    pub skipped_locked: u64,
+    /// Folios that had to be unmapped one by one.
+    pub unmapped_singly: u64,
+    /// Folios with a mapcount above 0 at the point of removal.
+    pub transient_mapcount: u64,
+}
+
+/// Sums a run up, group by group in the order of its plan. Rows of which no round is there yet
+/// are left out.
+pub fn summarize(plan: &Plan, results: &Results, storm_threads: u32, cpus: u32) -> Vec<GroupSummary> {
+    let rows_of = |group| -> Vec<Row> {
+        plan.keys_of(group)
+            .filter_map(|key| row(plan, results, key))
+            .collect()
+    };
+    let summary = |(number, group): (usize, &crate::rounds::Group)| {
+        let storm_threads = group.storm.remover().map_or(0, |_| storm_threads);
+        GroupSummary {
+            storm: group.storm.about().name,
+            threads: group.fault_threads,
+            storm_threads,
+            oversubscribed: group.fault_threads + storm_threads > cpus,
+            rows: rows_of(number),
+        }
+    };
+    plan.groups.iter().enumerate().map(summary).collect()
+}
+
+fn row(plan: &Plan, results: &Results, key: Key) -> Option<Row> {
+    let cells: Vec<&CellRound> = results.of(key).map(|kept| &kept.cell).collect();
+    let first = *cells.first()?;
+    let baseline = plan.baseline_of(key.group);
+    let spread = |value: fn(&CellRound) -> f64| Spread::of(cells.iter().map(|cell| value(cell)));
+    let sum = |count: fn(&CellRound) -> u64| -> u64 { cells.iter().map(|cell| count(cell)).sum() };
+    // Only rounds that both have: an interrupted run's last one may lack either.
+    let ratio = |value: fn(&CellRound) -> f64| {
+        let pairs = cells.iter().filter_map(|cell| {
+            let base = results.of(baseline).find(|base| base.cell.round == cell.round)?;
+            Some(value(cell) / value(&base.cell))
+        });
+        Interval::of(pairs).filter(|_| key != baseline)
+    };
+    let (faults, operations) = results.merged(key);
+    let remover = |cell: &CellRound| cell.remover.clone();
+    let removals: Vec<_> = cells.iter().filter_map(|cell| remover(cell)).collect();
+    let ops_per_s = |cell: &CellRound| {
+        let remover = cell.remover.as_ref();
+        remover.map_or(f64::NAN, |remover| remover.ops_per_s)
+    };
+    Some(Row {
+        scheme: first.scheme,
+        broken: !plan.schemes[key.scheme].about().verdict.is_sound(),
+        again: key.again,
+        rounds: cells.len() as u32,
+        faults_per_s: spread(|cell| cell.faults_per_s)?,
+        pages_per_s: spread(|cell| cell.pages_per_s)?,
+        ns_per_page: spread(|cell| cell.ns_per_page)?,
+        ratio: ratio(|cell| cell.pages_per_s),
+        latency: Latency::of(&faults),
+        slow_path_share: spread(|cell| cell.slow_path_share)?,
+        fairness: spread(|cell| cell.fairness)?,
+        totals: Totals {
+            faults: faults.len(),
+            pages_mapped: sum(|cell| cell.pages_mapped.iter().sum()),
+            skipped_locked: sum(|cell| cell.skipped_locked),
+            slot_changed: sum(|cell| cell.slot_changed),
+            undone: sum(|cell| cell.undone),
+            filled: sum(|cell| cell.filled),
+            sigbus: sum(|cell| cell.sigbus),
+            oom: sum(|cell| cell.oom),
+            violations: sum(|cell| cell.violations),
+            beyond_range: sum(|cell| cell.beyond_range),
+        },
+        remover: Spread::of(cells.iter().map(|cell| ops_per_s(cell))).map(|spread| {
+            RemoverSummary {
+                ops_per_s: spread,
+                ratio: ratio(ops_per_s),
+                latency: Latency::of(&operations),
+                ops: removals.iter().map(|round| round.ops).sum(),
+                folios_removed: removals.iter().map(|round| round.folios_removed).sum(),
+                skipped_locked: removals.iter().map(|round| round.skipped_locked).sum(),
+                unmapped_singly: removals.iter().map(|round| round.unmapped_singly).sum(),
+                transient_mapcount: removals.iter().map(|round| round.transient_mapcount).sum(),
+            }
+        }),
+        start_skew_ns: spread(|cell| cell.start_skew_ns as f64)?,
+    })
+}
