@@ -1,3 +1,4 @@
-//! What the criterion benches and the `faultaround` command are made of.
+//! What the benches and the `faultaround` command are made of.
 
+pub mod command;
 pub mod uncontended;

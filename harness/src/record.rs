@@ -192,7 +192,8 @@ impl RunWriter {
             }
             let mut table = Vec::new();
             write_hgrm(&mut table, merged, 1.0, 5)?;
-            self.directory.write(&format!("{stem}-{what}.hgrm"), &table)?;
+            self.directory
+                .write(&format!("{stem}-{what}.hgrm"), &table)?;
             let intervals: Vec<_> = rounds
                 .iter()
                 .map(|(cell, faults, operations)| Interval {

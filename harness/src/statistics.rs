@@ -180,7 +180,10 @@ mod tests {
     fn the_interval_of_a_median_has_the_coverage_of_the_sign_test() {
         // The textbook's table: of 10 values, the second from either end, 97.9 %.
         let ten = Interval::of((1..=10).map(f64::from)).unwrap();
-        assert_eq!((ten.median, ten.lo, ten.hi, ten.values), (5.5, 2.0, 9.0, 10));
+        assert_eq!(
+            (ten.median, ten.lo, ten.hi, ten.values),
+            (5.5, 2.0, 9.0, 10)
+        );
         assert!((ten.coverage - (1.0 - 22.0 / 1024.0)).abs() < 1e-12);
         let six = Interval::of([6.0, 1.0, 5.0, 2.0, 4.0, 3.0]).unwrap();
         assert_eq!((six.lo, six.hi), (1.0, 6.0));

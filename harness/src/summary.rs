@@ -158,7 +158,12 @@ pub struct RemoverSummary {
 
 /// Sums a run up, group by group in the order of its plan. Rows of which no round is there yet
 /// are left out.
-pub fn summarize(plan: &Plan, results: &Results, storm_threads: u32, cpus: u32) -> Vec<GroupSummary> {
+pub fn summarize(
+    plan: &Plan,
+    results: &Results,
+    storm_threads: u32,
+    cpus: u32,
+) -> Vec<GroupSummary> {
     let rows_of = |group| -> Vec<Row> {
         plan.keys_of(group)
             .filter_map(|key| row(plan, results, key))
@@ -186,7 +191,9 @@ fn row(plan: &Plan, results: &Results, key: Key) -> Option<Row> {
     // Only rounds that both have: an interrupted run's last one may lack either.
     let ratio = |value: fn(&CellRound) -> f64| {
         let pairs = cells.iter().filter_map(|cell| {
-            let base = results.of(baseline).find(|base| base.cell.round == cell.round)?;
+            let base = results
+                .of(baseline)
+                .find(|base| base.cell.round == cell.round)?;
             Some(value(cell) / value(&base.cell))
         });
         Interval::of(pairs).filter(|_| key != baseline)

@@ -44,7 +44,7 @@ fn maps_the_window_that_the_page_lies_in<P: Platform>(scheme: Scheme<P>) {
         let mut task = Task::default();
         let outcome = scene.system.handle_mm_fault(&vma, pgoff, &mut task);
         assert_eq!(outcome, FaultOutcome::FaultAround);
-        assert_eq!(mapped(&vma), pages(&[8..16]));
+        assert_eq!(mapped(&vma), pages(8..16));
         let faults = FaultCounters {
             mapped: 8,
             ..FaultCounters::default()
@@ -59,7 +59,7 @@ fn aligns_the_window_by_its_virtual_pages<P: Platform>(scheme: Scheme<P>) {
     let vma = scene.map(3, 0, 32);
     // Offset 6 is at virtual page 9, in the window of 8..16.
     assert!(scene.around(&vma, 6));
-    assert_eq!(mapped(&vma), pages(&[5..13]));
+    assert_eq!(mapped(&vma), pages(5..13));
     scene.assert_sound();
 }
 
@@ -68,9 +68,9 @@ fn clips_the_window_to_the_vma<P: Platform>(scheme: Scheme<P>) {
     let vma = scene.map(3, 5, 8);
     // Virtual pages 3..11: five of the first window, three of the second.
     assert!(scene.around(&vma, 6));
-    assert_eq!(mapped(&vma), pages(&[5..10]));
+    assert_eq!(mapped(&vma), pages(5..10));
     assert!(scene.around(&vma, 12));
-    assert_eq!(mapped(&vma), pages(&[5..13]));
+    assert_eq!(mapped(&vma), pages(5..13));
     scene.assert_sound();
 }
 
@@ -84,7 +84,7 @@ fn clips_the_window_to_the_pte_table<P: Platform>(scheme: Scheme<P>) {
     for (pgoff, window) in [(9, 8..12), (14, 12..16)] {
         let vma = scene.map_whole();
         assert!(scene.around(&vma, pgoff));
-        assert_eq!(mapped(&vma), pages(&[window]));
+        assert_eq!(mapped(&vma), pages(window));
     }
     scene.assert_sound();
 }
@@ -93,7 +93,7 @@ fn maps_the_pages_at_the_vmas_offset<P: Platform>(scheme: Scheme<P>) {
     let scene = Scene::cached(scheme);
     let vma = scene.map(18, 13, 12);
     scene.touch(&vma);
-    assert_eq!(mapped(&vma), pages(&[13..25]));
+    assert_eq!(mapped(&vma), pages(13..25));
     for (vpn, pgoff) in (18..30).zip(13..25) {
         let pte = vma.mm.page_table.lock(vpn..vpn + 1)[0];
         assert_eq!(pte.pfn(), Some(scene.pfn(pgoff)));
@@ -147,7 +147,7 @@ fn leaves_readahead_and_poisoned_pages_alone<P: Platform>(scheme: Scheme<P>) {
         let vma = scene.map_whole();
         scene.folio(10).set_flags(flag);
         assert!(!scene.around(&vma, 10));
-        assert_eq!(mapped(&vma), pages(&[8..10, 11..16]));
+        assert_eq!(mapped(&vma), pages((8..10).chain(11..16)));
         assert_eq!(scene.counts(10), (0, 1));
         scene.assert_sound();
     }
@@ -215,7 +215,7 @@ fn maps_the_missing_page_by_the_slow_path<P: Platform>(scheme: Scheme<P>) {
     let outcome = scene.system.handle_mm_fault(&vma, 13, &mut task);
     assert_eq!(outcome, FaultOutcome::SlowPath);
     assert_eq!(mapped(&vma), [13]);
-    assert_eq!(scene.in_cache(), pages(&[12..16]));
+    assert_eq!(scene.in_cache(), pages(12..16));
     let faults = FaultCounters {
         slow_faults: 1,
         mapped_slowly: 1,
@@ -255,7 +255,7 @@ fn slow_path_maps_what_fault_around_left<P: Platform>(scheme: Scheme<P>) {
     scene.folio(10).set_flags(PG_READAHEAD);
     let task = scene.fault(&vma, 10, FaultOutcome::SlowPath);
     assert_eq!((task.faults.mapped, task.faults.mapped_slowly), (7, 1));
-    assert_eq!(mapped(&vma), pages(&[8..16]));
+    assert_eq!(mapped(&vma), pages(8..16));
     assert_eq!(scene.counts(10), (1, 2));
     scene.assert_sound();
 }
@@ -269,7 +269,7 @@ fn beyond_the_end_is_sigbus<P: Platform>(scheme: Scheme<P>) {
         assert_eq!((task.faults.sigbus, task.faults.slow_faults), (1, 1));
     }
     scene.fault(&vma, 19, FaultOutcome::SlowPath);
-    assert_eq!(scene.in_cache(), pages(&[16..20]));
+    assert_eq!(scene.in_cache(), pages(16..20));
     assert_eq!(mapped(&vma), [19]);
     scene.assert_sound();
 }
@@ -308,7 +308,7 @@ fn installs_only_the_pte_table_that_it_needs<P: Platform>(scheme: Scheme<P>) {
     scene.folio(3).set_flags(PG_READAHEAD);
     scene.fault(&vma, 3, FaultOutcome::SlowPath);
     assert_eq!(tables(), [true; 4]);
-    assert_eq!(mapped(&vma), pages(&[0..8, 16..24]));
+    assert_eq!(mapped(&vma), pages((0..8).chain(16..24)));
     scene.assert_sound();
 }
 

@@ -14,8 +14,7 @@ use kernel_model::folio::{Pfn, site};
 use kernel_model::mm::Vma;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Jittered, Native, Platform};
-use kernel_model::removal::Removers;
-use kernel_model::{Invariant, Task, Violation, Violations};
+use kernel_model::{Invariant, Task, Violation};
 
 use scene::{PAGES, Scene, on_both_platforms, set_pte, with_page_9_locked};
 
@@ -338,44 +337,4 @@ fn pte_outside_the_hole_is_none_of_the_removals_business() {
 #[test]
 fn platform_that_is_measured_reports_nothing_at_removal() {
     removal_reports::<Native>("punch-hole", map_uncounted, &[]);
-}
-
-#[test]
-fn violations_are_all_counted_and_the_first_ones_kept() {
-    let violations = Violations::default();
-    for index in 0..1_000 {
-        violations.report(Violation {
-            invariant: RightOffset,
-            index,
-            pfn: Pfn(1),
-            incarnation: 2,
-            detail: "seen".to_owned(),
-        });
-    }
-    let kept = violations.kept();
-    assert_eq!(violations.count(), 1_000);
-    assert!((1..1_000).contains(&kept.len()), "not all of them");
-    assert!(kept.iter().map(|it| it.index).eq(0..kept.len() as u64));
-    let said = "right-offset at offset 0, folio 1 (incarnation 2): seen";
-    assert_eq!(kept[0].to_string(), said);
-}
-
-#[test]
-fn everything_is_found_by_its_name() {
-    let schemes = ["page-locked", "mapcount-recheck", "sketch", "lockless-rfc"];
-    for name in schemes {
-        let scheme = Schemes::<Native>::named(name).expect(name);
-        let sound = ["page-locked", "mapcount-recheck"].contains(&name);
-        assert_eq!(scheme.about().name, name);
-        assert_eq!(scheme.about().verdict.is_sound(), sound, "{name}");
-    }
-    for name in ["truncate", "punch-hole"] {
-        assert_eq!(Removers::<Native>::named(name).unwrap().about().name, name);
-    }
-    assert!(Schemes::<Native>::named("truncate").is_none());
-    assert!(Removers::<Native>::named("sketch").is_none());
-    let names = Invariant::ALL.map(Invariant::name);
-    let expected = "no-stale-pte no-mapped-removal no-mapped-free right-offset \
-                    no-pte-past-eof only-uptodate counts-balance progress";
-    assert_eq!(names.join(" "), expected);
 }

@@ -41,8 +41,8 @@ on_both_platforms! {
 /// What a remover leaves of the file, as offsets.
 fn left(remover: &str) -> Vec<u64> {
     match remover {
-        "truncate" => pages(&[0..5]),
-        _ => pages(&[0..5, 25..32]),
+        "truncate" => pages(0..5),
+        _ => pages((0..5).chain(25..32)),
     }
 }
 
@@ -92,7 +92,7 @@ fn empty_range_removes_nothing<P: Platform>(scheme: Scheme<P>, remover: &str) {
     let vma = scene.map_and_touch();
     let task = scene.remove(remover, PAGES..PAGES);
     assert_eq!(task.removals.removed, 0);
-    assert_eq!(mapped(&vma), pages(&[0..32]));
+    assert_eq!(mapped(&vma), pages(0..32));
     scene.assert_sound();
 }
 
@@ -252,8 +252,8 @@ fn truncate_removes_to_the_end<P: Platform>(scheme: Scheme<P>) {
     // What the range's end says doesn't matter.
     scene.remove("truncate", 7..8);
     assert_eq!(scene.file.i_size_pages(), 7);
-    assert_eq!(scene.in_cache(), pages(&[0..7]));
-    assert_eq!(mapped(&vma), pages(&[0..7]));
+    assert_eq!(scene.in_cache(), pages(0..7));
+    assert_eq!(mapped(&vma), pages(0..7));
     scene.fault(&vma, 7, FaultOutcome::Sigbus);
     scene.assert_sound();
 }
@@ -273,7 +273,7 @@ fn extending_gives_a_hole<P: Platform>(scheme: Scheme<P>) {
     assert_eq!(scene.file.i_size_pages(), 10);
     scene.file.extend(PAGES + 1);
     assert_eq!(scene.file.i_size_pages(), PAGES);
-    assert_eq!(scene.in_cache(), pages(&[0..10]));
+    assert_eq!(scene.in_cache(), pages(0..10));
     let task = scene.fault(&vma, 20, FaultOutcome::SlowPath);
     assert_eq!(task.faults.filled, 4);
     scene.assert_sound();
@@ -297,7 +297,7 @@ fn munmap_leaves_the_cache_and_the_other_mappings<P: Platform>(scheme: Scheme<P>
     scene.system.unmap(&gone, &mut Task::default());
     let tables = [0, 31].map(|vpn| gone.mm.page_table.has_table(vpn));
     assert_eq!((tables, scene.file.i_mmap.read().len()), ([false; 2], 1));
-    assert_eq!(mapped(&stays), pages(&[0..32]));
+    assert_eq!(mapped(&stays), pages(0..32));
     assert_eq!(scene.counts(9), (1, 2));
     scene.assert_sound();
 }

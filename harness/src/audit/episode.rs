@@ -266,7 +266,10 @@ impl Shared {
             hole_pages: u64::from(setup.hole_pages),
             window_pages: u64::from(setup.window_pages),
         };
-        let remover = self.storm.remover().expect("an audited storm has a remover");
+        let remover = self
+            .storm
+            .remover()
+            .expect("an audited storm has a remover");
         let mut removal_count = 0;
         while !self.is_over() {
             let range = self.storm.next_range(&target, &mut random);

@@ -33,7 +33,10 @@ fn sound_schemes_survive_and_do_work() {
             assert!(audit.as_declared && audit.found.is_empty(), "{audit:?}");
             let work = &audit.work;
             assert!(work.episodes > 1 && work.faults > 1_000, "{audit:?}");
-            assert!(work.folios_removed > 100 && work.pages_mapped > 1_000, "{audit:?}");
+            assert!(
+                work.folios_removed > 100 && work.pages_mapped > 1_000,
+                "{audit:?}"
+            );
         }
     }
 }

@@ -92,13 +92,22 @@ mod tests {
     fn a_difference_must_exclude_one_and_lie_outside_the_noise() {
         let differs = |lo, hi, noise: (f64, f64)| {
             let noise = interval(noise.0, noise.1);
-            matches!(finding(&interval(lo, hi), Some(&noise)), Finding::Differs(_))
+            matches!(
+                finding(&interval(lo, hi), Some(&noise)),
+                Finding::Differs(_)
+            )
         };
         assert!(differs(1.8, 2.0, (0.98, 1.03)));
         assert!(differs(0.8, 0.9, (0.98, 1.03)));
         assert!(!differs(0.9, 1.1, (0.98, 1.03)), "holds 1");
         assert!(!differs(1.01, 1.2, (0.98, 1.03)), "overlaps the noise");
-        let once = Interval { values: 1, ..interval(2.0, 2.0) };
-        assert!(matches!(finding(&once, None), Finding::Same), "one round shows nothing");
+        let once = Interval {
+            values: 1,
+            ..interval(2.0, 2.0)
+        };
+        assert!(
+            matches!(finding(&once, None), Finding::Same),
+            "one round shows nothing"
+        );
     }
 }

@@ -17,21 +17,26 @@ pub const COLUMNS: usize = 72;
 /// The width of the column of names.
 const NAMES: usize = 21;
 
-/// Breaks text into lines of at most [`COLUMNS`], those after the first one indented.
-pub fn wrap(text: &str, indent: usize) -> String {
-    let mut out = String::new();
-    let mut column = 0;
+/// Breaks text into lines of at most [`COLUMNS`]. The first begins with `head` as it is, the
+/// others with as many spaces.
+pub fn wrap(head: &str, text: &str) -> String {
+    let mut out = head.to_owned();
+    let mut column = head.len();
+    let mut fresh = true;
     for word in text.split_whitespace() {
-        if column > 0 && column + 1 + word.len() > COLUMNS {
+        if !fresh && column + 1 + word.len() > COLUMNS {
             out.push('\n');
-            out.push_str(&" ".repeat(indent));
-            column = indent;
-        } else if column > 0 {
+            out.push_str(&" ".repeat(head.len()));
+            column = head.len();
+            fresh = true;
+        }
+        if !fresh {
             out.push(' ');
             column += 1;
         }
         out.push_str(word);
         column += word.len();
+        fresh = false;
     }
     out.push('\n');
     out
@@ -45,7 +50,7 @@ pub fn text(run: &Run<'_>) -> String {
         let text = format!(
             "INCOMPLETE: the run was stopped; what follows rests on fewer than {wanted} rounds."
         );
-        out.push_str(&wrap(&text, 0));
+        out.push_str(&wrap("", &text));
         out.push('\n');
     }
     for group in run.summary.iter().filter(|group| !group.rows.is_empty()) {
@@ -67,7 +72,7 @@ fn label(row: &Row) -> String {
 fn write_group(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     let plural = |count: u32| if count == 1 { "" } else { "s" };
     let mut title = format!(
-        "== {}: {} fault thread{}",
+        "{}: {} fault thread{}",
         group.storm,
         group.threads,
         plural(group.threads)
@@ -79,9 +84,10 @@ fn write_group(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
         let _ = write!(title, ", {threads} storm thread{}, {rate}", plural(threads));
     }
     if group.oversubscribed {
-        title.push_str(" -- OVERSUBSCRIBED: threads share CPUs, these are not latencies of locking");
+        title
+            .push_str(" -- OVERSUBSCRIBED: threads share CPUs, these are not latencies of locking");
     }
-    out.push_str(&wrap(&title, 3));
+    out.push_str(&wrap("== ", &title));
     write_throughput(out, group);
     write_latency(out, group);
     write_counts(out, group);
@@ -136,7 +142,9 @@ fn write_latency(out: &mut String, group: &GroupSummary) {
         "fault latency, ns", "p50", "p90", "p99", "p99.9", "max", "samples"
     );
     for row in &group.rows {
-        let Some(latency) = &row.latency else { continue };
+        let Some(latency) = &row.latency else {
+            continue;
+        };
         let _ = writeln!(
             out,
             "{:NAMES$}{:>7}{:>8}{:>8}{:>9}{:>10}{:>9}",
@@ -179,8 +187,11 @@ fn write_remover(out: &mut String, group: &GroupSummary) {
         "remover, ns", "ops/s", "ratio", "interval", "p50", "p99", "max"
     );
     for row in &group.rows {
-        let Some(remover) = &row.remover else { continue };
-        let at = |of: fn(&Latency) -> Option<u64>| percentile(remover.latency.as_ref().and_then(of));
+        let Some(remover) = &row.remover else {
+            continue;
+        };
+        let at =
+            |of: fn(&Latency) -> Option<u64>| percentile(remover.latency.as_ref().and_then(of));
         let _ = writeln!(
             out,
             "{:NAMES$}{:>7.0}{}{:>7}{:>8}{:>9}",
@@ -192,23 +203,31 @@ fn write_remover(out: &mut String, group: &GroupSummary) {
             at(|it| Some(it.max_ns))
         );
     }
-    let transient = group.rows.iter().filter(|row| !row.again).filter_map(|row| {
-        let remover = row.remover.as_ref()?;
-        Some(format!(
-            "{} {} of {}",
-            label(row),
-            remover.transient_mapcount,
-            count(remover.folios_removed)
-        ))
-    });
+    let transient = group
+        .rows
+        .iter()
+        .filter(|row| !row.again)
+        .filter_map(|row| {
+            let remover = row.remover.as_ref()?;
+            Some(format!(
+                "{} {} of {}",
+                label(row),
+                remover.transient_mapcount,
+                count(remover.folios_removed)
+            ))
+        });
     let transient: Vec<_> = transient.collect();
-    let text = format!("transient-mapcount, of folios removed: {}", transient.join(", "));
-    out.push_str(&wrap(&text, 2));
+    let text = format!("of folios removed: {}", transient.join(", "));
+    out.push_str(&wrap("transient-mapcount   ", &text));
 }
 
 fn write_violations(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     for row in group.rows.iter().filter(|row| row.totals.violations > 0) {
-        let expected = if row.broken { "as expected" } else { "NOT EXPECTED" };
+        let expected = if row.broken {
+            "as expected"
+        } else {
+            "NOT EXPECTED"
+        };
         let first = run.rounds.iter().find(|cell| {
             cell.scheme == row.scheme
                 && cell.storm == group.storm
@@ -221,7 +240,7 @@ fn write_violations(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
             label(row),
             row.totals.violations
         );
-        out.push_str(&wrap(&text, 2));
+        out.push_str(&wrap("violated  ", &text));
     }
 }
 
@@ -236,18 +255,18 @@ fn write_method(out: &mut String, run: &Run<'_>) {
         ("ratio", legend(run)),
         ("overhead", overhead(run)),
     ] {
-        out.push_str(&wrap(&format!("{name:<9} {value}"), 10));
+        out.push_str(&wrap(&format!("{name:<9} "), &value));
     }
     for caveat in &header.caveats {
-        out.push_str(&wrap(&format!("caveat    {caveat}"), 10));
+        out.push_str(&wrap("caveat    ", caveat));
     }
     for left_out in &header.left_out {
-        out.push_str(&wrap(&format!("left out  {left_out}"), 10));
+        out.push_str(&wrap("left out  ", left_out));
     }
-    out.push_str(&wrap(&format!("again     {}", header.rerun), 10));
+    out.push_str(&wrap("again     ", &header.rerun));
     if let Some(sentence) = in_a_sentence(run) {
         out.push('\n');
-        out.push_str(&wrap(&sentence, 0));
+        out.push_str(&wrap("", &sentence));
     }
 }
 
@@ -342,14 +361,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wrapped_text_keeps_its_words_and_its_width() {
+    fn wrapped_text_keeps_its_words_its_head_and_its_width() {
         let text = "one two  three ".repeat(20);
-        let wrapped = wrap(&text, 4);
+        let wrapped = wrap("a   ", &text);
         assert!(wrapped.lines().all(|line| line.len() <= COLUMNS));
-        assert!(wrapped.lines().skip(1).all(|line| line.starts_with("    ")));
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(&wrapped), words(&text));
-        assert_eq!(wrap("short", 4), "short\n");
+        assert!(wrapped.starts_with("a   one two"));
+        let mut rest = wrapped.lines().skip(1);
+        assert!(rest.all(|line| line.starts_with("    ") && !line.starts_with("     ")));
+        let words = |text: &str| text.split_whitespace().count();
+        assert_eq!(words(&wrapped), 1 + words(&text));
+        assert_eq!(wrap("", "short"), "short\n");
     }
 
     #[test]
@@ -357,7 +378,10 @@ mod tests {
         for value in [1.2345, 12.345, 123.45, 1234.5, 99_999.0] {
             assert!(short(value).len() <= 6, "{}", short(value));
         }
-        assert_eq!((count(99_999), count(123_456)), ("99999".into(), "123.5k".into()));
+        assert_eq!(
+            (count(99_999), count(123_456)),
+            ("99999".into(), "123.5k".into())
+        );
         assert_eq!(count(123_456_789), "123.5M");
     }
 }

@@ -24,7 +24,9 @@ const COLUMNS: &[Column] = &[
     ("p99_ns", |_, row| latency(row, |it| it.p99_ns)),
     ("p999_ns", |_, row| latency(row, |it| it.p999_ns)),
     ("max_ns", |_, row| latency(row, |it| Some(it.max_ns))),
-    ("slow_path_share", |_, row| number(row.slow_path_share.median)),
+    ("slow_path_share", |_, row| {
+        number(row.slow_path_share.median)
+    }),
     ("ratio", |_, row| ratio(row, |it| it.median)),
     ("ratio_lo", |_, row| ratio(row, |it| it.lo)),
     ("ratio_hi", |_, row| ratio(row, |it| it.hi)),
@@ -65,7 +67,9 @@ const COLUMNS: &[Column] = &[
         remover(row, |it| it.transient_mapcount as f64)
     }),
     ("storm_threads", |group, _| group.storm_threads.to_string()),
-    ("oversubscribed", |group, _| group.oversubscribed.to_string()),
+    ("oversubscribed", |group, _| {
+        group.oversubscribed.to_string()
+    }),
     ("broken", |_, row| row.broken.to_string()),
     ("violations", |_, row| row.totals.violations.to_string()),
 ];

@@ -267,8 +267,8 @@ pub(crate) fn mapped<P: Platform>(vma: &Vma<P>) -> Vec<u64> {
 }
 
 /// Offsets, for comparison.
-pub(crate) fn pages(ranges: &[Range<u64>]) -> Vec<u64> {
-    ranges.iter().cloned().flatten().collect()
+pub(crate) fn pages(offsets: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    offsets.into_iter().collect()
 }
 
 /// Names the case in hand if the test panics in it.

@@ -1,0 +1,99 @@
+//! `faultaround list`: what there is to run.
+
+use harness::report::wrap;
+use harness::storms::Storms;
+use kernel_model::Invariant;
+use kernel_model::fault_around::{About, Schemes, Verdict};
+use kernel_model::platform::Native;
+
+use super::{Failure, output};
+
+/// Prints the lists.
+pub(super) fn run() -> Result<(), Failure> {
+    output::print(&text())
+}
+
+fn text() -> String {
+    let mut out = String::from("schemes (--scheme)\n");
+    for scheme in Schemes::<Native>::ALL {
+        write_scheme(&mut out, scheme.about());
+    }
+    out.push_str("\nstorms (--storm)\n");
+    for storm in Storms::<Native>::ALL {
+        let about = storm.about();
+        let text = format!("{}; {}", about.lineage, about.summary);
+        out.push_str(&wrap(&head(about.name), &text));
+    }
+    out.push_str("\ninvariants (checked by every run at its end, and by storm --audit)\n");
+    for invariant in Invariant::ALL {
+        out.push_str(&wrap(&head(invariant.name()), invariant.says()));
+    }
+    let text = "no invariant, but counted: a mapcount above 0 at the point of removal, of a fault \
+                that will take it back";
+    out.push_str(&wrap(&head("transient-mapcount"), text));
+    out
+}
+
+/// What an entry begins with.
+fn head(name: &str) -> String {
+    format!("  {name:<20}")
+}
+
+fn write_scheme(out: &mut String, about: &About) {
+    out.push_str(&wrap(&head(about.name), about.lineage));
+    let names: Vec<_> = about.checks.iter().map(|site| site.name).collect();
+    let verdict = match about.verdict {
+        Verdict::Sound => "sound".to_owned(),
+        Verdict::Broken {
+            under,
+            violates,
+            why,
+        } => {
+            let violates: Vec<_> = violates.iter().map(|invariant| invariant.name()).collect();
+            format!(
+                "BROKEN under {}: {why}; violates {}",
+                under.join(", "),
+                violates.join(", ")
+            )
+        }
+    };
+    for (name, text) in [
+        ("does", about.summary.to_owned()),
+        ("verdict", verdict),
+        (
+            "costs",
+            format!(
+                "{} atomic read-modify-writes per page mapped",
+                about.rmws_per_page
+            ),
+        ),
+        ("removers", about.asks_of_removers.to_owned()),
+        ("--without", names.join(", ")),
+    ] {
+        out.push_str(&wrap(&format!("    {name:<18}"), &text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use harness::report::COLUMNS;
+
+    #[test]
+    fn everything_is_listed_within_the_width_of_a_mail() {
+        let text = text();
+        for scheme in Schemes::<Native>::ALL {
+            assert!(text.contains(scheme.about().name));
+        }
+        for storm in Storms::<Native>::ALL {
+            assert!(text.contains(storm.about().name));
+        }
+        for invariant in Invariant::ALL {
+            assert!(text.contains(invariant.name()));
+        }
+        assert!(text.is_ascii());
+        let widest = text.lines().max_by_key(|line| line.len()).unwrap();
+        assert!(widest.len() <= COLUMNS, "{widest}");
+        assert!(text.contains("BROKEN"), "broken schemes are labelled");
+    }
+}

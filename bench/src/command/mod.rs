@@ -1,0 +1,145 @@
+//! The command line. Whatever is wrong with it is said in one line that names what was given and
+//! what is allowed, with exit status 2.
+
+mod list;
+mod output;
+pub mod storm;
+mod values;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use harness::cancel::INTERRUPTED;
+
+/// Measures and audits locking schemes for Linux's fault-around (filemap_map_pages).
+#[derive(Debug, Parser)]
+#[command(name = "faultaround", version, max_term_width = 80)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List schemes, storms and invariants.
+    List,
+    /// Measure schemes under storms of removals, or audit them.
+    Storm(Box<storm::Options>),
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// What was found isn't what is declared; it has been said already.
+    NotAsDeclared,
+    /// Bad usage or bad input: one line that says what was given and what is allowed.
+    Usage(String),
+    /// The work could not be done or finished: one line that says why.
+    Broke(String),
+    /// Somebody pressed Ctrl-C; what was measured has been kept.
+    Interrupted,
+}
+
+impl Failure {
+    /// A failure of the machine or of the input, told by an error of one line.
+    fn usage(error: impl std::fmt::Display) -> Self {
+        Self::Usage(error.to_string())
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotAsDeclared => 1,
+            Self::Usage(_) | Self::Broke(_) => 2,
+            Self::Interrupted => INTERRUPTED as u8,
+        }
+    }
+}
+
+/// Runs the command with these arguments, the program's name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let result = match Cli::try_parse_from(&arguments) {
+        Err(error) => return clap_says(&error),
+        Ok(cli) => match cli.command {
+            Command::List => list::run(),
+            Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
+        },
+    };
+    exit(result)
+}
+
+/// Says what went wrong, if anything did, and gives the exit status.
+pub fn exit(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else {
+        return ExitCode::SUCCESS;
+    };
+    match &failure {
+        Failure::Usage(line) | Failure::Broke(line) => eprintln!("faultaround: {line}"),
+        Failure::NotAsDeclared | Failure::Interrupted => {}
+    }
+    ExitCode::from(failure.exit_code())
+}
+
+/// Help goes out as clap makes it; an error is cut down to a line.
+fn clap_says(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let text = error.to_string();
+        return exit(output::print(&text));
+    }
+    let text = error.to_string();
+    // What belongs to the error comes before the first empty line, some of it in lines of its own.
+    let said = text.lines().take_while(|line| !line.is_empty());
+    let said: Vec<_> = said.map(str::trim).collect();
+    let said = said.join(" ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    let hint = if said.is_empty() || said.contains("requires a subcommand") {
+        "a command is missing: list or storm; see faultaround --help".to_owned()
+    } else {
+        format!("{said}; see --help")
+    };
+    exit(Err(Failure::Usage(hint)))
+}
+
+/// The command as it would be typed.
+fn command_line(arguments: &[OsString]) -> String {
+    let quoted = arguments.iter().skip(1).map(|argument| {
+        let argument = argument.to_string_lossy();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=,./:+%@".contains(&byte);
+        if !argument.is_empty() && argument.bytes().all(plain) {
+            argument.into_owned()
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    let words: Vec<String> = std::iter::once("faultaround".to_owned())
+        .chain(quoted)
+        .collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_written_so_that_a_shell_reads_them_back() {
+        let words = [
+            "target/x",
+            "storm",
+            "--out",
+            "it's here",
+            "--cpus=0,2-3",
+            "",
+        ];
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let line = r"faultaround storm --out 'it'\''s here' --cpus=0,2-3 ''";
+        assert_eq!(command_line(&words), line);
+    }
+}

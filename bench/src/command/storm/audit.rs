@@ -1,0 +1,215 @@
+//! `faultaround storm --audit`: verdicts, no timings.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use harness::audit::{Audit, AuditError, AuditSetup, Audited, audit};
+use harness::cancel::Cancel;
+use harness::progress::Progress;
+use harness::report::wrap;
+use harness::storms::Storm;
+use kernel_model::fault_around::FaultAround;
+
+use super::options::{Format, Options, Order};
+use super::plan::{refuse_repeated, schemes, sizes, storms};
+use crate::command::{Failure, output};
+
+const DURATION: Duration = Duration::from_secs(10);
+const THREADS: u32 = 2;
+/// Few windows, so that faults and removals meet.
+const WINDOWS: u32 = 4;
+
+/// Violations that are printed for each audit; JSON has all that were kept.
+const SHOWN: usize = 3;
+
+pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
+    let schemes = schemes::<Audited>(&options.scheme)?;
+    let storms = removing(options)?;
+    refuse_unknown_checks(&options.without, &schemes)?;
+    let setup = setup(options)?;
+    let mut audits = Vec::new();
+    let mut failure = None;
+    let mut progress = Progress::new((schemes.len() * storms.len()) as u64);
+    let pairs = storms
+        .iter()
+        .flat_map(|storm| schemes.iter().map(move |scheme| (scheme, storm)));
+    for (scheme, storm) in pairs {
+        let (name, under) = (scheme.about().name, storm.about().name);
+        progress.step_begins(&format!("auditing {name} under {under}"));
+        match audit(*scheme, *storm, &setup, cancel) {
+            Ok(audit) => {
+                if options.format == Format::Text {
+                    progress.finish();
+                    output::print(&text(&audit, &setup))?;
+                }
+                audits.push(audit);
+            }
+            Err(AuditError::Interrupted) => {
+                failure = Some(Failure::Interrupted);
+                break;
+            }
+            Err(error) => {
+                failure = Some(Failure::Broke(format!("{name} under {under}: {error}")));
+                break;
+            }
+        }
+        progress.step_ended();
+    }
+    progress.finish();
+    match options.format {
+        Format::Text => {}
+        Format::Tsv => output::print(&tsv(&audits))?,
+        Format::Json => {
+            let json = serde_json::json!({ "setup": setup, "audits": audits });
+            output::print(&format!("{json:#}\n"))?;
+        }
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None if audits.iter().all(|audit| audit.as_declared) => Ok(()),
+        None => Err(Failure::NotAsDeclared),
+    }
+}
+
+/// The storms that there is something to audit under.
+fn removing(options: &Options) -> Result<Vec<&'static dyn Storm<Audited>>, Failure> {
+    let mut storms = storms::<Audited>(&options.storm)?;
+    if options.storm.is_empty() {
+        storms.retain(|storm| storm.remover().is_some());
+    }
+    match storms.iter().find(|storm| storm.remover().is_none()) {
+        Some(storm) => Err(Failure::Usage(format!(
+            "--storm {} removes nothing, so there is nothing to audit: name another storm",
+            storm.about().name
+        ))),
+        None => Ok(storms),
+    }
+}
+
+fn refuse_unknown_checks(
+    without: &[String],
+    schemes: &[&'static dyn FaultAround<Audited>],
+) -> Result<(), Failure> {
+    refuse_repeated("--without", without)?;
+    let checks = schemes.iter().flat_map(|scheme| scheme.about().checks);
+    let known: Vec<_> = checks.map(|check| check.name).collect();
+    match without.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Failure::Usage(format!(
+            "--without {name}: no scheme of this run makes such a check; they make {}",
+            known.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn setup(options: &Options) -> Result<AuditSetup, Failure> {
+    let sizes = sizes(options, WINDOWS * options.window, |_| options.window)?;
+    let fault_threads = match options.threads[..] {
+        [] => THREADS,
+        [threads] => threads,
+        _ => {
+            return Err(Failure::Usage(
+                "an audit has one number of --threads, not several".to_owned(),
+            ));
+        }
+    };
+    let cpus = options.cpus.as_deref();
+    let cpus = cpus.map(|list| super::topology(Some(list))).transpose()?;
+    Ok(AuditSetup {
+        pages: sizes.pages,
+        window_pages: sizes.window_pages,
+        readahead_pages: sizes.readahead_pages,
+        hole_pages: sizes.hole_pages,
+        fault_threads,
+        storm_threads: options.storm_threads,
+        mm: options.mm.into(),
+        access: options.access.unwrap_or(Order::Random).into(),
+        duration: options.duration.unwrap_or(DURATION),
+        cpus: cpus.map(|topology| topology.ids()),
+        left_out: options.without.clone(),
+        seed: options.seed.unwrap_or(1),
+    })
+}
+
+fn text(audit: &Audit, setup: &AuditSetup) -> String {
+    let Audit { scheme, storm, .. } = audit;
+    let declared = match (audit.broken, audit.as_declared) {
+        (true, true) => "as declared: it is known to be broken",
+        (true, false) => "NOT AS DECLARED: it should have been caught",
+        (false, true) => "as declared",
+        (false, false) => "NOT AS DECLARED: it should be sound",
+    };
+    let name = if audit.broken {
+        format!("{scheme} (broken)")
+    } else {
+        (*scheme).to_owned()
+    };
+    let mut out = format!("{name} under {storm}");
+    if !setup.left_out.is_empty() {
+        let _ = write!(out, ", without {}", setup.left_out.join(", "));
+    }
+    let elapsed = audit.elapsed.as_secs_f64();
+    let verdict = if audit.found.is_empty() {
+        format!(": no violation in {elapsed:.0} s, {declared}")
+    } else {
+        let name = audit.found[0].invariant.name();
+        format!(": VIOLATES {name}, found within {elapsed:.2} s, {declared}")
+    };
+    out = wrap("", &(out + &verdict));
+    for found in audit.found.iter().take(SHOWN) {
+        let line = format!(
+            "{} at offset {}, folio {} (incarnation {}): {}",
+            found.invariant, found.offset, found.folio, found.incarnation, found.detail
+        );
+        out.push_str(&wrap("    ", &line));
+    }
+    let more = audit.violations.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        let _ = writeln!(out, "    and {more} more");
+    }
+    let work = &audit.work;
+    let line = format!(
+        "{} faults mapped {} pages, {} folios skipped as locked, {} re-checks undone; {} removals \
+         took {} folios, {} of them with a transient-mapcount",
+        work.faults,
+        work.pages_mapped,
+        work.skipped_locked,
+        work.undone,
+        work.removals,
+        work.folios_removed,
+        work.transient_mapcount
+    );
+    out.push_str(&wrap("    ", &line));
+    out
+}
+
+fn tsv(audits: &[Audit]) -> String {
+    let mut out = String::from(
+        "scheme\tstorm\tbroken\tas_declared\tviolations\tinvariant\toffset\tfolio\telapsed_s\t\
+         faults\tremovals\tfolios_removed\tundone\ttransient_mapcount\n",
+    );
+    for audit in audits {
+        let first = audit.found.first();
+        let field =
+            |of: fn(&harness::audit::Found) -> String| first.map_or_else(|| "nan".to_owned(), of);
+        let _ = writeln!(
+            out,
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{}\t{}",
+            audit.scheme,
+            audit.storm,
+            audit.broken,
+            audit.as_declared,
+            audit.violations,
+            field(|found| found.invariant.name().to_owned()),
+            field(|found| found.offset.to_string()),
+            field(|found| found.folio.to_string()),
+            audit.elapsed.as_secs_f64(),
+            audit.work.faults,
+            audit.work.removals,
+            audit.work.folios_removed,
+            audit.work.undone,
+            audit.work.transient_mapcount
+        );
+    }
+    out
+}

@@ -1,0 +1,243 @@
+//! `faultaround storm`, measuring.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use harness::cancel::Cancel;
+use harness::cell::{CellError, Setup};
+use harness::clock::Clock;
+use harness::environment::{Environment, StealMeter};
+use harness::progress::Progress;
+use harness::record::{Header, Run, RunWriter};
+use harness::recorder::cost_of_recording_ns;
+use harness::report;
+use harness::rounds::{self, Finished, Observer, Plan, Stopped};
+use harness::summary::Results;
+use harness::topology::{Topology, pin_current_thread};
+use jiff::Timestamp;
+
+use super::options::{Format, Options};
+use super::plan::{Work, work};
+use crate::command::{Failure, output};
+
+/// The last part of a run directory's name.
+const LABEL: &str = "storm";
+
+/// Where run directories go.
+const RESULTS: &str = "results";
+
+pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(), Failure> {
+    let topology = super::topology(options.cpus.as_deref())?;
+    let seed = options.seed.unwrap_or_else(seed_from_time);
+    let Work {
+        plan,
+        setup,
+        left_out,
+        rerun,
+    } = work(options, &topology, seed)?;
+    let environment = Environment::capture(&topology);
+    refuse_more_than_memory(&plan, &setup, &environment)?;
+    let out = options.out.as_deref().unwrap_or(Path::new(RESULTS));
+    let writer = RunWriter::create(out, LABEL, &plan).map_err(Failure::usage)?;
+
+    let clock = Clock::new();
+    let header = Header {
+        command: command.to_owned(),
+        rerun,
+        started: Timestamp::now(),
+        caveats: environment.caveats(),
+        environment,
+        left_out,
+        recording_ns: recording_ns(&clock, &setup)?,
+    };
+    let cells = plan.cells_per_round() as u64 * u64::from(plan.rounds);
+    let mut measurement = Measurement {
+        header: &header,
+        plan: &plan,
+        setup: &setup,
+        results: Results::default(),
+        writer: &writer,
+        steal: StealMeter::start(&topology),
+        progress: Progress::new(cells),
+    };
+    announce(&measurement, &topology);
+    let stopped = rounds::run(&plan, &setup, &clock, cancel, &mut measurement);
+    measurement.progress.finish();
+    let Measurement { results, steal, .. } = measurement;
+    let run = whole_run(&header, &plan, &setup, &results, &steal);
+    conclude(options.format, &run, &plan, &results, writer, stopped)
+}
+
+/// Prints what there is, settles the directory, and says what went wrong, if anything did.
+fn conclude(
+    format: Format,
+    run: &Run<'_>,
+    plan: &Plan,
+    results: &Results,
+    writer: RunWriter,
+    stopped: Result<(), Stopped>,
+) -> Result<(), Failure> {
+    let failure = stopped.err().map(|stopped| match stopped {
+        Stopped::Cell(CellError::Interrupted) => Failure::Interrupted,
+        Stopped::Cell(error @ CellError::Stuck { .. }) => {
+            eprintln!("faultaround: {error}");
+            Failure::NotAsDeclared
+        }
+        Stopped::Cell(error) => Failure::Broke(error.to_string()),
+        Stopped::Observer(line) => Failure::Broke(line),
+    });
+    if run.rounds.is_empty() {
+        writer.discard();
+        eprintln!("faultaround: stopped before anything was measured");
+        return Err(failure.unwrap_or(Failure::Interrupted));
+    }
+    let written = writer.write(run, plan, results);
+    let settled = match (written, &failure) {
+        (Ok(()), None) => writer.finish(),
+        (Ok(()), Some(_)) => Ok(writer.keep_partial()),
+        (Err(error), _) => Err(error),
+    };
+    let text = match format {
+        Format::Text => report::text(run),
+        Format::Tsv => report::tsv(run),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(run);
+            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
+        }
+    };
+    let printed = output::print(&text);
+    match &settled {
+        Ok(path) if format == Format::Text => {
+            output::print(&format!("\nrun directory: {}\n", path.display()))?;
+        }
+        Ok(path) => eprintln!("run directory: {}", path.display()),
+        Err(_) => {}
+    }
+    printed?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    settled.map_err(|error| Failure::Broke(error.to_string()))?;
+    let rows = run.summary.iter().flat_map(|group| &group.rows);
+    let unexpected = rows.filter(|row| !row.broken && row.totals.violations > 0);
+    match unexpected.count() {
+        0 => Ok(()),
+        _ => Err(Failure::NotAsDeclared),
+    }
+}
+
+fn whole_run<'a>(
+    header: &'a Header,
+    plan: &'a Plan,
+    setup: &'a Setup,
+    results: &'a Results,
+    steal: &StealMeter,
+) -> Run<'a> {
+    let mut run = Run::new(header, plan, setup, results);
+    run.stolen_s = steal.stolen().map(|stolen| stolen.as_secs_f64());
+    run
+}
+
+/// A run that is going on.
+struct Measurement<'a> {
+    header: &'a Header,
+    plan: &'a Plan,
+    setup: &'a Setup,
+    results: Results,
+    writer: &'a RunWriter,
+    steal: StealMeter,
+    progress: Progress,
+}
+
+impl Observer for Measurement<'_> {
+    fn cell_begins(&mut self, round: u32, scheme: &str, storm: &str, threads: u32) {
+        let rounds = self.plan.rounds;
+        let round = round + 1;
+        self.progress.step_begins(&format!(
+            "round {round}/{rounds}, {scheme} under {storm} at {threads}"
+        ));
+    }
+
+    fn cell_ended(&mut self, finished: Finished) {
+        self.results.add(finished);
+        self.progress.step_ended();
+    }
+
+    /// Everything so far goes to the disk, so that nothing can take it away any more.
+    fn round_ended(&mut self, _round: u32) -> Result<(), String> {
+        let run = whole_run(
+            self.header,
+            self.plan,
+            self.setup,
+            &self.results,
+            &self.steal,
+        );
+        let written = self.writer.write(&run, self.plan, &self.results);
+        written.map_err(|error| error.to_string())
+    }
+}
+
+/// Says what is about to happen, and for how long.
+fn announce(measurement: &Measurement<'_>, topology: &Topology) {
+    let Measurement {
+        plan,
+        setup,
+        header,
+        progress,
+        ..
+    } = measurement;
+    let cells = plan.cells_per_round() as u64 * u64::from(plan.rounds);
+    let seconds = cells as f64 * (setup.duration_ns + setup.warm_up_ns) as f64 / 1e9;
+    let cpus = topology.cpus().len();
+    progress.line(&format!(
+        "{} schemes (one twice) x {} storms and threads x {} rounds on {cpus} CPU{}: {seconds:.0} s \
+         and setting up",
+        plan.schemes.len(),
+        plan.groups.len(),
+        plan.rounds,
+        if cpus == 1 { "" } else { "s" },
+    ));
+    for left_out in &header.left_out {
+        progress.line(&format!("left out: {left_out}"));
+    }
+}
+
+/// What a clock read and a note of it cost on the first of the CPUs that measure.
+fn recording_ns(clock: &Clock, setup: &Setup) -> Result<f64, Failure> {
+    let cpu = setup.cpus[0];
+    let measured = std::thread::scope(|scope| {
+        let measure = || pin_current_thread(cpu).map(|()| cost_of_recording_ns(clock));
+        scope.spawn(measure).join()
+    });
+    let measured =
+        measured.map_err(|_| Failure::Broke("the clock could not be read".to_owned()))?;
+    measured.map_err(Failure::usage)
+}
+
+/// What a page takes in bytes, and what each mapping of it takes.
+const BYTES_PER_PAGE: u64 = 100;
+const BYTES_PER_PTE: u64 = 8;
+
+fn refuse_more_than_memory(
+    plan: &Plan,
+    setup: &Setup,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let threads = plan.groups.iter().map(|group| group.fault_threads).max();
+    let mappings = u64::from(threads.unwrap_or(1));
+    let needed = u64::from(setup.sizes.pages) * (BYTES_PER_PAGE + BYTES_PER_PTE * mappings);
+    match environment.memory_bytes {
+        Some(memory) if needed > memory => Err(Failure::Usage(format!(
+            "{} pages mapped {mappings} times need {} MiB, and this machine has {}: fewer --pages",
+            setup.sizes.pages,
+            needed >> 20,
+            memory >> 20
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn seed_from_time() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(1, |now| u64::from(now.subsec_nanos()) ^ now.as_secs()) & 0xffff_ffff
+}

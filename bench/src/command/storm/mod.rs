@@ -1,0 +1,60 @@
+//! `faultaround storm`: schemes under storms, measured or audited.
+
+mod audit;
+mod measure;
+mod options;
+mod plan;
+
+use std::path::Path;
+
+use harness::cancel::Cancel;
+use harness::topology::{Topology, parse_cpu_list};
+
+use super::Failure;
+
+pub use options::Options;
+
+/// Runs the command; `command` is how it was typed.
+pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
+    let cancel = Cancel::default();
+    cancel.on_signals().map_err(|error| {
+        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
+    })?;
+    if options.audit {
+        audit::run(options, &cancel)
+    } else {
+        measure::run(options, command, &cancel)
+    }
+}
+
+/// The storm that `cargo bench` ends with: every sound scheme under every storm, all defaults.
+///
+/// # Errors
+/// As for the command.
+pub fn default_run(out: &Path) -> Result<(), Failure> {
+    use clap::Parser;
+    #[derive(Parser)]
+    struct Defaults {
+        #[command(flatten)]
+        options: Options,
+    }
+    let out = out.as_os_str();
+    let arguments = [
+        std::ffi::OsStr::new("storm"),
+        std::ffi::OsStr::new("--out"),
+        out,
+    ];
+    let options = Defaults::try_parse_from(arguments).map_err(Failure::usage)?;
+    run(&options.options, "cargo bench")
+}
+
+/// The CPUs to use: those that were named, or else those of the process's affinity.
+fn topology(cpus: Option<&str>) -> Result<Topology, Failure> {
+    let chosen = match cpus {
+        None => Topology::detect(),
+        Some(list) => {
+            parse_cpu_list(list).and_then(|list| Topology::detect_reachable()?.restrict(&list))
+        }
+    };
+    chosen.map_err(Failure::usage)
+}

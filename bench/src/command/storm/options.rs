@@ -1,0 +1,153 @@
+//! The options of `faultaround storm`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use harness::machine::MmKind;
+use harness::order::Access;
+
+use crate::command::values;
+
+/// The options of `faultaround storm`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Schemes, separated by commas [default: all sound ones; broken ones run when named]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::scheme)]
+    pub scheme: Vec<String>,
+
+    /// Storms, separated by commas [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::storm)]
+    pub storm: Vec<String>,
+
+    /// Operations per second that all storm threads together start [default: flat out]
+    #[arg(long, value_name = "R/S", value_parser = values::rate, allow_negative_numbers = true)]
+    pub rate: Option<f64>,
+
+    /// Numbers of fault threads, separated by commas [default: 1 and as many as the CPUs allow; 2
+    /// in an audit]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = values::threads,
+          allow_negative_numbers = true)]
+    pub threads: Vec<u32>,
+
+    /// Threads of each storm, on CPUs of their own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::threads,
+          allow_negative_numbers = true)]
+    pub storm_threads: u32,
+
+    /// CPUs in the order in which threads are placed on them, such as 0-3,8 [default: all allowed,
+    /// cores before their SMT siblings, one package before the next; an audit doesn't pin]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub cpus: Option<String>,
+
+    /// Whether fault threads are processes (private) or threads of one (shared)
+    #[arg(long, value_enum, default_value_t = Mm::Private)]
+    pub mm: Mm,
+
+    /// The order in which windows are touched [default: sequential; random in an audit]
+    #[arg(long, value_enum)]
+    pub access: Option<Order>,
+
+    /// Time measured per scheme, storm, number of threads and round [default: 300ms], or audited
+    /// per scheme and storm [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_negative_numbers = true)]
+    pub duration: Option<Duration>,
+
+    /// Rounds, each of them all schemes under all storms [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::rounds, allow_negative_numbers = true)]
+    pub rounds: Option<u32>,
+
+    /// Pages of the file, a multiple of the window [default: 4096; 4 windows in an audit]
+    #[arg(long, value_name = "N", value_parser = values::pages, allow_negative_numbers = true)]
+    pub pages: Option<u32>,
+
+    /// Pages that a fault maps at most, a power of two
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = values::window,
+          allow_negative_numbers = true)]
+    pub window: u32,
+
+    /// Pages that a miss reads, a power of two [default: the window]
+    #[arg(long, value_name = "N", value_parser = values::window, allow_negative_numbers = true)]
+    pub readahead: Option<u32>,
+
+    /// Pages that an operation of a storm removes, a multiple of the window [default: a sixteenth
+    /// of the file; a window in an audit]
+    #[arg(long, value_name = "N", value_parser = values::pages, allow_negative_numbers = true)]
+    pub hole: Option<u32>,
+
+    /// Nanoseconds that reading a page takes [default: 200]
+    #[arg(long, value_name = "NS", value_parser = values::fill_ns, allow_negative_numbers = true)]
+    pub fill_ns: Option<u32>,
+
+    /// Where all random choices come from [default: the time]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+
+    /// Where the run's directory goes [default: results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Let threads share CPUs if there are too few; the results are labelled
+    #[arg(long)]
+    pub oversubscribe: bool,
+
+    /// Stop threads at random sites and check the invariants at every removal: gives verdicts, no
+    /// timings, and no run directory
+    #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe"])]
+    pub audit: bool,
+
+    /// Leave out checks of the schemes, by name (see faultaround list), to see the audit fail
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',', requires = "audit")]
+    pub without: Vec<String>,
+}
+
+/// Whether fault threads share an address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mm {
+    /// Each has its own.
+    Private,
+    /// All have one.
+    Shared,
+}
+
+impl From<Mm> for MmKind {
+    fn from(mm: Mm) -> Self {
+        match mm {
+            Mm::Private => Self::Private,
+            Mm::Shared => Self::Shared,
+        }
+    }
+}
+
+/// The order of touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    /// From the start of the file to its end.
+    Sequential,
+    /// In a new random order in each pass.
+    Random,
+}
+
+impl From<Order> for Access {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Sequential => Self::Sequential,
+            Order::Random => Self::Random,
+        }
+    }
+}
+
+/// What goes to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A report of at most 72 columns.
+    Text,
+    /// All there is.
+    Json,
+    /// A line per scheme, storm and number of threads.
+    Tsv,
+}

@@ -1,0 +1,243 @@
+//! From options to a plan: defaults, and what doesn't go together.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use harness::cell::Setup;
+use harness::machine::Sizes;
+use harness::rounds::{Group, Plan};
+use harness::storms::{Storm, Storms};
+use harness::topology::{Topology, format_cpu_list};
+use kernel_model::fault_around::{FaultAround, Schemes};
+use kernel_model::platform::{Native, Platform};
+
+use super::options::{Format, Mm, Options, Order};
+use crate::command::Failure;
+
+/// The scheme that ratios are to, if it runs.
+const BASELINE: &str = "page-locked";
+
+const DURATION: Duration = Duration::from_millis(300);
+const ROUNDS: u32 = 10;
+const PAGES: u32 = 4096;
+const FILL_NS: u32 = 200;
+
+/// What is to be measured.
+pub(super) struct Work {
+    pub(super) plan: Plan,
+    pub(super) setup: Setup,
+    /// What was left out of the defaults, and why.
+    pub(super) left_out: Vec<String>,
+    /// A command that runs the same.
+    pub(super) rerun: String,
+}
+
+/// The schemes that were named, the baseline first; or else all sound ones.
+pub(super) fn schemes<P: Platform>(
+    names: &[String],
+) -> Result<Vec<&'static dyn FaultAround<P>>, Failure> {
+    refuse_repeated("--scheme", names)?;
+    let all = Schemes::<P>::ALL.iter().copied();
+    let mut schemes: Vec<_> = if names.is_empty() {
+        all.filter(|scheme| scheme.about().verdict.is_sound())
+            .collect()
+    } else {
+        let named = |name: &String| Schemes::<P>::named(name).expect("names are checked");
+        names.iter().map(named).collect()
+    };
+    // A stable sort: the order stays as it was otherwise.
+    schemes.sort_by_key(|scheme| scheme.about().name != BASELINE);
+    Ok(schemes)
+}
+
+/// The storms that were named, or else all.
+pub(super) fn storms<P: Platform>(names: &[String]) -> Result<Vec<&'static dyn Storm<P>>, Failure> {
+    refuse_repeated("--storm", names)?;
+    if names.is_empty() {
+        return Ok(Storms::<P>::ALL.to_vec());
+    }
+    let named = |name: &String| Storms::<P>::named(name).expect("names are checked");
+    Ok(names.iter().map(named).collect())
+}
+
+pub(super) fn refuse_repeated<T: Ord + std::fmt::Display>(
+    option: &str,
+    values: &[T],
+) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match values.iter().find(|value| !seen.insert(*value)) {
+        Some(value) => Err(Failure::Usage(format!(
+            "{value} is given twice to {option}: once is enough"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The sizes of the model, with `pages` of file by default.
+pub(super) fn sizes(
+    options: &Options,
+    pages: u32,
+    hole: impl Fn(u32) -> u32,
+) -> Result<Sizes, Failure> {
+    let window = options.window;
+    let pages = options.pages.unwrap_or(pages);
+    if !pages.is_multiple_of(window) {
+        return Err(Failure::Usage(format!(
+            "--pages {pages} isn't a multiple of --window {window}: {} or {} is",
+            (pages / window * window).max(window),
+            (pages / window + 1) * window
+        )));
+    }
+    let default_hole = (hole(pages) / window * window).max(window);
+    let hole = options.hole.unwrap_or(default_hole);
+    if !hole.is_multiple_of(window) || hole > pages {
+        return Err(Failure::Usage(format!(
+            "--hole {hole} must be a multiple of --window {window}, and at most --pages {pages}"
+        )));
+    }
+    Ok(Sizes {
+        pages,
+        window_pages: window,
+        readahead_pages: options.readahead.unwrap_or(window),
+        hole_pages: hole,
+        fill_ns_per_page: options.fill_ns.unwrap_or(FILL_NS),
+    })
+}
+
+/// What the options ask for on these CPUs.
+pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<Work, Failure> {
+    let sizes = sizes(options, PAGES, |pages| pages / 16)?;
+    let schemes = schemes(&options.scheme)?;
+    refuse_repeated("--threads", &options.threads)?;
+    let (groups, left_out) = groups(options, topology)?;
+    let duration = options.duration.unwrap_or(DURATION);
+    let warm_up = (duration / 5).clamp(Duration::from_millis(10), Duration::from_millis(200));
+    let setup = Setup {
+        sizes,
+        mm: options.mm.into(),
+        access: options.access.unwrap_or(Order::Sequential).into(),
+        rate_per_s: options.rate,
+        storm_threads: options.storm_threads,
+        cpus: topology.ids(),
+        duration_ns: duration.as_nanos() as u64,
+        warm_up_ns: warm_up.as_nanos() as u64,
+    };
+    let plan = Plan {
+        schemes,
+        groups,
+        rounds: options.rounds.unwrap_or(ROUNDS),
+        seed,
+    };
+    let threads = plan.groups.iter().map(|group| group.fault_threads).max();
+    refuse_idle_threads(options, &setup, threads.unwrap_or(1))?;
+    Ok(Work {
+        rerun: rerun(options, &plan, &setup),
+        plan,
+        setup,
+        left_out,
+    })
+}
+
+/// Threads of one process deal the windows out; each must get one.
+fn refuse_idle_threads(options: &Options, setup: &Setup, threads: u32) -> Result<(), Failure> {
+    let windows = setup.sizes.pages / setup.sizes.window_pages;
+    if options.mm == Mm::Shared && threads > windows {
+        return Err(Failure::Usage(format!(
+            "{threads} threads of one mm share {windows} windows: give at most {windows} --threads, \
+             or more --pages"
+        )));
+    }
+    Ok(())
+}
+
+/// Storms and numbers of threads that fit the CPUs, and what was left out because it doesn't.
+fn groups(options: &Options, topology: &Topology) -> Result<(Vec<Group>, Vec<String>), Failure> {
+    let cpus = topology.cpus().len() as u32;
+    let (mut groups, mut left_out) = (Vec::new(), Vec::new());
+    for storm in storms::<Native>(&options.storm)? {
+        let name = storm.about().name;
+        let storm_threads = storm.remover().map_or(0, |_| options.storm_threads);
+        let free = cpus.saturating_sub(storm_threads);
+        let threads: Vec<u32> = if !options.threads.is_empty() {
+            options.threads.clone()
+        } else if free == 0 && options.storm.is_empty() && !options.oversubscribe {
+            left_out.push(format!(
+                "storm {name}: its {storm_threads} thread(s) and a fault thread need CPUs of \
+                 their own, and there are {cpus}"
+            ));
+            continue;
+        } else {
+            BTreeSet::from([1, free.max(1)]).into_iter().collect()
+        };
+        for fault_threads in threads {
+            if fault_threads + storm_threads > cpus && !options.oversubscribe {
+                return Err(Failure::Usage(format!(
+                    "{fault_threads} fault and {storm_threads} storm threads ({name}) need {} \
+                     CPUs, but {cpus} may be used ({}): fewer --threads, or --oversubscribe",
+                    fault_threads + storm_threads,
+                    format_cpu_list(&topology.ids())
+                )));
+            }
+            groups.push(Group {
+                storm,
+                fault_threads,
+            });
+        }
+    }
+    Ok((groups, left_out))
+}
+
+/// A command that runs the same again, with every default written out.
+fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
+    let names = plan.schemes.iter().map(|scheme| scheme.about().name);
+    let schemes = names.collect::<Vec<_>>().join(",");
+    let mut storms: Vec<_> = plan
+        .groups
+        .iter()
+        .map(|group| group.storm.about().name)
+        .collect();
+    storms.dedup();
+    let sizes = &setup.sizes;
+    let mut words = format!(
+        "cargo run --release -- storm --scheme {schemes} --storm {} --storm-threads {} --cpus {} \
+         --mm {} --access {} --duration {}ms --rounds {} --pages {} --window {} --readahead {} \
+         --hole {} --fill-ns {} --seed {}",
+        storms.join(","),
+        setup.storm_threads,
+        format_cpu_list(&setup.cpus),
+        if options.mm == Mm::Private {
+            "private"
+        } else {
+            "shared"
+        },
+        match options.access {
+            Some(Order::Random) => "random",
+            _ => "sequential",
+        },
+        setup.duration_ns / 1_000_000,
+        plan.rounds,
+        sizes.pages,
+        sizes.window_pages,
+        sizes.readahead_pages,
+        sizes.hole_pages,
+        sizes.fill_ns_per_page,
+        plan.seed
+    );
+    // Left away, they depend on the CPUs and the storm, and so they do the next time.
+    if !options.threads.is_empty() {
+        let threads: Vec<_> = options.threads.iter().map(u32::to_string).collect();
+        words.push_str(&format!(" --threads {}", threads.join(",")));
+    }
+    if let Some(rate) = options.rate {
+        words.push_str(&format!(" --rate {rate}"));
+    }
+    if options.oversubscribe {
+        words.push_str(" --oversubscribe");
+    }
+    words.push_str(match options.format {
+        Format::Text => "",
+        Format::Json => " --format json",
+        Format::Tsv => " --format tsv",
+    });
+    words
+}

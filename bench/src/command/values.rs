@@ -1,0 +1,144 @@
+//! Values of options. Each parser's error says what is allowed, in a line; clap says before it
+//! which option was given what.
+
+use std::time::Duration;
+
+use harness::storms::Storms;
+use jiff::SignedDuration;
+use kernel_model::fault_around::Schemes;
+use kernel_model::platform::Native;
+
+/// A scheme's name.
+pub(super) fn scheme(name: &str) -> Result<String, String> {
+    let known = Schemes::<Native>::ALL.iter();
+    let known: Vec<_> = known.map(|scheme| scheme.about().name).collect();
+    one_of("scheme", name, &known)
+}
+
+/// A storm's name.
+pub(super) fn storm(name: &str) -> Result<String, String> {
+    let known = Storms::<Native>::ALL.iter();
+    let known: Vec<_> = known.map(|storm| storm.about().name).collect();
+    one_of("storm", name, &known)
+}
+
+fn one_of(what: &str, name: &str, known: &[&str]) -> Result<String, String> {
+    if known.contains(&name) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("unknown {what}; known are {}", known.join(", ")))
+    }
+}
+
+/// The most threads that anybody may ask for: those of the largest machines, a few times over.
+const MOST_THREADS: u32 = 4096;
+
+/// A number of threads.
+pub(super) fn threads(text: &str) -> Result<u32, String> {
+    whole(text, 1, MOST_THREADS)
+}
+
+/// A number of rounds.
+pub(super) fn rounds(text: &str) -> Result<u32, String> {
+    whole(text, 1, 10_000)
+}
+
+/// A number of pages, up to 64 GiB of file in pages of 4 KiB.
+pub(super) fn pages(text: &str) -> Result<u32, String> {
+    whole(text, 1, 1 << 24)
+}
+
+/// A window: an aligned power of two of pages within a PTE table.
+pub(super) fn window(text: &str) -> Result<u32, String> {
+    let pages = whole(text, 1, 512)?;
+    if pages.is_power_of_two() {
+        Ok(pages)
+    } else {
+        Err("a window is a power of two of pages, from 1 to 512".to_owned())
+    }
+}
+
+/// The time that reading a page takes, in nanoseconds.
+pub(super) fn fill_ns(text: &str) -> Result<u32, String> {
+    whole(text, 0, 100_000_000)
+}
+
+fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
+    let allowed = || format!("a whole number from {least} to {most} is allowed");
+    let number: u32 = text.parse().map_err(|_| allowed())?;
+    if (least..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(allowed())
+    }
+}
+
+/// Operations per second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let allowed = "a rate is a number of operations per second above 0, up to 1e9";
+    let rate: f64 = text.parse().map_err(|_| allowed.to_owned())?;
+    if rate > 0.0 && rate <= 1e9 {
+        Ok(rate)
+    } else {
+        Err(allowed.to_owned())
+    }
+}
+
+/// A length of time with its unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let allowed = "a time from 10ms to 1h with its unit is allowed, such as 300ms or 2s";
+    let duration: SignedDuration = text.parse().map_err(|_| allowed.to_owned())?;
+    let shortest = SignedDuration::from_millis(10);
+    if (shortest..=SignedDuration::from_hours(1)).contains(&duration) {
+        Ok(duration.unsigned_abs())
+    } else {
+        Err(allowed.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allowed_is_taken() {
+        assert_eq!(threads("12"), Ok(12));
+        assert_eq!(window("512"), Ok(512));
+        assert_eq!(pages("1048576"), Ok(1 << 20));
+        assert_eq!(fill_ns("0"), Ok(0));
+        assert_eq!(rate("0.5"), Ok(0.5));
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(scheme("page-locked"), Ok("page-locked".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_told_in_a_line() {
+        let refused = [
+            threads("0").err(),
+            threads("1.5").err(),
+            threads("5000").err(),
+            rounds("0").err(),
+            pages("0").err(),
+            window("24").err(),
+            window("1024").err(),
+            rate("-3").err(),
+            rate("0").err(),
+            rate("nan").err(),
+            rate("inf").err(),
+            fill_ns("-1").err(),
+            duration("300").err(),
+            duration("-2s").err(),
+            duration("1us").err(),
+            duration("2h").err(),
+            scheme("page-lock").err(),
+            storm("hail").err(),
+        ];
+        for (number, line) in refused.into_iter().enumerate() {
+            let line = line.unwrap_or_else(|| panic!("value {number} was taken"));
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+        assert!(scheme("x").unwrap_err().contains("mapcount-recheck"));
+        assert!(storm("x").unwrap_err().contains("punch-hole"));
+    }
+}

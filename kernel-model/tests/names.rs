@@ -1,0 +1,51 @@
+//! What users ask for and read: names, verdicts, messages.
+
+use kernel_model::fault_around::Schemes;
+use kernel_model::folio::Pfn;
+use kernel_model::platform::Native;
+use kernel_model::removal::Removers;
+use kernel_model::{Invariant, Violation, Violations};
+
+#[test]
+fn schemes_and_removers_are_found_by_their_names() {
+    let schemes = ["page-locked", "mapcount-recheck", "sketch", "lockless-rfc"];
+    for name in schemes {
+        let scheme = Schemes::<Native>::named(name).expect(name);
+        let sound = ["page-locked", "mapcount-recheck"].contains(&name);
+        assert_eq!(scheme.about().name, name);
+        assert_eq!(scheme.about().verdict.is_sound(), sound, "{name}");
+    }
+    for name in ["truncate", "punch-hole"] {
+        assert_eq!(Removers::<Native>::named(name).unwrap().about().name, name);
+    }
+    assert!(Schemes::<Native>::named("truncate").is_none());
+    assert!(Removers::<Native>::named("sketch").is_none());
+}
+
+#[test]
+fn invariants_are_called_what_the_reports_call_them() {
+    let names = Invariant::ALL.map(Invariant::name);
+    let expected = "no-stale-pte no-mapped-removal no-mapped-free right-offset \
+                    no-pte-past-eof only-uptodate counts-balance progress";
+    assert_eq!(names.join(" "), expected);
+}
+
+#[test]
+fn violations_are_all_counted_and_the_first_ones_kept() {
+    let violations = Violations::default();
+    for index in 0..1_000 {
+        violations.report(Violation {
+            invariant: Invariant::RightOffset,
+            index,
+            pfn: Pfn(1),
+            incarnation: 2,
+            detail: "seen".to_owned(),
+        });
+    }
+    let kept = violations.kept();
+    assert_eq!(violations.count(), 1_000);
+    assert!((1..1_000).contains(&kept.len()), "not all of them");
+    assert!(kept.iter().map(|it| it.index).eq(0..kept.len() as u64));
+    let said = "right-offset at offset 0, folio 1 (incarnation 2): seen";
+    assert_eq!(kept[0].to_string(), said);
+}
