@@ -1,40 +1,179 @@
-//! Mapping 1, 4 and 16 pages, uncontended: each sound scheme beside the floor.
+//! Mapping 1, 4 and 16 pages: each sound scheme beside the floor, uncontended and with a storm in
+//! the background.
 
+use std::io::{Write, stdout};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fault_around::uncontended::{Bed, Floor, Mapper, Twin, Walk};
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
+use fault_around::contended::Contended;
+use fault_around::uncontended::compare::{compare, contestants, table};
+use fault_around::uncontended::{Floor, Mapper, Twin, Uncontended, Walk};
+use harness::environment::Environment;
+use harness::topology::{Topology, pin_current_thread};
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::Native;
 
-fn uncontended(criterion: &mut Criterion, name: &str, walk_of: impl Fn(u32) -> Walk) {
-    let mut group = criterion.benchmark_group(name);
+const WINDOWS: [u32; 3] = [1, 4, 16];
+
+/// Folios of a file that is in the cache: 256 of them are 16 KiB.
+const CACHED_PAGES: u32 = 256;
+/// A last-level cache where the kernel doesn't say.
+const LLC_BYTES: u64 = 32 << 20;
+/// The most that is set up for a large one.
+const MOST_PAGES: u64 = 1 << 22;
+const FOLIO_BYTES: u64 = 64;
+
+fn sound() -> impl Iterator<Item = &'static dyn FaultAround<Native>> {
+    let schemes = Schemes::<Native>::ALL.iter().copied();
+    schemes.filter(|scheme| scheme.about().verdict.is_sound())
+}
+
+fn configure(group: &mut BenchmarkGroup<'_, WallTime>) {
     group
         .sample_size(20)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_millis(1500));
-    for window_pages in [1, 4, 16] {
-        let walk = walk_of(window_pages);
-        group.throughput(Throughput::Elements(u64::from(window_pages)));
-        let mut bench = |label: &str, mapper: &mut dyn Mapper| {
-            group.bench_function(BenchmarkId::new(label, window_pages), |bencher| {
-                bencher.iter_custom(|windows| walk.time(mapper, windows));
-            });
-        };
-        let floor: &'static dyn FaultAround<Native> = &Floor;
-        for scheme in std::iter::once(&floor).chain(Schemes::<Native>::ALL) {
-            bench(scheme.about().name, &mut Bed::new(*scheme, &walk));
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1200));
+}
+
+fn bench(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    label: &str,
+    walk: &Walk,
+    mapper: &mut dyn Mapper,
+) {
+    group.throughput(Throughput::Elements(u64::from(walk.window_pages)));
+    group.bench_function(BenchmarkId::new(label, walk.window_pages), |bencher| {
+        bencher.iter_custom(|windows| walk.time(mapper, windows));
+    });
+}
+
+/// The CPUs that this process may use, as they are before its main thread is pinned.
+fn topology() -> &'static Topology {
+    static TOPOLOGY: LazyLock<Topology> =
+        LazyLock::new(|| Topology::detect().expect("the kernel tells the affinity"));
+    &TOPOLOGY
+}
+
+/// Pins the measuring thread to the first CPU, and says so if that can't be had.
+fn pin() {
+    if let Err(error) = pin_current_thread(topology().cpus()[0].id) {
+        eprintln!("fault_around: not pinned: {error}");
+    }
+}
+
+/// Pages of a file whose folios take twice the last-level cache.
+fn larger_than_llc() -> u32 {
+    let environment = Environment::capture(topology());
+    let llc = environment.processor.last_level_cache_bytes;
+    let pages = (2 * llc.unwrap_or(LLC_BYTES) / FOLIO_BYTES).min(MOST_PAGES) / 512 * 512;
+    eprintln!(
+        "fault_around: larger-than-llc is {pages} pages, whose folios take {} MiB, against a \
+         last-level cache of {}",
+        (pages * FOLIO_BYTES) >> 20,
+        llc.map_or("unknown size".to_owned(), |llc| format!(
+            "{} MiB",
+            llc >> 20
+        ))
+    );
+    pages as u32
+}
+
+fn uncontended(criterion: &mut Criterion) {
+    pin();
+
+    let mut group = criterion.benchmark_group("fault_around/cached");
+    configure(&mut group);
+    for window in WINDOWS {
+        let walk = Walk::sequential(CACHED_PAGES, window);
+        let floor: &'static dyn FaultAround<Native> = &Floor::<false, false>;
+        for scheme in std::iter::once(floor).chain(sound()) {
+            bench(
+                &mut group,
+                scheme.about().name,
+                &walk,
+                &mut Uncontended::new(scheme, &walk),
+            );
         }
-        bench("mapcount-recheck by hand", &mut Twin::new(&walk));
+        bench(
+            &mut group,
+            "mapcount-recheck by hand",
+            &walk,
+            &mut Twin::new(&walk),
+        );
+    }
+    group.finish();
+
+    let pages = larger_than_llc();
+    let mut group = criterion.benchmark_group("fault_around/larger-than-llc");
+    configure(&mut group);
+    for window in WINDOWS {
+        let walk = Walk::scattered(pages, window);
+        let floor: &'static dyn FaultAround<Native> = &Floor::<false, false>;
+        for scheme in std::iter::once(floor).chain(sound()) {
+            bench(
+                &mut group,
+                scheme.about().name,
+                &walk,
+                &mut Uncontended::new(scheme, &walk),
+            );
+        }
     }
     group.finish();
 }
 
-fn cached(criterion: &mut Criterion) {
-    uncontended(criterion, "fault_around/cached", |window| {
-        Walk::sequential(256, window)
-    });
+fn contended(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("contended/punch-hole");
+    configure(&mut group);
+    for window in WINDOWS {
+        let walk = Walk::sequential(4096, window);
+        for scheme in sound() {
+            match Contended::new(scheme, &walk, topology()) {
+                Ok(mut contended) => bench(&mut group, scheme.about().name, &walk, &mut contended),
+                Err(reason) => {
+                    eprintln!("contended: skipped: {reason}");
+                    return;
+                }
+            }
+        }
+    }
+    group.finish();
 }
 
-criterion_group!(benches, cached);
+/// What criterion can't tell, since it runs one benchmark after the other: the ratios, taken turn
+/// by turn.
+fn ratios(_criterion: &mut Criterion) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments != ["--bench"] {
+        return;
+    }
+    eprintln!("fault_around: ratios, taken in turns");
+    let mut out = String::from(
+        "\nratios to the floor, uncontended, taken in turns of random order; medians over turns;\n\
+         sign-test intervals of the median, 95% or more; ns per window\n",
+    );
+    let mut add = |title: &str, walk: &Walk, windows: u64, turns: u32| {
+        let mut contestants = contestants(walk);
+        let results = compare(&mut contestants, walk, windows, turns, 1);
+        out.push_str(&table(title, &results));
+    };
+    for window in WINDOWS.into_iter().rev() {
+        let walk = Walk::sequential(CACHED_PAGES, window);
+        add(&format!("\ncached, {window} at a time"), &walk, 3_000, 60);
+    }
+    let large = Walk::scattered(larger_than_llc(), 16);
+    add(
+        "\nbeyond LLC, 16 at a time",
+        &large,
+        large.order.len() as u64,
+        12,
+    );
+    // Whoever has closed the pipe doesn't want it.
+    let _ = writeln!(stdout().lock(), "{out}");
+}
+
+criterion_group!(benches, uncontended, contended, ratios);
 criterion_main!(benches);

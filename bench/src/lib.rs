@@ -1,4 +1,5 @@
 //! What the benches and the `faultaround` command are made of.
 
 pub mod command;
+pub mod contended;
 pub mod uncontended;

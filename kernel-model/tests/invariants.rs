@@ -16,7 +16,7 @@ use kernel_model::page_table::Pte;
 use kernel_model::platform::{Jittered, Native, Platform};
 use kernel_model::{Invariant, Task, Violation};
 
-use scene::{PAGES, Scene, on_both_platforms, set_pte, with_page_9_locked};
+use scene::{PAGES, Scene, ends, on_both_platforms, set_pte, with_page_9_locked};
 
 on_both_platforms! {
     crate::scene::once: [
@@ -257,16 +257,18 @@ fn every_violation_of_a_kind_is_reported<P: Platform>() {
 
 /// Breaks page 9 while a remover waits for it: what the remover itself reports.
 fn removal_reports<P: Platform>(
-    remover: &str,
+    remover: &'static str,
     breakage: impl FnOnce(&Scene<P>, &Vma<P>) + Send + 'static,
     expected: &'static [(Invariant, u64)],
 ) {
-    with_page_9_locked::<P>(
-        any_scheme(),
-        remover,
-        |scene, _| breakage(scene, &scene.map(3, 2, 30)),
-        move |scene, _, _| assert_eq!(scene.found(), expected),
-    );
+    ends(move || {
+        with_page_9_locked::<P>(
+            any_scheme(),
+            remover,
+            |scene, _| breakage(scene, &scene.map(3, 2, 30)),
+            |scene, _, _| assert_eq!(scene.found(), expected),
+        );
+    });
 }
 
 /// A PTE of page 9, with a reference to spare but not counted as a mapping.

@@ -9,7 +9,7 @@ use kernel_model::platform::{Platform, RwSemaphore};
 use kernel_model::{FaultOutcome, RemovalCounters, Task};
 
 use scene::{
-    PAGES, RANGE, Scene, Scheme, ends, has_waiters, mapped, on_both_platforms, pages, until,
+    PAGES, RANGE, Scene, Scheme, has_waiters, mapped, on_both_platforms, pages, until,
     with_page_9_locked,
 };
 
@@ -198,30 +198,27 @@ fn notices_a_mapcount_without_a_pte<P: Platform>(scheme: Scheme<P>, remover: &st
 }
 
 fn waiting_fault_sees_the_removal<P: Platform>(scheme: Scheme<P>, remover: &str) {
-    let remover = remover.to_owned();
-    let outcome = match remover.as_str() {
+    let outcome = match remover {
         "truncate" => FaultOutcome::Sigbus,
         _ => FaultOutcome::SlowPath,
     };
-    ends(move || {
-        let scene = Scene::cached(scheme);
-        let vma = scene.map_whole();
-        let folio = scene.folio(9);
-        folio.lock();
-        // Keeps fault-around away from it, whatever the scheme.
-        folio.set_flags(kernel_model::folio::PG_READAHEAD);
-        thread::scope(|scope| {
-            scope.spawn(|| scene.fault(&vma, 9, outcome));
-            until(|| has_waiters(folio));
-            let removing = scope.spawn(|| scene.remove(&remover, RANGE));
-            // The first pass has taken everything else.
-            until(|| !scene.in_cache().contains(&24));
-            folio.unlock();
-            removing.join().expect("the removal ends well");
-        });
-        assert_eq!(scene.in_cache().contains(&9), mapped(&vma).contains(&9));
-        scene.assert_sound();
+    let scene = Scene::cached(scheme);
+    let vma = scene.map_whole();
+    let folio = scene.folio(9);
+    folio.lock();
+    // Keeps fault-around away from it, whatever the scheme.
+    folio.set_flags(kernel_model::folio::PG_READAHEAD);
+    thread::scope(|scope| {
+        scope.spawn(|| scene.fault(&vma, 9, outcome));
+        until(|| has_waiters(folio));
+        let removing = scope.spawn(|| scene.remove(remover, RANGE));
+        // The first pass has taken everything else.
+        until(|| !scene.in_cache().contains(&24));
+        folio.unlock();
+        removing.join().expect("the removal ends well");
     });
+    assert_eq!(scene.in_cache().contains(&9), mapped(&vma).contains(&9));
+    scene.assert_sound();
 }
 
 fn punch_hole_leaves_the_rest<P: Platform>(scheme: Scheme<P>) {

@@ -12,7 +12,7 @@ use kernel_model::page_allocator::MemMap;
 use kernel_model::platform::Platform;
 use kernel_model::{Config, Task, Violations};
 
-use scene::{Dice, SMALL, Scene, counts, ends, jitter, on_both_platforms};
+use scene::{Dice, SMALL, Scene, counts, jitter, on_both_platforms};
 
 on_both_platforms! {
     crate::scene::once: [
@@ -197,21 +197,19 @@ fn churn<P: Platform>(scene: &Scene<P>, stop: &AtomicBool) {
 }
 
 fn referenced_folio_stays_where_it_was_found<P: Platform>() {
-    ends(|| {
-        let config = Config { folios: 4, ..SMALL };
-        let scene = Scene::<P>::sized(Schemes::<P>::ALL[0], config, 8);
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let lookers = [1, 2].map(|seed| {
-                let (scene, stop) = (&scene, &stop);
-                scope.spawn(move || look_up(scene, seed, stop))
-            });
-            churn(&scene, &stop);
-            stop.store(true, Relaxed);
-            for looker in lookers {
-                assert_ne!(looker.join().expect("what it found was right"), 0);
-            }
+    let config = Config { folios: 4, ..SMALL };
+    let scene = Scene::<P>::sized(Schemes::<P>::ALL[0], config, 8);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let lookers = [1, 2].map(|seed| {
+            let (scene, stop) = (&scene, &stop);
+            scope.spawn(move || look_up(scene, seed, stop))
         });
-        scene.assert_sound();
+        churn(&scene, &stop);
+        stop.store(true, Relaxed);
+        for looker in lookers {
+            assert_ne!(looker.join().expect("what it found was right"), 0);
+        }
     });
+    scene.assert_sound();
 }

@@ -4,7 +4,7 @@
 mod list;
 mod output;
 pub mod storm;
-mod values;
+pub mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

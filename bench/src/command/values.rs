@@ -73,12 +73,24 @@ fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
     }
 }
 
-/// Operations per second.
-pub(super) fn rate(text: &str) -> Result<f64, String> {
-    let allowed = "a rate is a number of operations per second above 0, up to 1e9";
+/// How often operations of a storm start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// So many in a second.
+    PerSecond(f64),
+    /// Each as soon as the one before has ended.
+    FlatOut,
+}
+
+/// Operations per second, or `max`.
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    let allowed = "a rate is a number of operations per second above 0, up to 1e9, or max";
+    if text == "max" {
+        return Ok(Rate::FlatOut);
+    }
     let rate: f64 = text.parse().map_err(|_| allowed.to_owned())?;
     if rate > 0.0 && rate <= 1e9 {
-        Ok(rate)
+        Ok(Rate::PerSecond(rate))
     } else {
         Err(allowed.to_owned())
     }
@@ -106,7 +118,8 @@ mod tests {
         assert_eq!(window("512"), Ok(512));
         assert_eq!(pages("1048576"), Ok(1 << 20));
         assert_eq!(fill_ns("0"), Ok(0));
-        assert_eq!(rate("0.5"), Ok(0.5));
+        assert_eq!(rate("0.5"), Ok(Rate::PerSecond(0.5)));
+        assert_eq!(rate("max"), Ok(Rate::FlatOut));
         assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
         assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(scheme("page-locked"), Ok("page-locked".to_owned()));

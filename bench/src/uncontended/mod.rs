@@ -1,5 +1,6 @@
 //! One fault thread, nobody else: what a scheme costs when there is nothing to wait for.
 
+pub mod compare;
 mod floor;
 mod twin;
 
@@ -78,18 +79,17 @@ impl Walk {
     }
 }
 
-/// A scheme over the model, uncontended.
+/// A scheme over the model, and a file that is all in the page cache.
 pub struct Bed {
-    system: System<Native>,
-    vma: Arc<Vma<Native>>,
-    task: Task,
+    pub(crate) system: System<Native>,
+    pub(crate) vma: Arc<Vma<Native>>,
 }
 
 impl Bed {
-    /// A file that is all in the page cache, mapped once, with all PTE tables installed.
+    /// A file, mapped once, with all PTE tables installed.
     pub fn new(scheme: &'static dyn FaultAround<Native>, walk: &Walk) -> Self {
         let config = Config {
-            folios: walk.pages,
+            folios: walk.pages + SPARE_FOLIOS,
             free_lists: 1,
             entries_per_table: 512,
             window_pages: walk.window_pages,
@@ -104,31 +104,58 @@ impl Bed {
             "there is a frame for every page"
         );
         let vma = Vma::map(Mm::new(pages, config.entries_per_table), file, 0, 0, pages);
-        let mut bed = Self { system, vma, task };
+        let bed = Self { system, vma };
         for &window in &walk.order {
-            bed.map_window(window);
+            bed.map(window, &mut task);
         }
         assert_eq!(
-            bed.task.faults.mapped, pages,
+            task.faults.mapped, pages,
             "every page is mapped by fault-around"
         );
-        bed.zap();
+        bed.zap(&mut task);
         bed
+    }
+
+    /// Maps the window with this number by fault-around.
+    #[inline]
+    pub fn map(&self, window: u64, task: &mut Task) {
+        let pgoff = window * u64::from(self.system.config.window_pages);
+        black_box(self.system.do_fault_around(&self.vma, pgoff, task));
+    }
+
+    /// Takes all PTEs away.
+    pub fn zap(&self, task: &mut Task) {
+        let vpns = self.vma.vpns_of(&self.vma.pgoffs());
+        self.system.zap_range(&self.vma, vpns, task);
     }
 }
 
-impl Mapper for Bed {
+/// Frames beyond the file's, for folios that are on their way out.
+const SPARE_FOLIOS: u32 = 256;
+
+/// One thread on a bed of its own.
+pub struct Uncontended {
+    bed: Bed,
+    task: Task,
+}
+
+impl Uncontended {
+    /// A thread under a scheme.
+    pub fn new(scheme: &'static dyn FaultAround<Native>, walk: &Walk) -> Self {
+        Self {
+            bed: Bed::new(scheme, walk),
+            task: Task::new(0),
+        }
+    }
+}
+
+impl Mapper for Uncontended {
     #[inline]
     fn map_window(&mut self, window: u64) {
-        let pgoff = window * u64::from(self.system.config.window_pages);
-        let mapped = self
-            .system
-            .do_fault_around(&self.vma, pgoff, &mut self.task);
-        black_box(mapped);
+        self.bed.map(window, &mut self.task);
     }
 
     fn zap(&mut self) {
-        let vpns = self.vma.vpns_of(&self.vma.pgoffs());
-        self.system.zap_range(&self.vma, vpns, &mut self.task);
+        self.bed.zap(&mut self.task);
     }
 }

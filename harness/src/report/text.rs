@@ -79,7 +79,7 @@ fn write_group(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     );
     if group.storm_threads > 0 {
         let rate = run.configuration.setup.rate_per_s;
-        let rate = rate.map_or("flat out".to_owned(), |rate| format!("{rate}/s in all"));
+        let rate = rate.map_or("flat out".to_owned(), |rate| format!("{rate}/s"));
         let threads = group.storm_threads;
         let _ = write!(title, ", {threads} storm thread{}, {rate}", plural(threads));
     }
@@ -129,8 +129,8 @@ fn ratio(ratio: Option<&Interval>) -> String {
     match ratio {
         None => format!("{:>7}{:>13}", "1", "baseline"),
         Some(ratio) => {
-            let interval = format!("{:.3}-{:.3}", ratio.lo, ratio.hi);
-            format!("{:>7.3}{interval:>13}", ratio.median)
+            let interval = format!("{}-{}", short(ratio.lo), short(ratio.hi));
+            format!("{:>7}{interval:>13}", short(ratio.median))
         }
     }
 }
@@ -162,19 +162,20 @@ fn write_latency(out: &mut String, group: &GroupSummary) {
 fn write_counts(out: &mut String, group: &GroupSummary) {
     let _ = writeln!(
         out,
-        "{:NAMES$}{:>10}{:>9}{:>11}{:>11}{:>10}",
-        "fault path", "kfaults/s", "slow, %", "locked/kf", "undone/kf", "fairness"
+        "{:NAMES$}{:>10}{:>7}{:>7}{:>10}{:>10}{:>7}",
+        "fault path", "kfaults/s", "slow%", "bus%", "locked/kf", "undone/kf", "fair"
     );
     for row in &group.rows {
-        let per_thousand = |count: u64| count as f64 * 1e3 / row.totals.faults as f64;
+        let share = |count: u64, of: f64| count as f64 * of / row.totals.faults as f64;
         let _ = writeln!(
             out,
-            "{:NAMES$}{:>10.1}{:>9.3}{:>11.3}{:>11.3}{:>10.3}",
+            "{:NAMES$}{:>10.1}{:>7.2}{:>7.2}{:>10.3}{:>10.3}{:>7.3}",
             label(row),
             row.faults_per_s.median / 1e3,
             row.slow_path_share.median * 100.0,
-            per_thousand(row.totals.skipped_locked),
-            per_thousand(row.totals.undone),
+            share(row.totals.sigbus, 100.0),
+            share(row.totals.skipped_locked, 1e3),
+            share(row.totals.undone, 1e3),
             row.fairness.median
         );
     }

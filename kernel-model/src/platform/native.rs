@@ -2,6 +2,7 @@
 //! lot, which is the shape of the kernel's folio wait table.
 
 use std::hint;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::thread;
 
@@ -197,7 +198,7 @@ impl<T: Send + 'static> SpinLock<T> for Mutex<RawSpinLock, T> {
 
 impl<T: Send + Sync + 'static> RwSemaphore<T> for RwLock<T> {
     type ReadGuard<'a> = RwLockReadGuard<'a, T>;
-    type WriteGuard<'a> = RwLockWriteGuard<'a, T>;
+    type WriteGuard<'a> = HandingOver<'a, T>;
 
     fn new(_class: &'static str, value: T) -> Self {
         Self::new(value)
@@ -210,6 +211,37 @@ impl<T: Send + Sync + 'static> RwSemaphore<T> for RwLock<T> {
 
     #[inline]
     fn write(&self) -> Self::WriteGuard<'_> {
-        self.write()
+        HandingOver(Some(self.write()))
+    }
+}
+
+/// A semaphore held exclusively, and handed to those who wait when it is let go, as `up_write()`
+/// does (`rwsem_mark_wake()` grants the lock to the readers at the head of the queue before it
+/// returns). Without that, a remover that comes back at once would starve all fillers.
+pub struct HandingOver<'a, T>(Option<RwLockWriteGuard<'a, T>>);
+
+const HELD: &str = "the guard is only taken in drop()";
+
+impl<T> Deref for HandingOver<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect(HELD)
+    }
+}
+
+impl<T> DerefMut for HandingOver<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect(HELD)
+    }
+}
+
+impl<T> Drop for HandingOver<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(guard) = self.0.take() {
+            RwLockWriteGuard::unlock_fair(guard);
+        }
     }
 }

@@ -21,6 +21,7 @@ use kernel_model::platform::{Platform, RwSemaphore};
 use kernel_model::removal::Removers;
 use kernel_model::{BackingStore, Config, FaultOutcome, Invariant, System, Task};
 
+pub(crate) mod stepped;
 mod threads;
 
 pub(crate) use threads::{Dice, ends, jitter, until, with_page_9_locked};
@@ -284,16 +285,22 @@ impl Drop for Case {
 
 /// Runs a test that has nothing to do with schemes.
 pub(crate) fn once(test: fn()) {
-    jitter(1);
-    test();
+    with_stops(1, test);
 }
 
-/// Runs a test for every scheme, with stops where the platform makes them.
+/// Runs a test with stops where the platform makes them, and to its end.
+fn with_stops(seed: usize, test: impl FnOnce() + Send + 'static) {
+    ends(move || {
+        jitter(seed as u64);
+        test();
+    });
+}
+
+/// Runs a test for every scheme.
 pub(crate) fn every_scheme<P: Platform>(test: fn(Scheme<P>)) {
     for &scheme in Schemes::<P>::ALL {
         let _case = Case(format!("{} on {}", scheme.about().name, P::NAME));
-        jitter(scheme.about().name.len() as u64);
-        test(scheme);
+        with_stops(scheme.about().name.len(), move || test(scheme));
     }
 }
 
@@ -303,8 +310,7 @@ pub(crate) fn every_remover<P: Platform>(test: fn(Scheme<P>, &str)) {
         for &scheme in Schemes::<P>::ALL {
             let (name, remover) = (scheme.about().name, remover.about().name);
             let _case = Case(format!("{name} on {} under {remover}", P::NAME));
-            jitter(name.len() as u64);
-            test(scheme, remover);
+            with_stops(name.len(), move || test(scheme, remover));
         }
     }
 }

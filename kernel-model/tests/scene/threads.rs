@@ -64,22 +64,19 @@ impl Dice {
 pub(crate) fn with_page_9_locked<P: Platform>(
     scheme: Scheme<P>,
     remover: &str,
-    meanwhile: impl FnOnce(&Scene<P>, &Folio<P>) + Send + 'static,
-    after: impl FnOnce(&Scene<P>, &Folio<P>, RemovalCounters) + Send + 'static,
+    meanwhile: impl FnOnce(&Scene<P>, &Folio<P>),
+    after: impl FnOnce(&Scene<P>, &Folio<P>, RemovalCounters),
 ) {
-    let remover = remover.to_owned();
-    ends(move || {
-        let scene = Scene::cached(scheme);
-        let folio = scene.folio(9);
-        folio.lock();
-        let task = thread::scope(|scope| {
-            let removing = scope.spawn(|| scene.remove(&remover, RANGE));
-            until(|| has_waiters(folio));
-            meanwhile(&scene, folio);
-            folio.unlock();
-            removing.join().expect("the removal ends well")
-        });
-        assert!(!scene.in_cache().contains(&9));
-        after(&scene, folio, task.removals);
+    let scene = Scene::cached(scheme);
+    let folio = scene.folio(9);
+    folio.lock();
+    let task = thread::scope(|scope| {
+        let removing = scope.spawn(|| scene.remove(remover, RANGE));
+        until(|| has_waiters(folio));
+        meanwhile(&scene, folio);
+        folio.unlock();
+        removing.join().expect("the removal ends well")
     });
+    assert!(!scene.in_cache().contains(&9));
+    after(&scene, folio, task.removals);
 }

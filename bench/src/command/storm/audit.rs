@@ -103,7 +103,7 @@ fn refuse_unknown_checks(
 }
 
 fn setup(options: &Options) -> Result<AuditSetup, Failure> {
-    let sizes = sizes(options, WINDOWS * options.window, |_| options.window)?;
+    let sizes = sizes(options, WINDOWS * options.window, 1)?;
     let fault_threads = match options.threads[..] {
         [] => THREADS,
         [threads] => threads,

@@ -20,9 +20,10 @@ pub struct Options {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::storm)]
     pub storm: Vec<String>,
 
-    /// Operations per second that all storm threads together start [default: flat out]
+    /// Operations per second that all storm threads together start, latencies counted from the
+    /// intended start; max: flat out, each when the one before has ended [default: 5000]
     #[arg(long, value_name = "R/S", value_parser = values::rate, allow_negative_numbers = true)]
-    pub rate: Option<f64>,
+    pub rate: Option<values::Rate>,
 
     /// Numbers of fault threads, separated by commas [default: 1 and as many as the CPUs allow; 2
     /// in an audit]
@@ -70,8 +71,8 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = values::window, allow_negative_numbers = true)]
     pub readahead: Option<u32>,
 
-    /// Pages that an operation of a storm removes, a multiple of the window [default: a sixteenth
-    /// of the file; a window in an audit]
+    /// Pages that an operation of a storm removes, a multiple of the window [default: 4
+    /// windows, or what there is; a window in an audit]
     #[arg(long, value_name = "N", value_parser = values::pages, allow_negative_numbers = true)]
     pub hole: Option<u32>,
 

@@ -13,6 +13,7 @@ use kernel_model::platform::{Native, Platform};
 
 use super::options::{Format, Mm, Options, Order};
 use crate::command::Failure;
+use crate::command::values::Rate;
 
 /// The scheme that ratios are to, if it runs.
 const BASELINE: &str = "page-locked";
@@ -21,6 +22,11 @@ const DURATION: Duration = Duration::from_millis(300);
 const ROUNDS: u32 = 10;
 const PAGES: u32 = 4096;
 const FILL_NS: u32 = 200;
+/// Often enough that faults and removals meet all the time, seldom enough that most of the file
+/// is there. Flat out, a storm mostly removes what it has removed already.
+const RATE: Rate = Rate::PerSecond(5000.0);
+/// Windows that a hole takes away.
+const HOLE_WINDOWS: u32 = 4;
 
 /// What is to be measured.
 pub(super) struct Work {
@@ -73,12 +79,8 @@ pub(super) fn refuse_repeated<T: Ord + std::fmt::Display>(
     }
 }
 
-/// The sizes of the model, with `pages` of file by default.
-pub(super) fn sizes(
-    options: &Options,
-    pages: u32,
-    hole: impl Fn(u32) -> u32,
-) -> Result<Sizes, Failure> {
+/// The sizes of the model, with `pages` of file and `hole_windows` of holes by default.
+pub(super) fn sizes(options: &Options, pages: u32, hole_windows: u32) -> Result<Sizes, Failure> {
     let window = options.window;
     let pages = options.pages.unwrap_or(pages);
     if !pages.is_multiple_of(window) {
@@ -88,8 +90,7 @@ pub(super) fn sizes(
             (pages / window + 1) * window
         )));
     }
-    let default_hole = (hole(pages) / window * window).max(window);
-    let hole = options.hole.unwrap_or(default_hole);
+    let hole = options.hole.unwrap_or((hole_windows * window).min(pages));
     if !hole.is_multiple_of(window) || hole > pages {
         return Err(Failure::Usage(format!(
             "--hole {hole} must be a multiple of --window {window}, and at most --pages {pages}"
@@ -106,7 +107,7 @@ pub(super) fn sizes(
 
 /// What the options ask for on these CPUs.
 pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<Work, Failure> {
-    let sizes = sizes(options, PAGES, |pages| pages / 16)?;
+    let sizes = sizes(options, PAGES, HOLE_WINDOWS)?;
     let schemes = schemes(&options.scheme)?;
     refuse_repeated("--threads", &options.threads)?;
     let (groups, left_out) = groups(options, topology)?;
@@ -116,7 +117,10 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
         sizes,
         mm: options.mm.into(),
         access: options.access.unwrap_or(Order::Sequential).into(),
-        rate_per_s: options.rate,
+        rate_per_s: match options.rate.unwrap_or(RATE) {
+            Rate::PerSecond(rate) => Some(rate),
+            Rate::FlatOut => None,
+        },
         storm_threads: options.storm_threads,
         cpus: topology.ids(),
         duration_ns: duration.as_nanos() as u64,
@@ -228,8 +232,9 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
         let threads: Vec<_> = options.threads.iter().map(u32::to_string).collect();
         words.push_str(&format!(" --threads {}", threads.join(",")));
     }
-    if let Some(rate) = options.rate {
-        words.push_str(&format!(" --rate {rate}"));
+    match setup.rate_per_s {
+        Some(rate) => words.push_str(&format!(" --rate {rate}")),
+        None => words.push_str(" --rate max"),
     }
     if options.oversubscribe {
         words.push_str(" --oversubscribe");

@@ -1,0 +1,104 @@
+//! The machine itself, with one thing that happens at one step of the calling thread.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use kernel_model::platform::{AtomicWord, Native, Platform, Site};
+
+/// See the module.
+pub(crate) struct Stepped;
+
+/// What happens, and before an access at which site.
+type Event = (&'static str, Box<dyn FnOnce()>);
+
+thread_local! {
+    static NEXT: RefCell<Option<Event>> = const { RefCell::new(None) };
+}
+
+/// Lets something happen just before the calling thread's next access at a site.
+pub(crate) fn before(site: &'static str, happens: impl FnOnce() + 'static) {
+    NEXT.set(Some((site, Box::new(happens))));
+}
+
+/// Whether it is still to happen.
+pub(crate) fn is_pending() -> bool {
+    NEXT.with_borrow(Option::is_some)
+}
+
+fn step(site: &'static Site) {
+    let due = NEXT.with_borrow_mut(|next| next.take_if(|(name, _)| *name == site.name));
+    if let Some((_, happens)) = due {
+        happens();
+    }
+}
+
+impl Platform for Stepped {
+    const NAME: &'static str = "stepped";
+    const AUDIT: bool = false;
+
+    type AtomicU64 = SteppedAtomic;
+    type SpinLock<T: Send + 'static> = <Native as Platform>::SpinLock<T>;
+    type RwSemaphore<T: Send + Sync + 'static> = <Native as Platform>::RwSemaphore<T>;
+
+    fn smp_mb(site: &'static Site) {
+        Native::smp_mb(site);
+    }
+
+    fn smp_mb_after_atomic(site: &'static Site) {
+        Native::smp_mb_after_atomic(site);
+    }
+
+    fn cpu_relax() {}
+
+    fn wait_on(key: usize, still_needed: impl FnOnce() -> bool) {
+        Native::wait_on(key, still_needed);
+    }
+
+    fn wake_one(key: usize, queue_is_empty: impl FnOnce()) {
+        Native::wake_one(key, queue_is_empty);
+    }
+}
+
+/// An atomic before whose accesses something may happen.
+pub(crate) struct SteppedAtomic(AtomicU64);
+
+impl AtomicWord for SteppedAtomic {
+    fn new(value: u64) -> Self {
+        Self(AtomicU64::new(value))
+    }
+
+    fn load(&self, site: &'static Site) -> u64 {
+        step(site);
+        self.0.load(site.order)
+    }
+
+    fn store(&self, value: u64, site: &'static Site) {
+        step(site);
+        self.0.store(value, site.order);
+    }
+
+    fn fetch_add(&self, value: u64, site: &'static Site) -> u64 {
+        step(site);
+        self.0.fetch_add(value, site.order)
+    }
+
+    fn fetch_sub(&self, value: u64, site: &'static Site) -> u64 {
+        step(site);
+        self.0.fetch_sub(value, site.order)
+    }
+
+    fn fetch_or(&self, value: u64, site: &'static Site) -> u64 {
+        step(site);
+        self.0.fetch_or(value, site.order)
+    }
+
+    fn fetch_and(&self, value: u64, site: &'static Site) -> u64 {
+        step(site);
+        self.0.fetch_and(value, site.order)
+    }
+
+    fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64> {
+        step(site);
+        self.0.compare_exchange(current, new, site.order, Relaxed)
+    }
+}

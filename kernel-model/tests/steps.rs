@@ -1,0 +1,223 @@
+//! A whole removal, reuse or lock at one chosen step of a fault: each look that the fault takes has
+//! something to see, every time.
+//!
+//! The mapping that faults isn't known to its file, so that a remover doesn't wait for the
+//! PTE-table lock that the fault holds, just as if it had passed through it before.
+
+mod scene;
+
+use std::sync::Arc;
+
+use kernel_model::folio::PG_READAHEAD;
+use kernel_model::mm::{Mm, Vma};
+use kernel_model::page_table::Pte;
+use kernel_model::{Config, FaultCounters, FaultOutcome, Task};
+
+use scene::stepped::{Stepped, before, is_pending};
+use scene::{PAGES, SMALL, Scene, Scheme, every_scheme, mapped, pte, set_pte};
+
+/// One frame, which holds page 9 of the file.
+fn one_frame(scheme: Scheme<Stepped>) -> Arc<Scene<Stepped>> {
+    let scene = Scene::sized(scheme, Config { folios: 1, ..SMALL }, PAGES);
+    scene.populate(9..10);
+    Arc::new(scene)
+}
+
+/// A mapping of the file that the file doesn't know of.
+fn unlinked(scene: &Scene<Stepped>) -> Vma<Stepped> {
+    Vma {
+        mm: Mm::new(PAGES, SMALL.entries_per_table),
+        mapping: Arc::clone(&scene.file),
+        start_vpn: 0,
+        pgoff: 0,
+        pages: PAGES,
+    }
+}
+
+/// Faults around page 9 while something happens before `site`; returns what was counted, and
+/// whether the page was mapped.
+fn fault_while(
+    scene: &Arc<Scene<Stepped>>,
+    site: &'static str,
+    happens: fn(&Scene<Stepped>),
+) -> (FaultCounters, bool) {
+    let vma = unlinked(scene);
+    let mut task = Task::default();
+    let its_scene = Arc::clone(scene);
+    before(site, move || happens(&its_scene));
+    let mapped_it = scene.system.do_fault_around(&vma, 9, &mut task);
+    assert!(!is_pending(), "the fault comes by {site}");
+    assert_eq!(mapped_it, !pte(&vma, 9).is_none());
+    if let Some(pfn) = pte(&vma, 9).pfn() {
+        // Let the reference go again, so that the frames can be counted.
+        set_pte(&vma, 9, Pte::NONE);
+        let folio = scene.system.memmap.folio(pfn);
+        folio.mapcount_dec(&kernel_model::folio::site::MAPCOUNT_DEC);
+        scene.system.put(pfn, &task);
+    }
+    (task.faults, mapped_it)
+}
+
+/// Page 9 leaves the cache.
+fn removal(scene: &Scene<Stepped>) {
+    scene.remove("punch-hole", 9..10);
+}
+
+/// Page 9 leaves the cache, and its frame comes back as page 20.
+fn reuse(scene: &Scene<Stepped>) {
+    removal(scene);
+    scene.populate(20..21);
+}
+
+/// Somebody locks page 9.
+fn lock(scene: &Scene<Stepped>) {
+    scene.folio(9).lock();
+}
+
+/// The last step of a scheme before it counts the mapping.
+fn last_step(scheme: Scheme<Stepped>) -> &'static str {
+    match scheme.about().name {
+        "page-locked" => "folio_trylock",
+        _ => "mapcount_inc",
+    }
+}
+
+/// Counters of a fault that mapped nothing but `counts`.
+fn only(counts: impl FnOnce(&mut FaultCounters)) -> FaultCounters {
+    let mut faults = FaultCounters::default();
+    counts(&mut faults);
+    faults
+}
+
+#[test]
+fn folio_that_was_freed_is_not_mapped() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = one_frame(scheme);
+        let (faults, _) = fault_while(&scene, "ref_read", removal);
+        assert_eq!(faults, FaultCounters::default());
+        assert_eq!(scene.frames_used(), 0);
+        scene.assert_sound();
+    });
+}
+
+#[test]
+fn folio_that_was_reused_is_not_mapped() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = one_frame(scheme);
+        let (faults, _) = fault_while(&scene, "ref_read", reuse);
+        assert_eq!(faults, only(|it| it.slot_changed = 1));
+        assert_eq!(scene.in_cache(), [20]);
+        scene.assert_sound();
+    });
+}
+
+#[test]
+fn folio_that_was_removed_is_not_mapped() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = one_frame(scheme);
+        let (faults, _) = fault_while(&scene, "slot_reload", removal);
+        assert_eq!(faults, only(|it| it.slot_changed = 1));
+        assert_eq!(scene.frames_used(), 0);
+        scene.assert_sound();
+    });
+}
+
+#[test]
+fn last_removal_before_the_count_is_seen_by_sound_schemes_only() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = one_frame(scheme);
+        let (faults, mapped_it) = fault_while(&scene, last_step(scheme), removal);
+        assert_eq!(mapped_it, !scheme.about().verdict.is_sound());
+        let undone = scheme.about().name == "mapcount-recheck";
+        assert_eq!(faults.undone, u64::from(undone));
+        assert_eq!(scene.frames_used(), 0);
+        scene.assert_sound();
+    });
+}
+
+#[test]
+fn rfc_sees_a_removal_before_its_look_at_the_mapping() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = one_frame(scheme);
+        let (faults, mapped_it) = fault_while(&scene, "window_flags", removal);
+        assert_eq!(mapped_it, scheme.about().name == "sketch");
+        let moved = scheme.about().name == "lockless-rfc";
+        assert_eq!(faults.slot_changed, u64::from(moved));
+        scene.assert_sound();
+    });
+}
+
+#[test]
+fn last_lock_before_the_count_is_seen_by_all_but_the_rfc() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = one_frame(scheme);
+        let (faults, mapped_it) = fault_while(&scene, last_step(scheme), lock);
+        scene.folio(9).unlock();
+        let expected = match scheme.about().name {
+            "page-locked" => only(|it| it.skipped_locked = 1),
+            "lockless-rfc" => only(|it| it.mapped = 1),
+            _ => only(|it| it.undone = 1),
+        };
+        assert_eq!((faults, mapped_it), (expected, expected.mapped == 1));
+        scene.assert_sound();
+    });
+}
+
+#[test]
+fn look_up_of_a_reused_folio_finds_nothing() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = one_frame(scheme);
+        let its_scene = Arc::clone(&scene);
+        before("ref_read", move || reuse(&its_scene));
+        let found = scene.system.get_folio(&scene.file, 9, &Task::default());
+        assert!(found.is_none());
+        assert_eq!(scene.in_cache(), [20]);
+        scene.assert_sound();
+    });
+}
+
+/// A fault that goes the slow way on page 9, while `remover` runs before it gets the page lock.
+fn slow_fault_against(scheme: Scheme<Stepped>, remover: &'static str, outcome: FaultOutcome) {
+    let scene = Arc::new(Scene::cached(scheme));
+    let vma = scene.map_whole();
+    // Fault-around doesn't come as far as to lock it.
+    scene.folio(9).set_flags(PG_READAHEAD);
+    assert!(scene.around(&vma, 8));
+    let its_scene = Arc::clone(&scene);
+    before("folio_trylock", move || {
+        its_scene.remove(remover, 5..25);
+    });
+    let task = scene.fault(&vma, 9, outcome);
+    let again = u64::from(outcome == FaultOutcome::SlowPath);
+    assert!(!is_pending());
+    assert_eq!(
+        (task.faults.filled, task.faults.mapped_slowly),
+        (4 * again, again)
+    );
+    assert_eq!(mapped(&vma).contains(&9), again == 1);
+    scene.assert_sound();
+}
+
+#[test]
+fn slow_path_looks_again_for_a_page_that_was_removed() {
+    every_scheme(|scheme| slow_fault_against(scheme, "punch-hole", FaultOutcome::SlowPath));
+}
+
+#[test]
+fn slow_path_sees_the_file_end_before_its_page() {
+    every_scheme(|scheme| slow_fault_against(scheme, "truncate", FaultOutcome::Sigbus));
+}
+
+#[test]
+fn page_that_somebody_else_read_meanwhile_is_taken_as_it_is() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = Arc::new(Scene::new(scheme));
+        let vma = scene.map_whole();
+        let its_scene = Arc::clone(&scene);
+        before("page_alloc_ref", move || its_scene.populate(12..13));
+        let task = scene.fault(&vma, 13, FaultOutcome::SlowPath);
+        assert!(!is_pending());
+        assert_eq!((task.faults.filled, scene.frames_used()), (3, 4));
+        scene.assert_sound();
+    });
+}
