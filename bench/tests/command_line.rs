@@ -1,0 +1,366 @@
+//! The `faultaround` command as its users meet it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn faultaround(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    faultaround(arguments).output().expect("the command starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("output is text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("messages are text")
+}
+
+/// A storm that is over at once: one CPU, small, with its results in `out`.
+fn quick<'a>(out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+    let out = out.to_str().expect("a path of text");
+    let mut arguments = vec![
+        "storm",
+        "--duration",
+        "10ms",
+        "--rounds",
+        "2",
+        "--pages",
+        "256",
+    ];
+    arguments.extend(["--out", out]);
+    arguments.extend(more);
+    arguments
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name of text");
+    let mut names: Vec<_> = entries
+        .map(|entry| name(entry.expect("an entry")))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn bad_input_is_told_in_one_line_with_status_2() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let in_a_file = file.path().join("results");
+    let in_a_file = in_a_file.to_str().unwrap();
+    for (arguments, parts) in [
+        (
+            &["--scheme", "page-lock"][..],
+            &["page-lock", "mapcount-recheck"][..],
+        ),
+        (&["--storm", "hail"], &["hail", "punch-hole"]),
+        (&["--threads", "0"], &["0", "--threads", "from 1"]),
+        (&["--threads", "-1"], &["-1", "from 1"]),
+        (&["--threads", "1,1"], &["twice", "--threads"]),
+        (&["--threads", "4000"], &["4000", "CPUs", "--oversubscribe"]),
+        (&["--storm-threads", "0"], &["0", "from 1"]),
+        (&["--pages", "100"], &["100", "multiple", "96 or 112"]),
+        (&["--pages", "0"], &["0", "from 1"]),
+        (
+            &["--pages", "16777216", "--threads", "1", "--window", "24"],
+            &["24", "power of two"],
+        ),
+        (&["--hole", "8"], &["8", "multiple"]),
+        (&["--hole", "8192"], &["8192", "4096"]),
+        (&["--cpus", "60000"], &["60000", "isn't available"]),
+        (&["--cpus", "0,0"], &["0", "twice"]),
+        (&["--cpus", ""], &["empty"]),
+        (&["--cpus", "-1"], &["-1"]),
+        (&["--rate", "-5"], &["-5", "above 0"]),
+        (&["--rate", "0"], &["0", "above 0"]),
+        (&["--duration", "300"], &["300", "unit"]),
+        (&["--rounds", "0"], &["0", "from 1"]),
+        (&["--seed", "x"], &["x", "--seed"]),
+        (&["--mm", "both"], &["both", "private"]),
+        (&["--format", "xml"], &["xml", "tsv"]),
+        (&["--out", "/proc/x"], &["/proc/x"]),
+        (&["--out", in_a_file], &[in_a_file, "Not a directory"]),
+        (&["--scheme", "sketch,sketch"], &["sketch", "twice"]),
+        (&["--without", "recheck_locked"], &["--audit"]),
+        (&["--audit", "--without", "x"], &["x", "recheck_mapping"]),
+        (
+            &["--audit", "--storm", "none"],
+            &["none", "nothing to audit"],
+        ),
+        (&["--audit", "--rate", "5"], &["--rate", "--audit"]),
+        (&["--audit", "--threads", "1,2"], &["one number"]),
+        (
+            &[
+                "--mm",
+                "shared",
+                "--threads",
+                "2",
+                "--pages",
+                "16",
+                "--storm",
+                "none",
+                "--oversubscribe",
+            ],
+            &["2 threads", "1 windows"],
+        ),
+        (&["--hammer"], &["--hammer"]),
+    ] {
+        let arguments = [&["storm"], arguments].concat();
+        let output = run(&arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        for part in parts {
+            assert!(
+                message.contains(part),
+                "{arguments:?}: {message} lacks {part}"
+            );
+        }
+    }
+    for arguments in [&[][..], &["thunder"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn help_and_lists_are_output() {
+    for arguments in [
+        &["--help"][..],
+        &["storm", "--help"],
+        &["list"],
+        &["--version"],
+    ] {
+        let output = run(arguments);
+        assert!(output.status.success(), "{arguments:?}");
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_run_prints_its_table_and_nothing_else_and_leaves_its_directory() {
+    let out = tempfile::tempdir().unwrap();
+    let output = run(&quick(out.path(), &["--cpus", "0", "--format", "tsv"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!(
+        lines.len(),
+        3,
+        "a header and two schemes on one CPU: {text}"
+    );
+    assert!(lines.iter().all(|fields| fields.len() == lines[0].len()));
+    let of = |line: usize, name: &str| {
+        let column = lines[0]
+            .iter()
+            .position(|field| *field == name)
+            .expect(name);
+        lines[line][column]
+    };
+    assert_eq!((of(1, "scheme"), of(1, "ratio")), ("page-locked", "1"));
+    assert_eq!(
+        (of(2, "scheme"), of(2, "storm")),
+        ("mapcount-recheck", "none")
+    );
+    assert_eq!((of(2, "rounds"), of(2, "remover_p99_ns")), ("2", "nan"));
+    assert!(of(2, "ns_per_page").parse::<f64>().unwrap() > 0.0);
+    assert!(
+        stderr(&output).contains("left out: storm punch-hole"),
+        "{}",
+        stderr(&output)
+    );
+
+    let [run] = &entries(out.path())[..] else {
+        panic!("one run: {:?}", entries(out.path()));
+    };
+    assert!(run.ends_with("-storm"), "{run}");
+    let directory = out.path().join(run);
+    assert_eq!(
+        fs::read_to_string(directory.join("summary.tsv")).unwrap(),
+        text
+    );
+    let json = fs::read(directory.join("run.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(
+        (&json["complete"], &json["schema_version"]),
+        (&true.into(), &1.into())
+    );
+    // Two schemes and the baseline again, twice each.
+    assert_eq!(json["rounds"].as_array().unwrap().len(), 6);
+    assert!(json["environment"]["kernel"]["release"].is_string());
+    let report = fs::read_to_string(directory.join("report.txt")).unwrap();
+    assert!(
+        report.is_ascii() && report.lines().all(|line| line.len() <= 72),
+        "{report}"
+    );
+    let names = entries(&directory);
+    for scheme in ["page-locked", "page-locked-again", "mapcount-recheck"] {
+        for kind in ["hgrm", "hlog"] {
+            assert!(
+                names.contains(&format!("none-1-{scheme}-faults.{kind}")),
+                "{names:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_storm_is_measured_on_both_sides_and_labelled_when_threads_share_a_cpu() {
+    let out = tempfile::tempdir().unwrap();
+    let storm = [
+        "--cpus",
+        "0",
+        "--oversubscribe",
+        "--storm",
+        "punch-hole",
+        "--threads",
+        "1",
+    ];
+    let more = [
+        &storm[..],
+        &["--format", "json", "--scheme", "page-locked,sketch"],
+    ]
+    .concat();
+    let output = run(&quick(out.path(), &more));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let group = &json["summary"][0];
+    assert_eq!(group["oversubscribed"], true);
+    let rows = group["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert!(
+        rows.iter()
+            .all(|row| row["remover"]["ops"].as_u64().unwrap() > 0)
+    );
+    assert_eq!(
+        (&rows[2]["scheme"], &rows[2]["broken"]),
+        (&"sketch".into(), &true.into())
+    );
+    let directory = out.path().join(&entries(out.path())[0]);
+    let report = fs::read_to_string(directory.join("report.txt")).unwrap();
+    assert!(
+        report.contains("OVERSUBSCRIBED") && report.contains("sketch (broken)"),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_has_and_says_so() {
+    let out = tempfile::tempdir().unwrap();
+    let directory = out.path().to_str().unwrap();
+    let arguments = [
+        "storm",
+        "--cpus",
+        "0",
+        "--rounds",
+        "1000",
+        "--duration",
+        "10ms",
+        "--pages",
+    ];
+    let arguments = [
+        &arguments[..],
+        &["256", "--storm", "none", "--out", directory],
+    ]
+    .concat();
+    let mut command = faultaround(&arguments);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until the first round is on the disk.
+    let partial = loop {
+        let names = entries(out.path());
+        let found = names.iter().map(|name| out.path().join(name));
+        if let Some(path) = found
+            .into_iter()
+            .find(|path| path.join("run.json").exists())
+        {
+            break path;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(
+        stdout(&output).starts_with("INCOMPLETE"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(partial.to_str().unwrap().ends_with("-storm.partial"));
+    let json = fs::read(partial.join("run.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["complete"], false);
+    assert!(json["rounds"].as_array().unwrap().len() >= 3);
+}
+
+#[test]
+fn audits_give_verdicts_by_name() {
+    let audit = |more: &[&str]| {
+        let arguments = ["storm", "--audit", "--storm", "punch-hole", "--duration"];
+        run(&[&arguments[..], more].concat())
+    };
+    for scheme in ["sketch", "lockless-rfc"] {
+        let output = audit(&["60s", "--scheme", scheme]);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(
+            text.contains("(broken)") && text.contains("VIOLATES"),
+            "{text}"
+        );
+        assert!(
+            text.contains("at offset") && text.contains("folio"),
+            "{text}"
+        );
+    }
+    let output = audit(&["1s", "--format", "tsv"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert_eq!(
+        stdout(&output).lines().count(),
+        3,
+        "the sound ones: {}",
+        stdout(&output)
+    );
+
+    let without = [
+        "60s",
+        "--scheme",
+        "mapcount-recheck",
+        "--without",
+        "recheck_mapping",
+    ];
+    let output = audit(&without);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("NOT AS DECLARED"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_failure() {
+    let mut command = faultaround(&["list"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}

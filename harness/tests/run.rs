@@ -1,0 +1,267 @@
+//! A small run from its plan to its directory.
+
+use harness::cancel::Cancel;
+use harness::cell::{Cell, CellError, Setup, measure};
+use harness::clock::Clock;
+use harness::environment::Environment;
+use harness::machine::{MmKind, Sizes};
+use harness::order::Access;
+use harness::record::{Header, Run, RunWriter};
+use harness::report;
+use harness::rounds::{self, Finished, Group, Observer, Plan, Stopped};
+use harness::storms::Storms;
+use harness::summary::Results;
+use harness::topology::Topology;
+use jiff::Timestamp;
+use kernel_model::fault_around::Schemes;
+use kernel_model::platform::Native;
+
+fn setup(mm: MmKind, access: Access) -> Setup {
+    Setup {
+        sizes: Sizes {
+            pages: 256,
+            window_pages: 16,
+            readahead_pages: 16,
+            hole_pages: 64,
+            fill_ns_per_page: 10,
+        },
+        mm,
+        access,
+        rate_per_s: None,
+        storm_threads: 1,
+        cpus: Topology::detect().unwrap().ids(),
+        duration_ns: 20_000_000,
+        warm_up_ns: 5_000_000,
+    }
+}
+
+fn cell(scheme: &str, storm: &str, fault_threads: u32) -> Cell {
+    Cell {
+        scheme: Schemes::<Native>::named(scheme).unwrap(),
+        storm: Storms::<Native>::named(storm).unwrap(),
+        fault_threads,
+    }
+}
+
+#[test]
+fn a_quiet_cell_maps_every_page_by_fault_around_and_finds_nothing_wrong() {
+    for scheme in ["page-locked", "mapcount-recheck"] {
+        for (mm, access) in [
+            (MmKind::Private, Access::Sequential),
+            (MmKind::Shared, Access::Random),
+        ] {
+            let cell = cell(scheme, "none", 1);
+            let measured = measure(
+                cell,
+                &setup(mm, access),
+                1,
+                &Clock::new(),
+                &Cancel::default(),
+            );
+            let measured = measured.unwrap();
+            assert_eq!(measured.violation_count, 0, "{:?}", measured.violations);
+            let thread = &measured.fault_threads[0];
+            let faults = thread.histogram.len();
+            assert!(faults > 100, "{faults}");
+            assert_eq!(thread.counters.mapped, faults * 16, "{scheme}, {mm:?}");
+            assert_eq!(thread.counters.slow_faults, 0);
+            let in_faults = u128::from(thread.in_faults_ns);
+            assert!(in_faults > 0 && in_faults < taken.as_nanos(), "{in_faults}");
+            assert!(measured.storm_threads.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_storm_removes_faults_bring_back_and_the_counts_balance() {
+    for storm in ["truncate", "punch-hole"] {
+        for scheme in ["page-locked", "mapcount-recheck"] {
+            let setup = Setup {
+                rate_per_s: Some(2_000.0),
+                ..setup(MmKind::Private, Access::Random)
+            };
+            let cell = cell(scheme, storm, 2);
+            let measured = measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+            assert_eq!(measured.violation_count, 0, "{:?}", measured.violations);
+            let removed = measured.storm_threads[0].counters.removed;
+            let filled: u64 = (measured.fault_threads.iter())
+                .map(|thread| thread.counters.filled)
+                .sum();
+            assert!(
+                removed > 0 && filled > 0,
+                "{scheme} under {storm}: {removed}, {filled}"
+            );
+            assert!(measured.storm_threads[0].histogram.len() > 0);
+        }
+    }
+}
+
+#[test]
+fn a_rate_is_kept() {
+    let setup = Setup {
+        rate_per_s: Some(2_000.0),
+        ..setup(MmKind::Private, Access::Sequential)
+    };
+    let cell = cell("page-locked", "punch-hole", 1);
+    let measured = measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+    let operations = measured.storm_threads[0].histogram.len();
+    // 20 ms at 2,000/s and no more; less only if the machine stopped the thread at the end.
+    assert!((20..=41).contains(&operations), "{operations}");
+}
+
+#[test]
+fn a_cpu_that_cannot_be_had_is_an_error_and_no_hang() {
+    let setup = Setup {
+        cpus: vec![60_000],
+        ..setup(MmKind::Private, Access::Sequential)
+    };
+    let result = measure(
+        cell("page-locked", "punch-hole", 1),
+        &setup,
+        1,
+        &Clock::new(),
+        &Cancel::default(),
+    );
+    assert!(matches!(result, Err(CellError::Pin(_))), "{result:?}");
+}
+
+/// Collects, and stops the run after so many cells.
+struct Collector {
+    results: Results,
+    cells_left: u32,
+    cancel: Cancel,
+    rounds_ended: u32,
+}
+
+impl Observer for Collector {
+    fn cell_begins(&mut self, _round: u32, _scheme: &str, _storm: &str, _threads: u32) {}
+
+    fn cell_ended(&mut self, finished: Finished) {
+        self.results.add(finished);
+        self.cells_left -= 1;
+        if self.cells_left == 0 {
+            self.cancel.request();
+        }
+    }
+
+    fn round_ended(&mut self, _round: u32) -> Result<(), String> {
+        self.rounds_ended += 1;
+        Ok(())
+    }
+}
+
+fn plan() -> Plan {
+    let group = |storm, fault_threads| Group {
+        storm: Storms::<Native>::named(storm).unwrap(),
+        fault_threads,
+    };
+    Plan {
+        schemes: ["page-locked", "mapcount-recheck", "sketch"]
+            .map(|name| Schemes::<Native>::named(name).unwrap())
+            .to_vec(),
+        groups: vec![group("none", 1), group("punch-hole", 1)],
+        rounds: 3,
+        seed: 5,
+    }
+}
+
+fn collect(plan: &Plan, setup: &Setup, cells: u32) -> (Collector, Result<(), Stopped>) {
+    let cancel = Cancel::default();
+    let mut collector = Collector {
+        results: Results::default(),
+        cells_left: cells,
+        cancel: cancel.clone(),
+        rounds_ended: 0,
+    };
+    let result = rounds::run(plan, setup, &Clock::new(), &cancel, &mut collector);
+    (collector, result)
+}
+
+fn header() -> Header {
+    let environment = Environment::capture(&Topology::detect().unwrap());
+    Header {
+        command: "faultaround storm".to_owned(),
+        rerun: "cargo run --release -- storm --seed 5".to_owned(),
+        started: Timestamp::now(),
+        caveats: environment.caveats(),
+        environment,
+        left_out: vec!["a storm that there is no CPU for".to_owned()],
+        recording_ns: 9.0,
+    }
+}
+
+#[test]
+fn a_run_is_summed_up_reported_and_put_on_the_disk() {
+    let (plan, setup) = (plan(), setup(MmKind::Private, Access::Sequential));
+    let (collector, result) = collect(&plan, &setup, u32::MAX);
+    assert!(result.is_ok() && collector.rounds_ended == 3);
+    let header = header();
+    let run = Run::new(&header, &plan, &setup, &collector.results);
+    assert!(run.complete && run.rounds.len() == 24);
+    for group in &run.summary {
+        let names: Vec<_> = group
+            .rows
+            .iter()
+            .map(|row| (row.scheme, row.again))
+            .collect();
+        let expected = [
+            ("page-locked", false),
+            ("page-locked", true),
+            ("mapcount-recheck", false),
+            ("sketch", false),
+        ];
+        assert_eq!(names, expected);
+        assert!(group.rows[0].ratio.is_none());
+        for row in &group.rows {
+            assert_eq!(row.rounds, 3);
+            let latency = row.latency.unwrap();
+            assert_eq!(latency.count, row.totals.faults);
+            let cells = run.rounds.iter().filter(|cell| {
+                (cell.scheme, cell.again, cell.storm) == (row.scheme, row.again, group.storm)
+            });
+            let pages: u64 = cells
+                .map(|cell| cell.pages_mapped.iter().sum::<u64>())
+                .sum();
+            assert_eq!(row.totals.pages_mapped, pages);
+            assert_eq!(row.remover.is_some(), group.storm == "punch-hole");
+        }
+        let ratio = group.rows[2].ratio.unwrap();
+        assert!(ratio.lo <= ratio.median && ratio.median <= ratio.hi && ratio.values == 3);
+    }
+
+    let text = report::text(&run);
+    assert!(
+        text.is_ascii() && text.lines().all(|line| line.len() <= report::COLUMNS),
+        "{text}"
+    );
+    assert!(
+        text.contains("sketch (broken)") && text.contains("left out"),
+        "{text}"
+    );
+    let tsv = report::tsv(&run);
+    assert_eq!(tsv.lines().count(), 1 + 2 * 3, "{tsv}");
+
+    let parent = tempfile::tempdir().unwrap();
+    let writer = RunWriter::create(parent.path(), "test", &plan).unwrap();
+    writer.write(&run, &plan, &collector.results).unwrap();
+    let directory = writer.finish().unwrap();
+    let files = std::fs::read_dir(&directory).unwrap().count();
+    // Three files of figures; tables and logs of 4 cells' faults without, and of both sides with
+    // a storm.
+    assert_eq!(files, 3 + 2 * (4 + 4 + 4));
+}
+
+#[test]
+fn a_run_that_is_stopped_keeps_whole_cells_only_and_is_not_complete() {
+    let (plan, setup) = (plan(), setup(MmKind::Private, Access::Sequential));
+    let (collector, result) = collect(&plan, &setup, 9);
+    assert!(matches!(result, Err(Stopped::Cell(CellError::Interrupted))));
+    assert_eq!(
+        (collector.results.cells().count(), collector.rounds_ended),
+        (9, 1)
+    );
+    let header = header();
+    let run = Run::new(&header, &plan, &setup, &collector.results);
+    assert!(!run.complete);
+    assert!(report::text(&run).starts_with("INCOMPLETE"));
+}
