@@ -1,5 +1,7 @@
 //! A small run from its plan to its directory.
 
+use std::time::Instant;
+
 use harness::cancel::Cancel;
 use harness::cell::{Cell, CellError, Setup, measure};
 use harness::clock::Clock;
@@ -51,6 +53,7 @@ fn a_quiet_cell_maps_every_page_by_fault_around_and_finds_nothing_wrong() {
             (MmKind::Shared, Access::Random),
         ] {
             let cell = cell(scheme, "none", 1);
+            let start = Instant::now();
             let measured = measure(
                 cell,
                 &setup(mm, access),
@@ -58,7 +61,7 @@ fn a_quiet_cell_maps_every_page_by_fault_around_and_finds_nothing_wrong() {
                 &Clock::new(),
                 &Cancel::default(),
             );
-            let measured = measured.unwrap();
+            let (measured, taken) = (measured.unwrap(), start.elapsed());
             assert_eq!(measured.violation_count, 0, "{:?}", measured.violations);
             let thread = &measured.fault_threads[0];
             let faults = thread.histogram.len();
