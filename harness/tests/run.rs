@@ -81,9 +81,11 @@ fn a_storm_removes_faults_bring_back_and_the_counts_balance() {
         for scheme in ["page-locked", "mapcount-recheck"] {
             let setup = Setup {
                 rate_per_s: Some(2_000.0),
+                // Long enough for all to run even where they share one busy CPU.
+                duration_ns: 200_000_000,
                 ..setup(MmKind::Private, Access::Random)
             };
-            let cell = cell(scheme, storm, 2);
+            let cell = cell(scheme, storm, 1);
             let measured = measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
             assert_eq!(measured.violation_count, 0, "{:?}", measured.violations);
             let removed = measured.storm_threads[0].counters.removed;
