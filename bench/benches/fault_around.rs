@@ -10,7 +10,7 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use fault_around::contended::Contended;
-use fault_around::uncontended::compare::{compare, contestants, table};
+use fault_around::uncontended::compare::{BY_HAND, compare, contestants, table};
 use fault_around::uncontended::{Floor, Mapper, Twin, Uncontended, Walk};
 use harness::environment::Environment;
 use harness::topology::{Topology, pin_current_thread};
@@ -84,43 +84,27 @@ fn larger_than_llc() -> u32 {
 
 fn uncontended(criterion: &mut Criterion) {
     pin();
-
-    let mut group = criterion.benchmark_group("fault_around/cached");
-    configure(&mut group);
-    for window in WINDOWS {
-        let walk = Walk::sequential(CACHED_PAGES, window);
-        let floor: &'static dyn FaultAround<Native> = &Floor::<false, false>;
-        for scheme in std::iter::once(floor).chain(sound()) {
-            bench(
-                &mut group,
-                scheme.about().name,
-                &walk,
-                &mut Uncontended::new(scheme, &walk),
-            );
-        }
-        bench(
-            &mut group,
-            "mapcount-recheck by hand",
-            &walk,
-            &mut Twin::new(&walk),
-        );
-    }
-    group.finish();
-
+    group(criterion, "fault_around/cached", |window| {
+        Walk::sequential(CACHED_PAGES, window)
+    });
     let pages = larger_than_llc();
-    let mut group = criterion.benchmark_group("fault_around/larger-than-llc");
+    group(criterion, "fault_around/larger-than-llc", |window| {
+        Walk::scattered(pages, window)
+    });
+}
+
+/// The floor, the sound schemes and the hand-written twin over one file.
+fn group(criterion: &mut Criterion, name: &str, walk_of: impl Fn(u32) -> Walk) {
+    let mut group = criterion.benchmark_group(name);
     configure(&mut group);
     for window in WINDOWS {
-        let walk = Walk::scattered(pages, window);
+        let walk = walk_of(window);
         let floor: &'static dyn FaultAround<Native> = &Floor::<false, false>;
         for scheme in std::iter::once(floor).chain(sound()) {
-            bench(
-                &mut group,
-                scheme.about().name,
-                &walk,
-                &mut Uncontended::new(scheme, &walk),
-            );
+            let mut mapper = Uncontended::new(scheme, &walk);
+            bench(&mut group, scheme.about().name, &walk, &mut mapper);
         }
+        bench(&mut group, BY_HAND, &walk, &mut Twin::new(&walk));
     }
     group.finish();
 }

@@ -1,4 +1,7 @@
 //! Faults against removals, with stops: sound schemes stay sound, and what is broken is caught.
+//!
+//! The narrower races are in `steps.rs`, where they happen every time: a storm on busy CPUs may go
+//! on for long without them.
 
 mod scene;
 
@@ -7,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kernel_model::fault_around::{Schemes, Verdict};
+use kernel_model::fault_around::Schemes;
 use kernel_model::mm::Vma;
 use kernel_model::platform::{Jitter, Jittered, Native};
 use kernel_model::{Config, Invariant, Task};
@@ -31,7 +34,7 @@ const SOUND: Duration = Duration::from_millis(1_200);
 /// How long a broken one is, at a time …
 const BROKEN: Duration = Duration::from_millis(500);
 /// … and how often.
-const ATTEMPTS: u64 = 40;
+const ATTEMPTS: u64 = 80;
 
 /// Storms need the CPUs for themselves: one at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -106,6 +109,10 @@ impl Storm {
             stop: AtomicBool::new(false),
         };
         let vma = storm.scene.map(0, 0, PAGES);
+        // A removal that has unmapped the one has these before it, and so time for faults on it.
+        for _ in 0..8 {
+            storm.scene.map_and_touch();
+        }
         let seed = attempt * 4; // one for each thread
         thread::scope(|scope| {
             scope.spawn(|| storm.fault(&vma, seed));
@@ -160,6 +167,16 @@ fn page_locked_stays_sound_under_punch_hole() {
 }
 
 #[test]
+fn sketch_is_healed_under_truncate() {
+    stays_sound("sketch", "truncate");
+}
+
+#[test]
+fn lockless_rfc_is_healed_under_truncate() {
+    stays_sound("lockless-rfc", "truncate");
+}
+
+#[test]
 fn mapcount_recheck_stays_sound_under_truncate() {
     stays_sound("mapcount-recheck", "truncate");
 }
@@ -171,11 +188,8 @@ fn mapcount_recheck_stays_sound_under_punch_hole() {
 
 /// A scheme that says that it is broken is caught at what it says.
 fn is_caught_at_its_word(scheme: &'static str) {
-    let about = Schemes::<P>::named(scheme).unwrap().about();
-    let Verdict::Broken { violates, .. } = about.verdict else {
-        panic!("{scheme} says that it is sound");
-    };
-    is_caught(scheme, &[], violates);
+    let verdict = Schemes::<P>::named(scheme).unwrap().about().verdict;
+    is_caught(scheme, &[], verdict.violates_under("punch-hole"));
 }
 
 #[test]
@@ -194,16 +208,6 @@ const UNSEEN: &[Invariant] = &[
     Invariant::NoMappedRemoval,
     Invariant::RightOffset,
 ];
-
-#[test]
-fn mapcount_recheck_needs_its_look_at_the_lock() {
-    is_caught("mapcount-recheck", &["recheck_locked"], UNSEEN);
-}
-
-#[test]
-fn mapcount_recheck_needs_its_look_at_the_mapping() {
-    is_caught("mapcount-recheck", &["recheck_mapping"], UNSEEN);
-}
 
 #[test]
 fn page_locked_needs_its_look_at_the_mapping() {

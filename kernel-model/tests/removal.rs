@@ -2,15 +2,18 @@
 
 mod scene;
 
+use std::sync::Arc;
 use std::thread;
 
+use kernel_model::address_space::AddressSpace;
 use kernel_model::folio::site;
-use kernel_model::platform::{Platform, RwSemaphore};
-use kernel_model::{FaultOutcome, RemovalCounters, Task};
+use kernel_model::mm::{Mm, Vma};
+use kernel_model::platform::{Native, Platform, RwSemaphore};
+use kernel_model::{BackingStore, FaultOutcome, RemovalCounters, System, Task};
 
 use scene::{
-    PAGES, RANGE, Scene, Scheme, has_waiters, mapped, on_both_platforms, pages, until,
-    with_page_9_locked,
+    PAGES, RANGE, SMALL, Scene, Scheme, every_remover, every_scheme, has_waiters, mapped,
+    on_both_platforms, pages, until, with_page_9_locked,
 };
 
 on_both_platforms! {
@@ -49,15 +52,19 @@ fn left(remover: &str) -> Vec<u64> {
 fn removes_its_range_from_every_mapping<P: Platform>(scheme: Scheme<P>, remover: &str) {
     let scene = Scene::cached(scheme);
     let whole = [scene.map_and_touch(), scene.map_and_touch()];
-    let part = scene.map(7, 3, 23);
-    scene.touch(&part);
+    let (part, before, after) = (scene.map(7, 3, 23), scene.map(2, 0, 4), scene.map(2, 26, 6));
+    for vma in [&part, &before, &after] {
+        scene.touch(vma);
+    }
     scene.remove(remover, RANGE);
     let left = left(remover);
     assert_eq!(scene.in_cache(), left);
     assert_eq!(scene.file.nrpages(), left.len() as u64);
     assert_eq!([mapped(&whole[0]), mapped(&whole[1])], [&*left, &*left]);
-    let in_part = left.iter().copied().filter(|at| (3..26).contains(at));
-    assert_eq!(mapped(&part), in_part.collect::<Vec<_>>());
+    for vma in [&part, &before, &after] {
+        let of_it = left.iter().copied().filter(|at| vma.pgoffs().contains(at));
+        assert_eq!(mapped(vma), pages(of_it));
+    }
     scene.assert_sound();
 }
 
@@ -153,6 +160,44 @@ fn waits_for_a_locked_page_after_all_others<P: Platform>(scheme: Scheme<P>, remo
             scene.assert_sound();
         },
     );
+}
+
+#[test]
+fn removal_holds_fillers_and_other_removals_off() {
+    every_remover::<Native>(|scheme, remover| {
+        let is_held = |scene: &Scene<Native>| {
+            let file = &scene.file;
+            [&file.invalidate_lock, &file.i_rwsem].map(|lock| lock.is_locked_exclusive())
+        };
+        with_page_9_locked(
+            scheme,
+            remover,
+            |scene, _| assert_eq!(is_held(scene), [true; 2]),
+            |scene, _, _| assert_eq!(is_held(scene), [false; 2]),
+        );
+    });
+}
+
+/// Looks while it reads whether its reader holds removals off.
+struct Looking(Arc<AddressSpace<Native>>);
+
+impl BackingStore for Looking {
+    fn read(&self, _pages: u32) {
+        let lock = &self.0.invalidate_lock;
+        assert!(lock.is_locked() && !lock.is_locked_exclusive());
+    }
+}
+
+#[test]
+fn filler_holds_removals_off_but_no_other_filler() {
+    every_scheme::<Native>(|scheme| {
+        let file = Arc::new(AddressSpace::new(7, PAGES));
+        let system = System::new(SMALL, scheme, Box::new(Looking(Arc::clone(&file))));
+        let vma = Vma::map(Mm::new(PAGES, 16), file, 0, 0, PAGES);
+        let mut task = Task::default();
+        system.handle_mm_fault(&vma, 9, &mut task);
+        assert_eq!(task.faults.filled, 4);
+    });
 }
 
 fn unmaps_what_was_mapped_while_it_waited<P: Platform>(scheme: Scheme<P>, remover: &str) {

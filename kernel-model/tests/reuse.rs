@@ -2,7 +2,6 @@
 
 mod scene;
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use kernel_model::address_space::SlotTaken;
@@ -157,58 +156,53 @@ fn taken_slot_stays_as_it_is<P: Platform>() {
     scene.assert_sound();
 }
 
-/// Looks folios up and checks that they are what was looked for, until told to stop.
-fn look_up<P: Platform>(scene: &Scene<P>, seed: u64, stop: &AtomicBool) -> u64 {
-    let (mut dice, task, mut found) = (Dice(seed), Task::default(), 0);
-    jitter(seed);
-    while !stop.load(Relaxed) {
-        let index = dice.below(scene.file.max_pages());
-        let Some((pfn, folio)) = scene.system.get_folio(&scene.file, index, &task) else {
-            continue;
-        };
-        // It may have left the file, but with the reference it can't be anywhere else.
-        let (mapping, at) = (
-            folio.mapping(&site::STABLE_READ),
-            folio.index(&site::STABLE_READ),
-        );
-        assert!(mapping == 0 || mapping == scene.file.id());
-        assert_eq!(at, index);
-        scene.system.put(pfn, &task);
-        found += 1;
-    }
-    found
+/// Looks a folio up and checks that it is what was looked for, if there is one.
+fn look_up<P: Platform>(scene: &Scene<P>, index: u64) -> bool {
+    let task = Task::default();
+    let Some((pfn, folio)) = scene.system.get_folio(&scene.file, index, &task) else {
+        return false;
+    };
+    // It may have left the file, but with the reference it can't be anywhere else.
+    let mapping = folio.mapping(&site::STABLE_READ);
+    assert!(mapping == 0 || mapping == scene.file.id());
+    assert_eq!(folio.index(&site::STABLE_READ), index);
+    scene.system.put(pfn, &task);
+    true
 }
 
-/// Empties and fills slots again, so that the few frames there are go round.
-fn churn<P: Platform>(scene: &Scene<P>, stop: &AtomicBool) {
-    jitter(3);
-    let (mut dice, mut task) = (Dice(3), Task::default());
-    for _ in 0..20_000 {
-        if stop.load(Relaxed) {
-            return;
-        }
-        let index = dice.below(scene.file.max_pages());
-        scene.remove("punch-hole", index..index + 1);
-        let index = dice.below(scene.file.max_pages());
-        scene
-            .system
-            .populate(&scene.file, index..index + 1, &mut task);
-    }
+/// Removes and reads pages, so that the few frames there are go round.
+fn churn<P: Platform>(scene: &Scene<P>, dice: &mut Dice) {
+    let mut task = Task::default();
+    let index = dice.below(scene.file.max_pages());
+    scene.remove("punch-hole", index..index + 1);
+    let index = dice.below(scene.file.max_pages());
+    // There may be no memory for it.
+    scene
+        .system
+        .populate(&scene.file, index..index + 1, &mut task);
 }
 
 fn referenced_folio_stays_where_it_was_found<P: Platform>() {
     let config = Config { folios: 4, ..SMALL };
     let scene = Scene::<P>::sized(Schemes::<P>::ALL[0], config, 8);
-    let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let lookers = [1, 2].map(|seed| {
-            let (scene, stop) = (&scene, &stop);
-            scope.spawn(move || look_up(scene, seed, stop))
+            let scene = &scene;
+            scope.spawn(move || {
+                jitter(seed);
+                let mut dice = Dice(seed);
+                let mut found = 0;
+                while found < 10_000 {
+                    found += u64::from(look_up(scene, dice.below(8)));
+                }
+            })
         });
-        churn(&scene, &stop);
-        stop.store(true, Relaxed);
+        let mut dice = Dice(3);
+        while !lookers.iter().all(|looker| looker.is_finished()) {
+            churn(&scene, &mut dice);
+        }
         for looker in lookers {
-            assert_ne!(looker.join().expect("what it found was right"), 0);
+            looker.join().expect("what it found was right");
         }
     });
     scene.assert_sound();

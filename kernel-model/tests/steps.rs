@@ -6,15 +6,22 @@
 
 mod scene;
 
-use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
+use std::thread;
 
+use kernel_model::Invariant::{self, NoStalePte, RightOffset};
+use kernel_model::fault_around::Schemes;
 use kernel_model::folio::PG_READAHEAD;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::page_table::Pte;
+use kernel_model::platform::{Jitter, Jittered};
 use kernel_model::{Config, FaultCounters, FaultOutcome, Task};
 
-use scene::stepped::{Stepped, before, is_pending};
-use scene::{PAGES, SMALL, Scene, Scheme, every_scheme, mapped, pte, set_pte};
+use scene::stepped::{Stepped, WAIT_ON, before, is_pending};
+use scene::{
+    PAGES, SMALL, Scene, Scheme, ends, every_scheme, has_waiters, mapped, pte, set_pte, until,
+};
 
 /// One frame, which holds page 9 of the file.
 fn one_frame(scheme: Scheme<Stepped>) -> Arc<Scene<Stepped>> {
@@ -75,8 +82,8 @@ fn lock(scene: &Scene<Stepped>) {
 }
 
 /// The last step of a scheme before it counts the mapping.
-fn last_step(scheme: Scheme<Stepped>) -> &'static str {
-    match scheme.about().name {
+fn last_step(scheme: &str) -> &'static str {
+    match scheme {
         "page-locked" => "folio_trylock",
         _ => "mapcount_inc",
     }
@@ -126,7 +133,7 @@ fn folio_that_was_removed_is_not_mapped() {
 fn last_removal_before_the_count_is_seen_by_sound_schemes_only() {
     every_scheme::<Stepped>(|scheme| {
         let scene = one_frame(scheme);
-        let (faults, mapped_it) = fault_while(&scene, last_step(scheme), removal);
+        let (faults, mapped_it) = fault_while(&scene, last_step(scheme.about().name), removal);
         assert_eq!(mapped_it, !scheme.about().verdict.is_sound());
         let undone = scheme.about().name == "mapcount-recheck";
         assert_eq!(faults.undone, u64::from(undone));
@@ -151,7 +158,7 @@ fn rfc_sees_a_removal_before_its_look_at_the_mapping() {
 fn last_lock_before_the_count_is_seen_by_all_but_the_rfc() {
     every_scheme::<Stepped>(|scheme| {
         let scene = one_frame(scheme);
-        let (faults, mapped_it) = fault_while(&scene, last_step(scheme), lock);
+        let (faults, mapped_it) = fault_while(&scene, last_step(scheme.about().name), lock);
         scene.folio(9).unlock();
         let expected = match scheme.about().name {
             "page-locked" => only(|it| it.skipped_locked = 1),
@@ -220,4 +227,112 @@ fn page_that_somebody_else_read_meanwhile_is_taken_as_it_is() {
         assert_eq!((task.faults.filled, scene.frames_used()), (3, 4));
         scene.assert_sound();
     });
+}
+
+#[test]
+fn sleeper_that_was_forgotten_before_it_slept_announces_itself_again() {
+    every_scheme::<Stepped>(|scheme| {
+        let scene = Arc::new(Scene::cached(scheme));
+        let its_scene = Arc::clone(&scene);
+        let folio = scene.folio(9);
+        folio.lock();
+        let (relocked, is_relocked) = channel();
+        // The wake-up finds nobody asleep, and the next holder hears of no sleeper.
+        before(WAIT_ON, move || {
+            its_scene.folio(9).unlock();
+            its_scene.folio(9).lock();
+            assert!(!has_waiters(its_scene.folio(9)));
+            relocked.send(()).expect("somebody waits for it");
+        });
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                is_relocked.recv().expect("it goes to sleep");
+                until(|| has_waiters(folio));
+                folio.unlock();
+            });
+            folio.lock();
+        });
+    });
+}
+
+/// How far a removal of page 9 has come when a fault that stood before its count goes on.
+#[derive(Debug, Clone, Copy)]
+enum Removal {
+    /// The folio is locked and was found unmapped, but is still in the cache.
+    Decided,
+    /// The folio is out of the cache and unlocked.
+    Done,
+}
+
+/// Lets a fault on page 9, without some of its looks, stand before its last step while a removal
+/// that has unmapped the page comes on so far. Returns what the removal's audit reports.
+fn meet(scheme: &str, left_out: &[&str], removal: Removal) -> Vec<(Invariant, u64)> {
+    let scheme = Schemes::<Jittered<Stepped>>::named(scheme).expect("a scheme's name");
+    let site = last_step(scheme.about().name);
+    let scene = Scene::sized(scheme, Config { folios: 1, ..SMALL }, PAGES);
+    scene.populate(9..10);
+    let vma = scene.map_whole();
+    let left_out = left_out.iter().map(|&name| name.to_owned()).collect();
+    // The two threads meet here four times, and only one of them runs between two meetings.
+    let meeting = Arc::new(Barrier::new(2));
+    let meet_twice = || {
+        let meeting = Arc::clone(&meeting);
+        move || {
+            meeting.wait();
+            meeting.wait();
+        }
+    };
+    let (started, standing, resumed) = (meet_twice(), meet_twice(), meet_twice());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            before("folio_trylock", move || {
+                started();
+                match removal {
+                    Removal::Decided => before("slot_store", resumed),
+                    Removal::Done => before("folio_unlock", || before("ref_put", resumed)),
+                }
+            });
+            scene.remove("punch-hole", 9..10);
+        });
+        scope.spawn(|| {
+            Jitter { seed: 0, left_out }.enter();
+            meeting.wait();
+            before(site, standing);
+            scene.around(&vma, 9);
+            meeting.wait();
+        });
+    });
+    scene.found()
+}
+
+#[test]
+fn each_look_is_there_for_one_removal() {
+    use Removal::{Decided, Done};
+    let cases: [(&str, &[&str], _, bool); 14] = [
+        ("page-locked", &[], Decided, false),
+        ("page-locked", &[], Done, false),
+        ("page-locked", &["page_locked_mapping"], Decided, false),
+        ("page-locked", &["page_locked_mapping"], Done, true),
+        ("mapcount-recheck", &[], Decided, false),
+        ("mapcount-recheck", &[], Done, false),
+        ("mapcount-recheck", &["recheck_locked"], Decided, true),
+        ("mapcount-recheck", &["recheck_locked"], Done, false),
+        ("mapcount-recheck", &["recheck_mapping"], Decided, false),
+        ("mapcount-recheck", &["recheck_mapping"], Done, true),
+        ("sketch", &[], Decided, false),
+        ("sketch", &[], Done, true),
+        ("lockless-rfc", &[], Decided, true),
+        ("lockless-rfc", &[], Done, true),
+    ];
+    for (scheme, left_out, removal, caught) in cases {
+        ends(move || {
+            let expected = [(NoStalePte, 9), (RightOffset, 9)];
+            let expected = if caught { &expected[..] } else { &[] };
+            let found = meet(scheme, left_out, removal);
+            assert_eq!(
+                found, expected,
+                "{scheme} without {left_out:?}, {removal:?}"
+            );
+        });
+    }
 }

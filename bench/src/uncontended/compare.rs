@@ -11,6 +11,9 @@ use rand_pcg::Pcg64Mcg;
 
 use super::{Floor, Mapper, Twin, Uncontended, Walk};
 
+/// The name of the hand-written twin.
+pub const BY_HAND: &str = "mapcount-recheck by hand";
+
 /// A contestant.
 pub struct Contestant {
     /// Its name in tables.
@@ -36,7 +39,7 @@ pub fn contestants(walk: &Walk) -> Vec<Contestant> {
     let mut all: Vec<_> = rungs.into_iter().chain(sound).map(bed).collect();
     all[1].name = "floor A/A".to_owned();
     all.push(Contestant {
-        name: "mapcount-recheck by hand".to_owned(),
+        name: BY_HAND.to_owned(),
         mapper: Box::new(Twin::new(walk)),
     });
     all

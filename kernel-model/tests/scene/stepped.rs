@@ -25,8 +25,11 @@ pub(crate) fn is_pending() -> bool {
     NEXT.with_borrow(Option::is_some)
 }
 
-fn step(site: &'static Site) {
-    let due = NEXT.with_borrow_mut(|next| next.take_if(|(name, _)| *name == site.name));
+/// The name of the step that goes to sleep.
+pub(crate) const WAIT_ON: &str = "wait_on";
+
+fn step(at: &str) {
+    let due = NEXT.with_borrow_mut(|next| next.take_if(|(name, _)| *name == at));
     if let Some((_, happens)) = due {
         happens();
     }
@@ -51,6 +54,7 @@ impl Platform for Stepped {
     fn cpu_relax() {}
 
     fn wait_on(key: usize, still_needed: impl FnOnce() -> bool) {
+        step(WAIT_ON);
         Native::wait_on(key, still_needed);
     }
 
@@ -68,37 +72,37 @@ impl AtomicWord for SteppedAtomic {
     }
 
     fn load(&self, site: &'static Site) -> u64 {
-        step(site);
+        step(site.name);
         self.0.load(site.order)
     }
 
     fn store(&self, value: u64, site: &'static Site) {
-        step(site);
+        step(site.name);
         self.0.store(value, site.order);
     }
 
     fn fetch_add(&self, value: u64, site: &'static Site) -> u64 {
-        step(site);
+        step(site.name);
         self.0.fetch_add(value, site.order)
     }
 
     fn fetch_sub(&self, value: u64, site: &'static Site) -> u64 {
-        step(site);
+        step(site.name);
         self.0.fetch_sub(value, site.order)
     }
 
     fn fetch_or(&self, value: u64, site: &'static Site) -> u64 {
-        step(site);
+        step(site.name);
         self.0.fetch_or(value, site.order)
     }
 
     fn fetch_and(&self, value: u64, site: &'static Site) -> u64 {
-        step(site);
+        step(site.name);
         self.0.fetch_and(value, site.order)
     }
 
     fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64> {
-        step(site);
+        step(site.name);
         self.0.compare_exchange(current, new, site.order, Relaxed)
     }
 }
