@@ -116,8 +116,10 @@ pub struct Audit {
     pub scheme: &'static str,
     /// The storm.
     pub storm: &'static str,
-    /// Whether the scheme is declared broken under this storm.
+    /// Whether the scheme is known to be broken, under whatever storm.
     pub broken: bool,
+    /// Whether this storm is declared to show it.
+    pub to_be_caught: bool,
     /// How long it took.
     pub elapsed: Duration,
     /// What was done meanwhile.
@@ -187,7 +189,8 @@ pub fn audit(
     Ok(Audit {
         scheme: about.name,
         storm: storm.about().name,
-        broken: !about.verdict.violates_under(remover).is_empty(),
+        broken: !about.verdict.is_sound(),
+        to_be_caught: !about.verdict.violates_under(remover).is_empty(),
         elapsed: start.elapsed(),
         as_declared: as_declared(about, remover, &found),
         work,

@@ -45,9 +45,16 @@ fn sound_schemes_survive_and_do_work() {
 fn broken_schemes_are_caught_by_a_declared_name() {
     for scheme in ["sketch", "lockless-rfc"] {
         let audit = audited(scheme, "punch-hole", &setup(60, &[]));
-        assert!(audit.broken && audit.as_declared, "{audit:?}");
+        assert!(
+            audit.broken && audit.to_be_caught && audit.as_declared,
+            "{audit:?}"
+        );
         let truncated = audited(scheme, "truncate", &setup(1, &[]));
-        assert!(!truncated.broken && truncated.as_declared, "{truncated:?}");
+        assert!(truncated.broken && !truncated.to_be_caught, "{truncated:?}");
+        assert!(
+            truncated.as_declared && truncated.found.is_empty(),
+            "{truncated:?}"
+        );
     }
 }
 

@@ -133,11 +133,12 @@ fn setup(options: &Options) -> Result<AuditSetup, Failure> {
 
 fn text(audit: &Audit, setup: &AuditSetup) -> String {
     let Audit { scheme, storm, .. } = audit;
-    let declared = match (audit.broken, audit.as_declared) {
+    let declared = match (audit.to_be_caught, audit.as_declared) {
         (true, true) => "as declared: it is known to be broken",
         (true, false) => "NOT AS DECLARED: it should have been caught",
+        (false, true) if audit.broken => "as declared: this storm doesn't show that it is broken",
         (false, true) => "as declared",
-        (false, false) => "NOT AS DECLARED: it should be sound",
+        (false, false) => "NOT AS DECLARED: it should be sound here",
     };
     let name = if audit.broken {
         format!("{scheme} (broken)")
@@ -185,7 +186,7 @@ fn text(audit: &Audit, setup: &AuditSetup) -> String {
 
 fn tsv(audits: &[Audit]) -> String {
     let mut out = String::from(
-        "scheme\tstorm\tbroken\tas_declared\tviolations\tinvariant\toffset\tfolio\telapsed_s\t\
+        "scheme\tstorm\tbroken\tto_be_caught\tas_declared\tviolations\tinvariant\toffset\tfolio\telapsed_s\t\
          faults\tremovals\tfolios_removed\tundone\ttransient_mapcount\n",
     );
     for audit in audits {
@@ -194,10 +195,11 @@ fn tsv(audits: &[Audit]) -> String {
             |of: fn(&harness::audit::Found) -> String| first.map_or_else(|| "nan".to_owned(), of);
         let _ = writeln!(
             out,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{}\t{}",
             audit.scheme,
             audit.storm,
             audit.broken,
+            audit.to_be_caught,
             audit.as_declared,
             audit.violations,
             field(|found| found.invariant.name().to_owned()),
