@@ -96,7 +96,7 @@ fn a_storm_removes_faults_bring_back_and_the_counts_balance() {
                 removed > 0 && filled > 0,
                 "{scheme} under {storm}: {removed}, {filled}"
             );
-            assert!(measured.storm_threads[0].histogram.len() > 0);
+            assert!(!measured.storm_threads[0].histogram.is_empty());
         }
     }
 }
