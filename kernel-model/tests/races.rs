@@ -34,7 +34,7 @@ const SOUND: Duration = Duration::from_millis(1_200);
 /// How long a broken one is, at a time …
 const BROKEN: Duration = Duration::from_millis(500);
 /// … and how often.
-const ATTEMPTS: u64 = 80;
+const ATTEMPTS: u64 = 60;
 
 /// Storms need the CPUs for themselves: one at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -113,12 +113,17 @@ impl Storm {
         for _ in 0..8 {
             storm.scene.map_and_touch();
         }
-        let seed = attempt * 4; // one for each thread
+        let (storm, vma) = (&storm, &vma);
+        let seed = attempt * 16; // one for each thread
         thread::scope(|scope| {
-            scope.spawn(|| storm.fault(&vma, seed));
-            scope.spawn(|| storm.fault(&vma, seed + 1));
-            scope.spawn(|| storm.map_fault_unmap(seed + 2));
-            scope.spawn(|| storm.remove(seed + 3));
+            // Many faults: even where they get little of the CPUs, one stands where it matters.
+            for thread in 0..8 {
+                scope.spawn(move || storm.fault(vma, seed + thread));
+            }
+            for thread in 8..12 {
+                scope.spawn(move || storm.map_fault_unmap(seed + thread));
+            }
+            scope.spawn(|| storm.remove(seed + 12));
             let start = Instant::now();
             while start.elapsed() < limit && storm.scene.system.violations.count() == 0 {
                 thread::sleep(Duration::from_millis(5));
