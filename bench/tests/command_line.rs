@@ -22,13 +22,13 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("messages are text")
 }
 
-/// A storm that is over at once: one CPU, small, with its results in `out`.
-fn quick<'a>(out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+/// A small storm, with its results in `out`.
+fn quick<'a>(out: &'a Path, duration: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let out = out.to_str().expect("a path of text");
     let mut arguments = vec![
         "storm",
         "--duration",
-        "10ms",
+        duration,
         "--rounds",
         "2",
         "--pages",
@@ -151,7 +151,11 @@ fn help_and_lists_are_output() {
 #[test]
 fn a_run_prints_its_table_and_nothing_else_and_leaves_its_directory() {
     let out = tempfile::tempdir().unwrap();
-    let output = run(&quick(out.path(), &["--cpus", "0", "--format", "tsv"]));
+    let output = run(&quick(
+        out.path(),
+        "10ms",
+        &["--cpus", "0", "--format", "tsv"],
+    ));
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
     let lines: Vec<Vec<&str>> = text
@@ -235,7 +239,7 @@ fn a_storm_is_measured_on_both_sides_and_labelled_when_threads_share_a_cpu() {
         &["--format", "json", "--scheme", "page-locked,sketch"],
     ]
     .concat();
-    let output = run(&quick(out.path(), &more));
+    let output = run(&quick(out.path(), "200ms", &more));
     assert!(output.status.success(), "{}", stderr(&output));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let group = &json["summary"][0];

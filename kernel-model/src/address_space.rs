@@ -137,12 +137,13 @@ impl<P: Platform> AddressSpace<P> {
         Slot(&self.slots[index as usize])
     }
 
-    /// The slots of a range, for a walk over a window.
+    /// The slots of a range, for a walk over a window. There are none beyond the largest file that
+    /// was planned for, however far a VMA may reach.
     #[inline(always)]
     pub fn slots(&self, range: Range<u64>) -> impl Iterator<Item = Slot<'_, P>> {
-        self.slots[range.start as usize..range.end as usize]
-            .iter()
-            .map(Slot)
+        let end = (range.end as usize).min(self.slots.len());
+        let start = (range.start as usize).min(end);
+        self.slots[start..end].iter().map(Slot)
     }
 
     /// Puts a locked folio at `index`, with a reference for the cache (`filemap_add_folio()`).

@@ -98,7 +98,13 @@ impl<P: Platform> System<P> {
             let ours = folio.mapping(&STABLE_READ) == mapping.id();
             let uptodate = folio.flags(&STABLE_READ) & PG_UPTODATE != 0;
             let inside = pgoff < mapping.i_size_pages();
-            if ours && uptodate && inside {
+            if ours && inside {
+                if !uptodate {
+                    // Its first read failed: filemap_read_folio() tries again.
+                    self.store.read(1);
+                    folio.set_uptodate();
+                    task.faults.filled += 1;
+                }
                 return Ok(Some(pfn));
             }
             folio.unlock();

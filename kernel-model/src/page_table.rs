@@ -158,11 +158,14 @@ impl<P: Platform> PageTable<P> {
         }
     }
 
-    /// Takes the tables of a range away (`free_pgtables()`): their entries are none, and the VMA
-    /// is no longer found through its file.
+    /// Takes away the tables that lie wholly in a range (`free_pgtables()`): their entries are
+    /// none, and the VMA is no longer found through its file. A table that reaches beyond may be
+    /// another VMA's too, and stays.
     pub(crate) fn free_tables(&self, vpns: Range<u64>) {
         let _pmd = self.pmd_lock.lock();
-        for table in self.table_of(vpns.start)..=self.table_of(vpns.end.max(1) - 1) {
+        let first = vpns.start.div_ceil(1 << self.table_shift) as usize;
+        let end = (vpns.end >> self.table_shift) as usize;
+        for table in first..end {
             self.pmds[table].store(0, &PMD_INSTALL);
             *self.tables[table].ptl.lock() = Box::from([]);
         }

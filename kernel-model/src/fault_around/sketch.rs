@@ -7,7 +7,9 @@
 //!
 //! A truncation doesn't show it. It writes the new end of the file before it unmaps through the
 //! PTE-table lock, and the fault reads that end under the lock: whoever still saw the old one has
-//! set its PTEs by the time the truncation comes through, and is unmapped.
+//! set its PTEs by the time the truncation comes through, and is unmapped. Where a zap skips a
+//! PTE table that isn't there yet, this takes a full barrier between the truncation's two steps; x86
+//! has one in the locked instruction that takes `i_mmap_rwsem`, other CPUs may not.
 
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,

@@ -84,8 +84,7 @@ impl Jitter {
         }
         stops.left -= 1;
         STOPS.set(stops);
-        // Where its name lies is as good as a number of the site.
-        let class = (site.name.as_ptr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
+        let class = site.number % CLASSES;
         if class == stops.focus && draw.is_multiple_of(STOP_EVERY) {
             Self::stop(draw / STOP_EVERY);
         }

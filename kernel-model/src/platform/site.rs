@@ -23,6 +23,8 @@ pub enum Access {
 pub struct Site {
     /// Unique within the model.
     pub name: &'static str,
+    /// A number that comes from the name alone, for whoever sorts sites.
+    pub number: u64,
     /// Load, store, read-modify-write or fence.
     pub access: Access,
     /// Its strength, in Rust's (C11's) terms.
@@ -31,6 +33,18 @@ pub struct Site {
     pub stands_for: &'static str,
     /// What it orders against, and where the other half is.
     pub pairs_with: &'static str,
+}
+
+/// The FNV-1a hash of a name.
+const fn fnv1a(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        at += 1;
+    }
+    hash
 }
 
 impl Site {
@@ -43,6 +57,7 @@ impl Site {
     ) -> Self {
         Self {
             name,
+            number: fnv1a(name),
             access,
             order,
             stands_for,

@@ -31,6 +31,8 @@ impl<P: Platform> Remover<P> for PunchHole {
         range: Range<u64>,
         task: &mut Task,
     ) {
+        // Nothing is cached beyond what was planned for, and nothing can be mapped there.
+        let range = range.start..range.end.min(mapping.max_pages());
         let _inode = mapping.i_rwsem.write();
         let _no_filling = mapping.invalidate_lock.write();
         system.begin_audit(task);
