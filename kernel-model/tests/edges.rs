@@ -62,6 +62,7 @@ fn munmap_leaves_the_tables_that_another_vma_shares<P: Platform>(scheme: Scheme<
 fn page_whose_read_failed_is_read_again<P: Platform>(scheme: Scheme<P>) {
     let scene = Scene::new(scheme);
     scene.insert_unread(9);
+    scene.folio(9).unlock();
     let vma = scene.map_whole();
     let mut task = Task::default();
     let outcome = scene.system.handle_mm_fault(&vma, 9, &mut task);
