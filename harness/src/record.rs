@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
             },
             elapsed_s: elapsed.as_secs_f64(),
             stolen_s: None,
-            summary: summarize(plan, results, setup.storm_threads, setup.cpus.len() as u32),
+            summary: summarize(plan, results, setup),
             rounds,
         }
     }

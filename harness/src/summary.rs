@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::cell::Setup;
 use crate::recorder::new_histogram;
 use crate::rounds::{CellRound, Finished, Key, Plan};
 use crate::statistics::{Interval, Latency, Sparse, Spread};
@@ -139,8 +140,9 @@ pub struct Totals {
 pub struct RemoverSummary {
     /// Operations per second.
     pub ops_per_s: Spread,
-    /// `ops_per_s` over what the storm reached against the baseline, round by round: below 1, the
-    /// scheme slows the remover. `None` for the baseline itself.
+    /// How fast the remover is against the baseline, round by round; below 1, the scheme slows it.
+    /// Flat out `ops_per_s` over the baseline's; at a rate, which all keep, the baseline's median
+    /// latency over this one. `None` for the baseline itself.
     pub ratio: Option<Interval>,
     /// Latencies of the operations of all rounds.
     pub latency: Option<Latency>,
@@ -158,38 +160,33 @@ pub struct RemoverSummary {
 
 /// Sums a run up, group by group in the order of its plan. Rows of which no round is there yet
 /// are left out.
-pub fn summarize(
-    plan: &Plan,
-    results: &Results,
-    storm_threads: u32,
-    cpus: u32,
-) -> Vec<GroupSummary> {
+pub fn summarize(plan: &Plan, results: &Results, setup: &Setup) -> Vec<GroupSummary> {
     let rows_of = |group| -> Vec<Row> {
         plan.keys_of(group)
-            .filter_map(|key| row(plan, results, key))
+            .filter_map(|key| row(plan, results, setup, key))
             .collect()
     };
     let summary = |(number, group): (usize, &crate::rounds::Group)| {
-        let storm_threads = group.storm.remover().map_or(0, |_| storm_threads);
+        let storm_threads = group.storm.remover().map_or(0, |_| setup.storm_threads);
         GroupSummary {
             storm: group.storm.about().name,
             threads: group.fault_threads,
             storm_threads,
-            oversubscribed: group.fault_threads + storm_threads > cpus,
+            oversubscribed: group.fault_threads + storm_threads > setup.cpus.len() as u32,
             rows: rows_of(number),
         }
     };
     plan.groups.iter().enumerate().map(summary).collect()
 }
 
-fn row(plan: &Plan, results: &Results, key: Key) -> Option<Row> {
+fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
     let cells: Vec<&CellRound> = results.of(key).map(|kept| &kept.cell).collect();
     let first = *cells.first()?;
     let baseline = plan.baseline_of(key.group);
     let spread = |value: fn(&CellRound) -> f64| Spread::of(cells.iter().map(|cell| value(cell)));
     let sum = |count: fn(&CellRound) -> u64| -> u64 { cells.iter().map(|cell| count(cell)).sum() };
     // Only rounds that both have: an interrupted run's last one may lack either.
-    let ratio = |value: fn(&CellRound) -> f64| {
+    let ratio = |value: &dyn Fn(&CellRound) -> f64| {
         let pairs = cells.iter().filter_map(|cell| {
             let base = results
                 .of(baseline)
@@ -205,6 +202,13 @@ fn row(plan: &Plan, results: &Results, key: Key) -> Option<Row> {
         let remover = cell.remover.as_ref();
         remover.map_or(f64::NAN, |remover| remover.ops_per_s)
     };
+    let speed = |cell: &CellRound| match setup.rate_per_s {
+        None => ops_per_s(cell),
+        Some(_) => {
+            let latency = cell.remover.as_ref().and_then(|it| it.latency.as_ref());
+            latency.map_or(f64::NAN, |latency| 1.0 / latency.p50_ns as f64)
+        }
+    };
     Some(Row {
         scheme: first.scheme,
         broken: !plan.schemes[key.scheme].about().verdict.is_sound(),
@@ -213,7 +217,7 @@ fn row(plan: &Plan, results: &Results, key: Key) -> Option<Row> {
         faults_per_s: spread(|cell| cell.faults_per_s)?,
         pages_per_s: spread(|cell| cell.pages_per_s)?,
         ns_per_page: spread(|cell| cell.ns_per_page)?,
-        ratio: ratio(|cell| cell.pages_per_s),
+        ratio: ratio(&|cell| cell.pages_per_s),
         latency: Latency::of(&faults),
         slow_path_share: spread(|cell| cell.slow_path_share)?,
         fairness: spread(|cell| cell.fairness)?,
@@ -232,7 +236,7 @@ fn row(plan: &Plan, results: &Results, key: Key) -> Option<Row> {
         remover: Spread::of(cells.iter().map(|cell| ops_per_s(cell))).map(|spread| {
             RemoverSummary {
                 ops_per_s: spread,
-                ratio: ratio(ops_per_s),
+                ratio: ratio(&speed),
                 latency: Latency::of(&operations),
                 ops: removals.iter().map(|round| round.ops).sum(),
                 folios_removed: removals.iter().map(|round| round.folios_removed).sum(),

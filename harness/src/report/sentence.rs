@@ -66,9 +66,9 @@ fn scheme(row: &Row, noise: Option<&Interval>, again: Option<&Row>) -> Option<St
         let noise = again.and_then(|it| it.ratio.as_ref());
         match finding(ratio, noise) {
             Finding::Differs(ratio) => {
-                text.push_str(&format!(" with the remover at {ratio:.2} of its rate"));
+                text.push_str(&format!(" with the remover {ratio:.2} times as fast"));
             }
-            Finding::Same => text.push_str(" with the remover's rate not told apart"),
+            Finding::Same => text.push_str(" with the remover's speed not told apart"),
         }
     }
     Some(text)

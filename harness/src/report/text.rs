@@ -310,10 +310,14 @@ fn legend(run: &Run<'_>) -> String {
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let coverage = rows.filter_map(|row| row.ratio.as_ref());
     let coverage = coverage.map(|ratio| ratio.coverage).fold(1.0, f64::min);
+    let remover = match run.configuration.setup.rate_per_s {
+        None => "the remover's ops/s",
+        Some(_) => "the remover's speed by its p50",
+    };
     format!(
-        "to {}, round by round: pages/s (above 1 maps faster) and the remover's ops/s (below 1 \
-         slows it); {:.1}% sign-test interval of the median. A/A is the same scheme run twice: \
-         differences within its interval mean nothing",
+        "to {}, round by round: pages/s (above 1 maps faster), and {remover} (below 1 slows it); \
+         {:.1}% sign-test interval of the median. A/A is the same scheme run twice: differences \
+         within its interval mean nothing",
         run.configuration.baseline,
         coverage * 100.0
     )
