@@ -87,9 +87,10 @@ pub struct Row {
     pub again: bool,
     /// Rounds that this rests on.
     pub rounds: u32,
-    /// Faults per second of time in faults, summed over threads.
+    /// Faults per second of time in faults (of all time, where threads share CPUs), summed over
+    /// threads.
     pub faults_per_s: Spread,
-    /// Pages mapped per second of time in faults, summed over threads.
+    /// Pages mapped per second of the same time, summed over threads.
     pub pages_per_s: Spread,
     /// Time in faults over pages mapped, in nanoseconds.
     pub ns_per_page: Spread,
@@ -183,7 +184,10 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
     let cells: Vec<&CellRound> = results.of(key).map(|kept| &kept.cell).collect();
     let first = *cells.first()?;
     let baseline = plan.baseline_of(key.group);
-    let spread = |value: fn(&CellRound) -> f64| Spread::of(cells.iter().map(|cell| value(cell)));
+    // Not a number where there is nothing to divide by, as when a thread never got its CPU.
+    let spread = |value: fn(&CellRound) -> f64| {
+        Spread::of(cells.iter().map(|cell| value(cell))).unwrap_or(Spread::NONE)
+    };
     let sum = |count: fn(&CellRound) -> u64| -> u64 { cells.iter().map(|cell| count(cell)).sum() };
     // Only rounds that both have: an interrupted run's last one may lack either.
     let ratio = |value: &dyn Fn(&CellRound) -> f64| {
@@ -193,7 +197,7 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
                 .find(|base| base.cell.round == cell.round)?;
             Some(value(cell) / value(&base.cell))
         });
-        Interval::of(pairs).filter(|_| key != baseline)
+        Interval::of(pairs.filter(|ratio| ratio.is_finite())).filter(|_| key != baseline)
     };
     let (faults, operations) = results.merged(key);
     let remover = |cell: &CellRound| cell.remover.clone();
@@ -214,13 +218,13 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         broken: !plan.schemes[key.scheme].about().verdict.is_sound(),
         again: key.again,
         rounds: cells.len() as u32,
-        faults_per_s: spread(|cell| cell.faults_per_s)?,
-        pages_per_s: spread(|cell| cell.pages_per_s)?,
-        ns_per_page: spread(|cell| cell.ns_per_page)?,
+        faults_per_s: spread(|cell| cell.faults_per_s),
+        pages_per_s: spread(|cell| cell.pages_per_s),
+        ns_per_page: spread(|cell| cell.ns_per_page),
         ratio: ratio(&|cell| cell.pages_per_s),
         latency: Latency::of(&faults),
-        slow_path_share: spread(|cell| cell.slow_path_share)?,
-        fairness: spread(|cell| cell.fairness)?,
+        slow_path_share: spread(|cell| cell.slow_path_share),
+        fairness: spread(|cell| cell.fairness),
         totals: Totals {
             faults: faults.len(),
             pages_mapped: sum(|cell| cell.pages_mapped.iter().sum()),
@@ -245,6 +249,6 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
                 transient_mapcount: removals.iter().map(|round| round.transient_mapcount).sum(),
             }
         }),
-        start_skew_ns: spread(|cell| cell.start_skew_ns as f64)?,
+        start_skew_ns: spread(|cell| cell.start_skew_ns as f64),
     })
 }
