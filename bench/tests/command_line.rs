@@ -257,7 +257,7 @@ fn a_storm_is_measured_on_both_sides_and_labelled_when_threads_share_a_cpu() {
     let directory = out.path().join(&entries(out.path())[0]);
     let report = fs::read_to_string(directory.join("report.txt")).unwrap();
     assert!(
-        report.contains("OVERSUBSCRIBED") && report.contains("sketch (broken)"),
+        report.contains("OVERSUBSCRIBED") && report.contains("\nsketch (broken) "),
         "{report}"
     );
 }
