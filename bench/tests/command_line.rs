@@ -109,6 +109,14 @@ fn bad_input_is_told_in_one_line_with_status_2() {
             ],
             &["2 threads", "1 windows"],
         ),
+        (
+            &["--without", "recheck_locked", "--rounds", "1"],
+            &["--audit"],
+        ),
+        (&["--seed", "-1"], &["-1", "from 0"]),
+        (&["--duration", "-300ms"], &["-300ms", "from 10ms"]),
+        (&["--pages", "15"], &["15", "16 is"]),
+        (&["--rate", "\n\n"], &["control character"]),
         (&["--hammer"], &["--hammer"]),
     ] {
         let arguments = [&["storm"], arguments].concat();
@@ -287,14 +295,16 @@ fn an_interrupted_run_keeps_what_it_has_and_says_so() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let rounds = |directory: &Path| {
+        let json = fs::read(directory.join("run.json")).ok()?;
+        let json: serde_json::Value = serde_json::from_slice(&json).ok()?;
+        Some(json["rounds"].as_array()?.len())
+    };
     // Until the first round is on the disk.
     let partial = loop {
         let names = entries(out.path());
-        let found = names.iter().map(|name| out.path().join(name));
-        if let Some(path) = found
-            .into_iter()
-            .find(|path| path.join("run.json").exists())
-        {
+        let mut found = names.iter().map(|name| out.path().join(name));
+        if let Some(path) = found.find(|path| rounds(path) >= Some(3)) {
             break path;
         }
         std::thread::sleep(std::time::Duration::from_millis(5));

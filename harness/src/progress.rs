@@ -1,10 +1,15 @@
 //! How far a long piece of work has come: a bar where standard error is a terminal, a line now and
 //! then where it isn't.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// A line on standard error; if nobody can read that, there is nobody to tell.
+fn say(line: &str) {
+    let _ = writeln!(stderr().lock(), "{line}");
+}
 
 /// Follows work of a known number of steps.
 #[derive(Debug)]
@@ -53,22 +58,22 @@ impl Progress {
         self.done += 1;
         if let Some(bar) = &self.bar {
             bar.inc(1);
-        } else if self.last_line.elapsed() >= LINE_EVERY {
+        } else if self.last_line.elapsed() >= LINE_EVERY && self.done < self.total {
             self.last_line = Instant::now();
             let spent = self.started.elapsed().as_secs_f64();
             let left = spent / self.done as f64 * (self.total - self.done) as f64;
-            eprintln!(
+            say(&format!(
                 "{} of {} done, {spent:.0} s spent, about {left:.0} s left",
                 self.done, self.total
-            );
+            ));
         }
     }
 
     /// Says something that is to stay.
     pub fn line(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
         }
     }
 

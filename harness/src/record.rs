@@ -176,9 +176,11 @@ impl RunWriter {
     ) -> Result<(), RecordError> {
         let started = run.header.started;
         let group = &plan.groups[key.group];
+        let sound = plan.schemes[key.scheme].about().verdict.is_sound();
+        let broken = if sound { "" } else { "-broken" };
         let again = if key.again { "-again" } else { "" };
         let stem = format!(
-            "{}-{}-{}{again}",
+            "{}-{}-{}{broken}{again}",
             group.storm.about().name,
             group.fault_threads,
             plan.schemes[key.scheme].about().name

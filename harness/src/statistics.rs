@@ -54,7 +54,7 @@ pub struct Interval {
 }
 
 /// What an interval covers at least, where there are values enough.
-const COVERAGE: f64 = 0.95;
+pub const COVERAGE: f64 = 0.95;
 
 impl Interval {
     /// The interval of the median that comes from the sign test: its ends are values, counted from
@@ -99,8 +99,8 @@ pub struct Latency {
     pub count: u64,
     /// The mean.
     pub mean_ns: f64,
-    /// The median.
-    pub p50_ns: u64,
+    /// The median; from 20 samples on.
+    pub p50_ns: Option<u64>,
     /// 90 %; from 100 samples on.
     pub p90_ns: Option<u64>,
     /// 99 %; from 1,000 samples on.
@@ -129,7 +129,7 @@ impl Latency {
         Some(Self {
             count,
             mean_ns: histogram.mean(),
-            p50_ns: histogram.value_at_quantile(0.5),
+            p50_ns: at(0.5),
             p90_ns: at(0.9),
             p99_ns: at(0.99),
             p999_ns: at(0.999),
@@ -227,13 +227,17 @@ mod tests {
     fn percentiles_need_ten_samples_beyond_them() {
         let mut histogram = new_histogram();
         assert_eq!(Latency::of(&histogram), None);
-        for value in 1..=999 {
+        for value in 1..=19 {
+            histogram.record(value).unwrap();
+        }
+        assert_eq!(Latency::of(&histogram).unwrap().p50_ns, None);
+        for value in 20..=999 {
             histogram.record(value).unwrap();
         }
         let latency = Latency::of(&histogram).unwrap();
         assert_eq!(
             (latency.p50_ns, latency.p90_ns, latency.p99_ns),
-            (500, Some(900), None)
+            (Some(500), Some(900), None)
         );
         histogram.record(1_000).unwrap();
         let latency = Latency::of(&histogram).unwrap();

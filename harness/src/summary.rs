@@ -83,6 +83,8 @@ pub struct Row {
     pub scheme: &'static str,
     /// Whether it is known to be broken.
     pub broken: bool,
+    /// Whether it is what the others are compared with.
+    pub baseline: bool,
     /// Whether it is the baseline's second run (A/A).
     pub again: bool,
     /// Rounds that this rests on.
@@ -159,6 +161,9 @@ pub struct RemoverSummary {
     pub transient_mapcount: u64,
 }
 
+/// A storm that starts this share of the operations that it was meant to has kept its rate.
+pub const RATE_KEPT: f64 = 0.95;
+
 /// Sums a run up, group by group in the order of its plan. Rows of which no round is there yet
 /// are left out.
 pub fn summarize(plan: &Plan, results: &Results, setup: &Setup) -> Vec<GroupSummary> {
@@ -210,12 +215,20 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         None => ops_per_s(cell),
         Some(_) => {
             let latency = cell.remover.as_ref().and_then(|it| it.latency.as_ref());
-            latency.map_or(f64::NAN, |latency| 1.0 / latency.p50_ns as f64)
+            let p50_ns = latency.and_then(|latency| latency.p50_ns);
+            // A backlog's latencies say nothing about one operation.
+            let kept = setup
+                .rate_per_s
+                .is_none_or(|rate| ops_per_s(cell) >= RATE_KEPT * rate);
+            p50_ns
+                .filter(|_| kept)
+                .map_or(f64::NAN, |p50_ns| 1.0 / p50_ns as f64)
         }
     };
     Some(Row {
         scheme: first.scheme,
         broken: !plan.schemes[key.scheme].about().verdict.is_sound(),
+        baseline: key == baseline,
         again: key.again,
         rounds: cells.len() as u32,
         faults_per_s: spread(|cell| cell.faults_per_s),

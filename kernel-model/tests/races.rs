@@ -56,7 +56,12 @@ impl Storm {
     /// Makes the calling thread one of the storm's.
     fn enter(&self, seed: u64) -> (Dice, Task) {
         let left_out = Arc::clone(&self.left_out);
-        Jitter { seed, left_out }.enter();
+        Jitter {
+            seed,
+            left_out,
+            ..Jitter::default()
+        }
+        .enter();
         (Dice(seed), Task::new(seed as u32))
     }
 

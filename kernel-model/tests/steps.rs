@@ -295,7 +295,11 @@ fn meet(scheme: &str, left_out: &[&str], removal: Removal) -> Vec<(Invariant, u6
             scene.remove("punch-hole", 9..10);
         });
         scope.spawn(|| {
-            Jitter { seed: 0, left_out }.enter();
+            Jitter {
+                left_out,
+                ..Jitter::default()
+            }
+            .enter();
             meeting.wait();
             before(site, standing);
             scene.around(&vma, 9);

@@ -9,6 +9,7 @@ pub mod values;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use harness::cancel::INTERRUPTED;
 
@@ -59,6 +60,12 @@ impl Failure {
 /// Runs the command with these arguments, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // They would break the line that an error is told in.
+    let mut given = arguments.iter().map(|argument| argument.to_string_lossy());
+    if let Some(bad) = given.find(|argument| argument.contains(char::is_control)) {
+        let line = format!("argument {bad:?} has a control character in it, and none may");
+        return exit(Err(Failure::Usage(line)));
+    }
     let result = match Cli::try_parse_from(&arguments) {
         Err(error) => return clap_says(&error),
         Ok(cli) => match cli.command {
@@ -75,7 +82,9 @@ pub fn exit(result: Result<(), Failure>) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     match &failure {
-        Failure::Usage(line) | Failure::Broke(line) => eprintln!("faultaround: {line}"),
+        Failure::Usage(line) | Failure::Broke(line) => {
+            output::say(&format!("faultaround: {line}"));
+        }
         Failure::NotAsDeclared | Failure::Interrupted => {}
     }
     ExitCode::from(failure.exit_code())
@@ -93,10 +102,12 @@ fn clap_says(error: &clap::Error) -> ExitCode {
     let said: Vec<_> = said.map(str::trim).collect();
     let said = said.join(" ");
     let said = said.strip_prefix("error: ").unwrap_or(&said);
-    let hint = if said.is_empty() || said.contains("requires a subcommand") {
-        "a command is missing: list or storm; see faultaround --help".to_owned()
-    } else {
-        format!("{said}; see --help")
+    let hint = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            "a command is missing: list or storm; see faultaround --help".to_owned()
+        }
+        ErrorKind::InvalidSubcommand => format!("{said}: list and storm are known; see --help"),
+        _ => format!("{said}; see --help"),
     };
     exit(Err(Failure::Usage(hint)))
 }

@@ -58,6 +58,12 @@ pub(super) fn window(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A seed.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    let allowed = "a seed is a whole number from 0 to 18446744073709551615";
+    text.parse().map_err(|_| allowed.to_owned())
+}
+
 /// The time that reading a page takes, in nanoseconds.
 pub(super) fn fill_ns(text: &str) -> Result<u32, String> {
     whole(text, 0, 100_000_000)
@@ -84,12 +90,12 @@ pub enum Rate {
 
 /// Operations per second, or `max`.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
-    let allowed = "a rate is a number of operations per second above 0, up to 1e9, or max";
+    let allowed = "a rate is a number of operations per second above 0, from 0.001 to 1e9, or max";
     if text == "max" {
         return Ok(Rate::FlatOut);
     }
     let rate: f64 = text.parse().map_err(|_| allowed.to_owned())?;
-    if rate > 0.0 && rate <= 1e9 {
+    if (1e-3..=1e9).contains(&rate) {
         Ok(Rate::PerSecond(rate))
     } else {
         Err(allowed.to_owned())

@@ -202,6 +202,7 @@ impl Shared {
         let seed = thread_seed(self.seed, u64::from(number));
         let jitter = Jitter {
             seed: seed | 1,
+            sleeps: self.has_one_cpu(),
             left_out: self.setup.left_out.clone().into(),
         };
         jitter.enter();
@@ -211,6 +212,13 @@ impl Shared {
         } else {
             self.remove(number, random)
         })
+    }
+
+    fn has_one_cpu(&self) -> bool {
+        match &self.setup.cpus {
+            Some(cpus) => cpus.len() == 1,
+            None => thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1),
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -124,6 +124,8 @@ pub struct Audit {
     pub elapsed: Duration,
     /// What was done meanwhile.
     pub work: Work,
+    /// Whether that was enough for a verdict.
+    pub worked: bool,
     /// The violations of the episode that had any, up to 64 of them.
     pub found: Vec<Found>,
     /// How many there were.
@@ -152,10 +154,14 @@ pub enum AuditError {
 /// How long an episode lasts: some hundred removals, and many episodes in a second's audit.
 const EPISODE: Duration = Duration::from_millis(150);
 
+/// Below this an audit that has found nothing has looked at nothing: pages mapped, and folios
+/// removed.
+const LEAST_WORK: u64 = 100;
+
 /// Whether what was found is what the scheme's file declares for a remover.
-fn as_declared(about: &About, remover: &str, found: &[Found]) -> bool {
+fn as_declared(about: &About, remover: &str, found: &[Found], worked: bool) -> bool {
     match about.verdict.violates_under(remover) {
-        [] => found.is_empty(),
+        [] => found.is_empty() && worked,
         violates => (found.iter()).any(|found| violates.contains(&found.invariant)),
     }
 }
@@ -186,13 +192,15 @@ pub fn audit(
     }
     let about = scheme.about();
     let remover = storm.remover().map_or("", |remover| remover.about().name);
+    let worked = work.pages_mapped.min(work.folios_removed) >= LEAST_WORK;
     Ok(Audit {
+        worked,
         scheme: about.name,
         storm: storm.about().name,
         broken: !about.verdict.is_sound(),
         to_be_caught: !about.verdict.violates_under(remover).is_empty(),
         elapsed: start.elapsed(),
-        as_declared: as_declared(about, remover, &found),
+        as_declared: as_declared(about, remover, &found, worked),
         work,
         found,
         violations,

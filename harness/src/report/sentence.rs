@@ -1,7 +1,7 @@
 //! What a run has shown, in one sentence that claims no more than its intervals allow.
 
 use crate::record::Run;
-use crate::statistics::Interval;
+use crate::statistics::{COVERAGE, Interval};
 use crate::summary::{GroupSummary, Row};
 
 /// How a scheme did in a group.
@@ -12,11 +12,11 @@ enum Finding {
     Same,
 }
 
-/// Whether a ratio says anything: its interval excludes 1, and lies wholly outside that of the
-/// baseline's second run.
+/// Whether a ratio says anything: its interval covers 95 %, which takes six rounds, excludes 1, and
+/// lies wholly outside that of the baseline's second run.
 fn finding(ratio: &Interval, noise: Option<&Interval>) -> Finding {
     let told_apart = noise.is_none_or(|noise| ratio.lo > noise.hi || ratio.hi < noise.lo);
-    if ratio.values > 1 && ratio.excludes(1.0) && told_apart {
+    if ratio.coverage >= COVERAGE && ratio.excludes(1.0) && told_apart {
         Finding::Differs(ratio.median)
     } else {
         Finding::Same
@@ -102,12 +102,13 @@ mod tests {
         assert!(!differs(0.9, 1.1, (0.98, 1.03)), "holds 1");
         assert!(!differs(1.01, 1.2, (0.98, 1.03)), "overlaps the noise");
         let once = Interval {
-            values: 1,
-            ..interval(2.0, 2.0)
+            coverage: 0.5,
+            values: 2,
+            ..interval(2.0, 2.1)
         };
         assert!(
             matches!(finding(&once, None), Finding::Same),
-            "one round shows nothing"
+            "two rounds show nothing"
         );
     }
 }

@@ -8,7 +8,7 @@ use crate::machine::MmKind;
 use crate::order::Access;
 use crate::record::Run;
 use crate::statistics::{Interval, Latency};
-use crate::summary::{GroupSummary, Row};
+use crate::summary::{GroupSummary, RATE_KEPT, Row};
 use crate::topology::format_cpu_list;
 
 /// The widest line.
@@ -63,7 +63,8 @@ pub fn text(run: &Run<'_>) -> String {
 /// The label of a row: known-broken schemes carry that wherever they appear.
 fn label(row: &Row) -> String {
     match (row.broken, row.again) {
-        (_, true) => format!("{} A/A", row.scheme),
+        (false, true) => format!("{} A/A", row.scheme),
+        (true, true) => "  again (broken) A/A".to_owned(),
         (true, false) => format!("{} (broken)", row.scheme),
         (false, false) => row.scheme.to_owned(),
     }
@@ -92,7 +93,7 @@ fn write_group(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     write_latency(out, group);
     write_counts(out, group);
     if group.storm_threads > 0 {
-        write_remover(out, group);
+        write_remover(out, run, group);
     }
     let violations: u64 = group.rows.iter().map(|row| row.totals.violations).sum();
     if violations > 0 {
@@ -108,31 +109,29 @@ fn write_throughput(out: &mut String, group: &GroupSummary) {
         "mapping", "ns/page", "min-max", "Mpages/s", "ratio", "interval"
     );
     for row in &group.rows {
-        let range = format!(
-            "{}-{}",
-            short(row.ns_per_page.min),
-            short(row.ns_per_page.max)
-        );
+        let ns = &row.ns_per_page;
         let _ = writeln!(
             out,
-            "{:NAMES$}{:>8}{:>13}{:>9.2}{}",
+            "{:NAMES$}{}{:>13}{}{}",
             label(row),
-            short(row.ns_per_page.median),
-            range,
-            row.pages_per_s.median / 1e6,
-            ratio(row.ratio.as_ref())
+            fit(ns.median, 8),
+            range(ns.min, ns.max),
+            fit(row.pages_per_s.median / 1e6, 9),
+            ratio(row, row.ratio.as_ref())
         );
     }
 }
 
-fn ratio(ratio: Option<&Interval>) -> String {
+fn ratio(row: &Row, ratio: Option<&Interval>) -> String {
     match ratio {
-        None => format!("{:>7}{:>13}", "1", "baseline"),
-        Some(ratio) => {
-            let interval = format!("{}-{}", short(ratio.lo), short(ratio.hi));
-            format!("{:>7}{interval:>13}", short(ratio.median))
-        }
+        None if row.baseline => format!("{:>7}{:>13}", "1", "baseline"),
+        None => format!("{:>7}{:>13}", "-", "-"),
+        Some(ratio) => format!("{}{:>13}", fit(ratio.median, 7), range(ratio.lo, ratio.hi)),
     }
+}
+
+fn range(from: f64, to: f64) -> String {
+    format!("{}-{}", fit(from, 6).trim(), fit(to, 6).trim())
 }
 
 fn write_latency(out: &mut String, group: &GroupSummary) {
@@ -147,14 +146,14 @@ fn write_latency(out: &mut String, group: &GroupSummary) {
         };
         let _ = writeln!(
             out,
-            "{:NAMES$}{:>7}{:>8}{:>8}{:>9}{:>10}{:>9}",
+            "{:NAMES$}{}{}{}{}{}{}",
             label(row),
-            latency.p50_ns,
-            percentile(latency.p90_ns),
-            percentile(latency.p99_ns),
-            percentile(latency.p999_ns),
-            latency.max_ns,
-            count(latency.count)
+            percentile(latency.p50_ns, 7),
+            percentile(latency.p90_ns, 8),
+            percentile(latency.p99_ns, 8),
+            percentile(latency.p999_ns, 9),
+            percentile(Some(latency.max_ns), 10),
+            whole(latency.count, 9)
         );
     }
 }
@@ -181,7 +180,7 @@ fn write_counts(out: &mut String, group: &GroupSummary) {
     }
 }
 
-fn write_remover(out: &mut String, group: &GroupSummary) {
+fn write_remover(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     let _ = writeln!(
         out,
         "{:NAMES$}{:>7}{:>7}{:>13}{:>7}{:>8}{:>9}",
@@ -191,35 +190,52 @@ fn write_remover(out: &mut String, group: &GroupSummary) {
         let Some(remover) = &row.remover else {
             continue;
         };
-        let at =
-            |of: fn(&Latency) -> Option<u64>| percentile(remover.latency.as_ref().and_then(of));
+        let at = |of: fn(&Latency) -> Option<u64>| remover.latency.as_ref().and_then(of);
         let _ = writeln!(
             out,
-            "{:NAMES$}{:>7.0}{}{:>7}{:>8}{:>9}",
+            "{:NAMES$}{}{}{}{}{}",
             label(row),
-            remover.ops_per_s.median,
-            ratio(remover.ratio.as_ref()),
-            at(|it| Some(it.p50_ns)),
-            at(|it| it.p99_ns),
-            at(|it| Some(it.max_ns))
+            whole(remover.ops_per_s.median as u64, 7),
+            ratio(row, remover.ratio.as_ref()),
+            percentile(at(|it| it.p50_ns), 7),
+            percentile(at(|it| it.p99_ns), 8),
+            percentile(at(|it| Some(it.max_ns)), 9)
         );
     }
-    let transient = group
+    let removals = group
         .rows
         .iter()
         .filter(|row| !row.again)
         .filter_map(|row| {
             let remover = row.remover.as_ref()?;
-            Some(format!(
-                "{} {} of {}",
-                label(row),
-                remover.transient_mapcount,
-                count(remover.folios_removed)
-            ))
+            Some((row, remover))
         });
+    let removals: Vec<_> = removals.collect();
+    let per_op = removals.iter().map(|(row, remover)| {
+        let folios = remover.folios_removed as f64 / remover.ops.max(1) as f64;
+        format!("{} {}", label(row), fit(folios, 7).trim())
+    });
+    let per_op: Vec<_> = per_op.collect();
+    out.push_str(&wrap("folios per operation ", &per_op.join(", ")));
+    let transient = removals.iter().map(|(row, remover)| {
+        let removed = whole(remover.folios_removed, 9);
+        let removed = removed.trim();
+        format!("{} {} of {removed}", label(row), remover.transient_mapcount)
+    });
     let transient: Vec<_> = transient.collect();
-    let text = format!("of folios removed: {}", transient.join(", "));
-    out.push_str(&wrap("transient-mapcount   ", &text));
+    out.push_str(&wrap("transient-mapcount   ", &transient.join(", ")));
+    let Some(rate) = run.configuration.setup.rate_per_s else {
+        return;
+    };
+    let slowest = removals.iter().map(|(_, remover)| remover.ops_per_s.median);
+    let slowest = slowest.fold(f64::INFINITY, f64::min);
+    if slowest < RATE_KEPT * rate {
+        let text = format!(
+            "the storm did not keep its rate ({slowest:.0} of {rate}/s): the remover's latencies \
+             count what piled up, and its ratio isn't given"
+        );
+        out.push_str(&wrap("caveat    ", &text));
+    }
 }
 
 fn write_violations(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
@@ -337,28 +353,42 @@ fn overhead(run: &Run<'_>) -> String {
     )
 }
 
-fn percentile(ns: Option<u64>) -> String {
-    ns.map_or("-".to_owned(), |ns| ns.to_string())
+fn percentile(ns: Option<u64>, width: usize) -> String {
+    ns.map_or_else(|| format!("{:>width$}", "-"), |ns| whole(ns, width))
 }
 
-/// Four significant digits in a few columns.
-fn short(value: f64) -> String {
-    let digits = match value {
-        value if value < 10.0 => 3,
-        value if value < 100.0 => 2,
-        value if value < 1000.0 => 1,
-        _ => 0,
-    };
-    format!("{value:.digits$}")
-}
-
-/// A count in a few columns.
-fn count(count: u64) -> String {
-    match count {
-        0..100_000 => count.to_string(),
-        100_000..10_000_000 => format!("{:.1}k", count as f64 / 1e3),
-        _ => format!("{:.1}M", count as f64 / 1e6),
+/// A count in a column, with a space before it.
+fn whole(count: u64, width: usize) -> String {
+    let text = count.to_string();
+    if text.len() < width {
+        format!("{text:>width$}")
+    } else {
+        fit(count as f64, width)
     }
+}
+
+/// A figure of four significant digits in a column, with a space before it: in thousands (k),
+/// millions (M) and so on where it has no room.
+fn fit(value: f64, width: usize) -> String {
+    const UNITS: [(f64, &str); 5] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")];
+    let figure = |&(unit, letter): &(f64, &str)| {
+        let value = value / unit;
+        let digits = match value {
+            value if value < 10.0 => 3,
+            value if value < 100.0 => 2,
+            value if value < 1000.0 => 1,
+            _ => 0,
+        };
+        let digits = if letter.is_empty() {
+            digits
+        } else {
+            digits.min(1)
+        };
+        format!("{value:.digits$}{letter}")
+    };
+    let mut figures = UNITS.iter().map(figure);
+    let text = figures.find(|text| text.len() < width);
+    format!("{:>width$}", text.as_deref().unwrap_or("-"))
 }
 
 #[cfg(test)]
@@ -380,13 +410,23 @@ mod tests {
 
     #[test]
     fn figures_fit_their_columns() {
-        for value in [1.2345, 12.345, 123.45, 1234.5, 99_999.0] {
-            assert!(short(value).len() <= 6, "{}", short(value));
+        for (value, text) in [
+            (1.2345, " 1.234"),
+            (123.45, " 123.5"),
+            (12_345.0, " 12345"),
+            (123_456.0, "123456"),
+            (1_234_567.0, " 1235k"),
+            (99_999_999.0, "100.0M"),
+            (f64::NAN, "   NaN"),
+        ] {
+            assert_eq!(fit(value, 7), format!(" {text}"), "{value}");
         }
-        assert_eq!(
-            (count(99_999), count(123_456)),
-            ("99999".into(), "123.5k".into())
-        );
-        assert_eq!(count(123_456_789), "123.5M");
+        for exponent in 0..19 {
+            for width in [7, 8, 9] {
+                let text = whole(10_u64.pow(exponent), width);
+                assert!(text.len() == width && text.starts_with(' '), "{text:?}");
+            }
+        }
+        assert!(range(123_456.0, 9_876_543.0).len() < 14);
     }
 }

@@ -19,7 +19,7 @@ const COLUMNS: &[Column] = &[
     ("faults_per_s", |_, row| number(row.faults_per_s.median)),
     ("pages_per_s", |_, row| number(row.pages_per_s.median)),
     ("ns_per_page", |_, row| number(row.ns_per_page.median)),
-    ("p50_ns", |_, row| latency(row, |it| Some(it.p50_ns))),
+    ("p50_ns", |_, row| latency(row, |it| it.p50_ns)),
     ("p90_ns", |_, row| latency(row, |it| it.p90_ns)),
     ("p99_ns", |_, row| latency(row, |it| it.p99_ns)),
     ("p999_ns", |_, row| latency(row, |it| it.p999_ns)),
@@ -38,7 +38,7 @@ const COLUMNS: &[Column] = &[
     }),
     // From here on: what else a plot or a comparison may want.
     ("remover_p50_ns", |_, row| {
-        remover_latency(row, |it| Some(it.p50_ns))
+        remover_latency(row, |it| it.p50_ns)
     }),
     ("remover_max_ns", |_, row| {
         remover_latency(row, |it| Some(it.max_ns))
@@ -117,7 +117,10 @@ fn latency(row: &Row, at: fn(&Latency) -> Option<u64>) -> String {
 
 /// The baseline's ratio to itself is 1; what that is worth is told by the `aa_` columns.
 fn ratio(row: &Row, of: fn(&Interval) -> f64) -> String {
-    number(row.ratio.as_ref().map_or(1.0, of))
+    match &row.ratio {
+        None if row.baseline => number(1.0),
+        ratio => optional(ratio.as_ref().map(of)),
+    }
 }
 
 fn remover(row: &Row, of: fn(&RemoverSummary) -> f64) -> String {
@@ -130,8 +133,11 @@ fn remover_latency(row: &Row, at: fn(&Latency) -> Option<u64>) -> String {
 }
 
 fn remover_ratio(row: &Row, of: fn(&Interval) -> f64) -> String {
-    let ratio = |it: &RemoverSummary| it.ratio.as_ref().map_or(1.0, of);
-    optional(row.remover.as_ref().map(ratio))
+    let ratio = row.remover.as_ref().map(|it| &it.ratio);
+    match ratio {
+        Some(None) if row.baseline => number(1.0),
+        ratio => optional(ratio.and_then(Option::as_ref).map(of)),
+    }
 }
 
 fn noise(group: &GroupSummary, of: fn(&Interval) -> f64) -> String {

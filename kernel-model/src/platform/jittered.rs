@@ -8,6 +8,7 @@ use std::hint;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use super::{AtomicWord, Platform, Site};
 
@@ -20,6 +21,8 @@ pub struct Jittered<P>(PhantomData<P>);
 pub struct Jitter {
     /// Where the thread's stops come from. Zero: it doesn't stop.
     pub seed: u64,
+    /// Whether a stop sleeps. Where all threads share one CPU, a thread that spins stops everybody.
+    pub sleeps: bool,
     /// Names of the sites whose checks are left out.
     pub left_out: Arc<[String]>,
 }
@@ -33,10 +36,11 @@ struct Stops {
     left: u32,
     /// The class of sites that it stops at.
     focus: u64,
+    sleeps: bool,
 }
 
 thread_local! {
-    static STOPS: Cell<Stops> = const { Cell::new(Stops { random: 0, left: 0, focus: 0 }) };
+    static STOPS: Cell<Stops> = const { Cell::new(Stops { random: 0, left: 0, focus: 0, sleeps: false }) };
     static LEFT_OUT: RefCell<Arc<[String]>> = RefCell::new(Arc::from([]));
 }
 
@@ -62,6 +66,7 @@ impl Jitter {
             random: self.seed,
             left: 0,
             focus: 0,
+            sleeps: self.sleeps,
         });
         LEFT_OUT.set(self.left_out);
     }
@@ -86,12 +91,17 @@ impl Jitter {
         STOPS.set(stops);
         let class = site.number % CLASSES;
         if class == stops.focus && draw.is_multiple_of(STOP_EVERY) {
-            Self::stop(draw / STOP_EVERY);
+            Self::stop(draw / STOP_EVERY, stops.sleeps);
         }
     }
 
     #[cold]
-    fn stop(draw: u64) {
+    fn stop(draw: u64, sleeps: bool) {
+        if sleeps {
+            // As short as the system's timers allow.
+            thread::sleep(Duration::from_nanos(1));
+            return;
+        }
         if draw.is_multiple_of(YIELD_EVERY) {
             thread::yield_now();
             return;

@@ -15,7 +15,12 @@ use super::{RANGE, Scene, Scheme, has_waiters};
 pub(crate) fn jitter(seed: u64) {
     let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let left_out = Arc::from([]);
-    Jitter { seed, left_out }.enter();
+    Jitter {
+        seed,
+        left_out,
+        ..Jitter::default()
+    }
+    .enter();
 }
 
 /// How long something that should end may hang before it counts as stuck.

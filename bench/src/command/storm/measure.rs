@@ -1,7 +1,7 @@
 //! `faultaround storm`, measuring.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::cancel::Cancel;
 use harness::cell::{CellError, Setup};
@@ -18,7 +18,8 @@ use jiff::Timestamp;
 
 use super::options::{Format, Options};
 use super::plan::{Work, work};
-use crate::command::{Failure, output};
+use crate::command::Failure;
+use crate::command::output::{self, say};
 
 /// The last part of a run directory's name.
 const LABEL: &str = "storm";
@@ -59,7 +60,9 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         writer: &writer,
         steal: StealMeter::start(&topology),
         progress: Progress::new(cells),
+        written: Instant::now(),
     };
+    measurement.write().map_err(Failure::Broke)?;
     announce(&measurement, &topology);
     let stopped = rounds::run(&plan, &setup, &clock, cancel, &mut measurement);
     measurement.progress.finish();
@@ -80,7 +83,7 @@ fn conclude(
     let failure = stopped.err().map(|stopped| match stopped {
         Stopped::Cell(CellError::Interrupted) => Failure::Interrupted,
         Stopped::Cell(error @ CellError::Stuck { .. }) => {
-            eprintln!("faultaround: {error}");
+            say(&format!("faultaround: {error}"));
             Failure::NotAsDeclared
         }
         Stopped::Cell(error) => Failure::Broke(error.to_string()),
@@ -88,7 +91,7 @@ fn conclude(
     });
     if run.rounds.is_empty() {
         writer.discard();
-        eprintln!("faultaround: stopped before anything was measured");
+        say("faultaround: stopped before anything was measured");
         return Err(failure.unwrap_or(Failure::Interrupted));
     }
     let written = writer.write(run, plan, results);
@@ -110,7 +113,7 @@ fn conclude(
         Ok(path) if format == Format::Text => {
             output::print(&format!("\nrun directory: {}\n", path.display()))?;
         }
-        Ok(path) => eprintln!("run directory: {}", path.display()),
+        Ok(path) => say(&format!("run directory: {}", path.display())),
         Err(_) => {}
     }
     printed?;
@@ -147,6 +150,7 @@ struct Measurement<'a> {
     writer: &'a RunWriter,
     steal: StealMeter,
     progress: Progress,
+    written: Instant,
 }
 
 impl Observer for Measurement<'_> {
@@ -161,18 +165,32 @@ impl Observer for Measurement<'_> {
     fn cell_ended(&mut self, finished: Finished) {
         self.results.add(finished);
         self.progress.step_ended();
+        // A long round isn't to be lost. What goes wrong here goes wrong at its end, too.
+        if self.written.elapsed() >= WRITE_EVERY {
+            let _ = self.write();
+        }
     }
 
     /// Everything so far goes to the disk, so that nothing can take it away any more.
     fn round_ended(&mut self, _round: u32) -> Result<(), String> {
-        let run = whole_run(
-            self.header,
-            self.plan,
-            self.setup,
-            &self.results,
-            &self.steal,
-        );
-        let written = self.writer.write(&run, self.plan, &self.results);
+        self.write()
+    }
+}
+
+/// The longest time in which nothing that was measured goes to the disk.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+impl Measurement<'_> {
+    fn write(&mut self) -> Result<(), String> {
+        let Self {
+            header,
+            plan,
+            setup,
+            ..
+        } = *self;
+        let run = whole_run(header, plan, setup, &self.results, &self.steal);
+        let written = self.writer.write(&run, plan, &self.results);
+        self.written = Instant::now();
         written.map_err(|error| error.to_string())
     }
 }
@@ -207,8 +225,11 @@ fn recording_ns(clock: &Clock, setup: &Setup) -> Result<f64, Failure> {
     let cpu = setup.cpus[0];
     let measured = std::thread::scope(|scope| {
         let measure = || pin_current_thread(cpu).map(|()| cost_of_recording_ns(clock));
-        scope.spawn(measure).join()
+        let thread = std::thread::Builder::new().spawn_scoped(scope, measure);
+        thread.map(|thread| thread.join())
     });
+    let measured =
+        measured.map_err(|error| Failure::Broke(format!("cannot start a thread: {error}")))?;
     let measured =
         measured.map_err(|_| Failure::Broke("the clock could not be read".to_owned()))?;
     measured.map_err(Failure::usage)

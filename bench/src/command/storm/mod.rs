@@ -20,6 +20,11 @@ pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
     cancel.on_signals().map_err(|error| {
         Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
     })?;
+    if !options.audit && !options.without.is_empty() {
+        return Err(Failure::Usage(
+            "--without leaves out checks in an audit only: give --audit with it".to_owned(),
+        ));
+    }
     if options.audit {
         audit::run(options, &cancel)
     } else {

@@ -22,22 +22,21 @@ pub struct Options {
 
     /// Operations per second that all storm threads together start, latencies counted from the
     /// intended start; max: flat out, each when the one before has ended [default: 5000]
-    #[arg(long, value_name = "R/S", value_parser = values::rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "R/S", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<values::Rate>,
 
     /// Numbers of fault threads, separated by commas [default: 1 and as many as the CPUs allow; 2
     /// in an audit]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = values::threads,
-          allow_negative_numbers = true)]
+          allow_hyphen_values = true)]
     pub threads: Vec<u32>,
 
-    /// Threads of each storm, on CPUs of their own
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::threads,
-          allow_negative_numbers = true)]
-    pub storm_threads: u32,
+    /// Threads of each storm, on CPUs of their own [default: 1; 2 in an audit]
+    #[arg(long, value_name = "N", value_parser = values::threads, allow_hyphen_values = true)]
+    pub storm_threads: Option<u32>,
 
     /// CPUs in the order in which threads are placed on them, such as 0-3,8 [default: all allowed,
-    /// cores before their SMT siblings, one package before the next; an audit doesn't pin]
+    /// cores before their SMT siblings, one package before the next; an audit pins only if this is given]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub cpus: Option<String>,
 
@@ -51,40 +50,40 @@ pub struct Options {
 
     /// Time measured per scheme, storm, number of threads and round [default: 300ms], or audited
     /// per scheme and storm [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
     /// Rounds, each of them all schemes under all storms [default: 10]
-    #[arg(long, value_name = "N", value_parser = values::rounds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = values::rounds, allow_hyphen_values = true)]
     pub rounds: Option<u32>,
 
-    /// Pages of the file, a multiple of the window [default: 4096; 4 windows in an audit]
-    #[arg(long, value_name = "N", value_parser = values::pages, allow_negative_numbers = true)]
+    /// Pages of the file, a multiple of the window [default: 4096; 2 windows in an audit]
+    #[arg(long, value_name = "N", value_parser = values::pages, allow_hyphen_values = true)]
     pub pages: Option<u32>,
 
     /// Pages that a fault maps at most, a power of two
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = values::window,
-          allow_negative_numbers = true)]
+          allow_hyphen_values = true)]
     pub window: u32,
 
     /// Pages that a miss reads, a power of two [default: the window]
-    #[arg(long, value_name = "N", value_parser = values::window, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = values::window, allow_hyphen_values = true)]
     pub readahead: Option<u32>,
 
     /// Pages that an operation of a storm removes, a multiple of the window [default: 4
     /// windows, or what there is; a window in an audit]
-    #[arg(long, value_name = "N", value_parser = values::pages, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = values::pages, allow_hyphen_values = true)]
     pub hole: Option<u32>,
 
     /// Nanoseconds that reading a page takes [default: 200]
-    #[arg(long, value_name = "NS", value_parser = values::fill_ns, allow_negative_numbers = true)]
+    #[arg(long, value_name = "NS", value_parser = values::fill_ns, allow_hyphen_values = true)]
     pub fill_ns: Option<u32>,
 
-    /// Where all random choices come from [default: the time]
-    #[arg(long, value_name = "S")]
+    /// Where all random choices come from [default: the time; 1 in an audit]
+    #[arg(long, value_name = "S", value_parser = values::seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
 
-    /// Where the run's directory goes [default: results]
+    /// Where the run's directory goes [default: results, in the current directory]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
@@ -102,7 +101,7 @@ pub struct Options {
     pub audit: bool,
 
     /// Leave out checks of the schemes, by name (see faultaround list), to see the audit fail
-    #[arg(long, value_name = "CHECKS", value_delimiter = ',', requires = "audit")]
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
     pub without: Vec<String>,
 }
 

@@ -22,6 +22,7 @@ const DURATION: Duration = Duration::from_millis(300);
 const ROUNDS: u32 = 10;
 const PAGES: u32 = 4096;
 const FILL_NS: u32 = 200;
+const STORM_THREADS: u32 = 1;
 /// Often enough that faults and removals meet all the time, seldom enough that most of the file
 /// is there. Flat out, a storm mostly removes what it has removed already.
 const RATE: Rate = Rate::PerSecond(5000.0);
@@ -79,15 +80,22 @@ pub(super) fn refuse_repeated<T: Ord + std::fmt::Display>(
     }
 }
 
+fn storm_threads(options: &Options) -> u32 {
+    options.storm_threads.unwrap_or(STORM_THREADS)
+}
+
 /// The sizes of the model, with `pages` of file and `hole_windows` of holes by default.
 pub(super) fn sizes(options: &Options, pages: u32, hole_windows: u32) -> Result<Sizes, Failure> {
     let window = options.window;
     let pages = options.pages.unwrap_or(pages);
     if !pages.is_multiple_of(window) {
+        let (below, above) = (pages / window * window, (pages / window + 1) * window);
+        let allowed = match below {
+            0 => format!("{above} is"),
+            below => format!("{below} or {above} is"),
+        };
         return Err(Failure::Usage(format!(
-            "--pages {pages} isn't a multiple of --window {window}: {} or {} is",
-            (pages / window * window).max(window),
-            (pages / window + 1) * window
+            "--pages {pages} isn't a multiple of --window {window}: {allowed}"
         )));
     }
     let hole = options.hole.unwrap_or((hole_windows * window).min(pages));
@@ -121,7 +129,7 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
             Rate::PerSecond(rate) => Some(rate),
             Rate::FlatOut => None,
         },
-        storm_threads: options.storm_threads,
+        storm_threads: storm_threads(options),
         cpus: topology.ids(),
         duration_ns: duration.as_nanos() as u64,
         warm_up_ns: warm_up.as_nanos() as u64,
@@ -160,7 +168,7 @@ fn groups(options: &Options, topology: &Topology) -> Result<(Vec<Group>, Vec<Str
     let (mut groups, mut left_out) = (Vec::new(), Vec::new());
     for storm in storms::<Native>(&options.storm)? {
         let name = storm.about().name;
-        let storm_threads = storm.remover().map_or(0, |_| options.storm_threads);
+        let storm_threads = storm.remover().map_or(0, |_| storm_threads(options));
         let free = cpus.saturating_sub(storm_threads);
         let threads: Vec<u32> = if !options.threads.is_empty() {
             options.threads.clone()
@@ -191,6 +199,15 @@ fn groups(options: &Options, topology: &Topology) -> Result<(Vec<Group>, Vec<Str
     Ok((groups, left_out))
 }
 
+/// A time as `--duration` takes it, to the nanosecond.
+fn duration(ns: u64) -> String {
+    if ns.is_multiple_of(1_000_000) {
+        format!("{}ms", ns / 1_000_000)
+    } else {
+        format!("{ns}ns")
+    }
+}
+
 /// A command that runs the same again, with every default written out.
 fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     let names = plan.schemes.iter().map(|scheme| scheme.about().name);
@@ -204,7 +221,7 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     let sizes = &setup.sizes;
     let mut words = format!(
         "cargo run --release -- storm --scheme {schemes} --storm {} --storm-threads {} --cpus {} \
-         --mm {} --access {} --duration {}ms --rounds {} --pages {} --window {} --readahead {} \
+         --mm {} --access {} --duration {} --rounds {} --pages {} --window {} --readahead {} \
          --hole {} --fill-ns {} --seed {}",
         storms.join(","),
         setup.storm_threads,
@@ -218,7 +235,7 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
             Some(Order::Random) => "random",
             _ => "sequential",
         },
-        setup.duration_ns / 1_000_000,
+        duration(setup.duration_ns),
         plan.rounds,
         sizes.pages,
         sizes.window_pages,
