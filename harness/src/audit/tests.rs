@@ -4,12 +4,12 @@ use kernel_model::fault_around::Schemes;
 
 fn setup(seconds: u64, left_out: &[&str]) -> AuditSetup {
     AuditSetup {
-        pages: 64,
+        pages: 32,
         window_pages: 16,
         readahead_pages: 16,
         hole_pages: 16,
         fault_threads: 2,
-        storm_threads: 1,
+        storm_threads: 2,
         mm: MmKind::Private,
         access: Access::Random,
         duration: Duration::from_secs(seconds),
