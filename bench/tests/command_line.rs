@@ -125,6 +125,7 @@ fn bad_input_is_told_in_one_line_with_status_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
         assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
         assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert!(!message.contains("Usage"), "{arguments:?}: {message}");
         for part in parts {
             assert!(
                 message.contains(part),
