@@ -1,7 +1,7 @@
 //! One fault thread, and a storm that punches holes into the same file on a CPU of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use harness::clock::Clock;
@@ -26,7 +26,6 @@ pub struct Contended {
     bed: Arc<Bed>,
     task: Task,
     stop: Arc<AtomicBool>,
-    operations: Arc<AtomicU64>,
     storm: Option<JoinHandle<()>>,
 }
 
@@ -48,7 +47,6 @@ impl Contended {
             bed: Arc::new(Bed::new(scheme, walk)),
             task: Task::new(0),
             stop: Arc::default(),
-            operations: Arc::default(),
             storm: None,
         };
         contended.start(second.id, walk)?;
@@ -57,7 +55,6 @@ impl Contended {
 
     fn start(&mut self, cpu: u32, walk: &Walk) -> Result<(), String> {
         let (bed, stop) = (Arc::clone(&self.bed), Arc::clone(&self.stop));
-        let operations = Arc::clone(&self.operations);
         let target = Target {
             pages: u64::from(walk.pages),
             hole_pages: HOLE_PAGES.min(u64::from(walk.pages)),
@@ -68,26 +65,15 @@ impl Contended {
             if let Err(error) = pin_current_thread(cpu) {
                 eprintln!("contended: the storm isn't pinned: {error}");
             }
-            blow(&bed, storm, &target, &stop, &operations);
+            blow(&bed, storm, &target, &stop);
         };
         let thread = thread::Builder::new().name("storm".to_owned()).spawn(body);
         self.storm = Some(thread.map_err(|error| format!("cannot start the storm: {error}"))?);
         Ok(())
     }
-
-    /// Holes punched so far.
-    pub fn operations(&self) -> u64 {
-        self.operations.load(Ordering::Relaxed)
-    }
 }
 
-fn blow(
-    bed: &Bed,
-    storm: &dyn Storm<Native>,
-    target: &Target,
-    stop: &AtomicBool,
-    operations: &AtomicU64,
-) {
+fn blow(bed: &Bed, storm: &dyn Storm<Native>, target: &Target, stop: &AtomicBool) {
     let clock = Clock::new();
     let interval = clock.ticks(1_000_000_000 / RATE_PER_S);
     let mut random = Pcg64Mcg::seed_from_u64(1);
@@ -101,7 +87,6 @@ fn blow(
         next = (next + interval).max(clock.now());
         let hole = storm.next_range(target, &mut random);
         remover.remove(&bed.system, &bed.vma.mapping, hole, &mut task);
-        operations.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
         let elapsed = Timestamp::now().duration_since(header.started);
         Self {
             schema_version: SCHEMA_VERSION,
-            complete: rounds.len() == plan.cells_per_round() * plan.rounds as usize,
+            complete: rounds.len() == plan.cells(),
             header,
             configuration: Configuration {
                 baseline: schemes[0],
@@ -137,14 +137,9 @@ impl RunWriter {
     /// # Errors
     /// A place that can't be written to, or that is full.
     pub fn create(out: &Path, label: &str, plan: &Plan) -> Result<Self, RecordError> {
-        let cells = plan.cells_per_round() as u64 * u64::from(plan.rounds);
-        let directory = RunDirectory::create(out, label, cells * BYTES_PER_CELL)?;
+        let bytes = plan.cells() as u64 * BYTES_PER_CELL;
+        let directory = RunDirectory::create(out, label, bytes)?;
         Ok(Self { directory })
-    }
-
-    /// Where the files are for now.
-    pub fn path(&self) -> &Path {
-        self.directory.path()
     }
 
     /// Writes everything that there is so far, over what was written before.

@@ -48,6 +48,11 @@ impl Plan {
         self.groups.len() * (self.schemes.len() + 1)
     }
 
+    /// Cells in all rounds.
+    pub fn cells(&self) -> usize {
+        self.cells_per_round() * self.rounds as usize
+    }
+
     /// A group's cells in the order of tables: the baseline, its second run, the others.
     pub fn keys_of(&self, group: usize) -> impl Iterator<Item = Key> {
         let key = move |scheme, again| Key {
@@ -285,8 +290,7 @@ fn per_s(count: u64, ns: u64) -> f64 {
 fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Finished {
     let threads = &measured.fault_threads;
     // A thread that shares its CPU is fast while it runs; what counts is how far all come.
-    let shared = place.cell.fault_threads + place.cell.storm_threads(setup);
-    let shared = shared > setup.cpus.len() as u32;
+    let shared = setup.is_oversubscribed(place.cell.storm, place.cell.fault_threads);
     let time_of = |thread: &FaultThread| match shared {
         true => setup.duration_ns,
         false => thread.in_faults_ns,

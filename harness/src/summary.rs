@@ -172,15 +172,12 @@ pub fn summarize(plan: &Plan, results: &Results, setup: &Setup) -> Vec<GroupSumm
             .filter_map(|key| row(plan, results, setup, key))
             .collect()
     };
-    let summary = |(number, group): (usize, &crate::rounds::Group)| {
-        let storm_threads = group.storm.remover().map_or(0, |_| setup.storm_threads);
-        GroupSummary {
-            storm: group.storm.about().name,
-            threads: group.fault_threads,
-            storm_threads,
-            oversubscribed: group.fault_threads + storm_threads > setup.cpus.len() as u32,
-            rows: rows_of(number),
-        }
+    let summary = |(number, group): (usize, &crate::rounds::Group)| GroupSummary {
+        storm: group.storm.about().name,
+        threads: group.fault_threads,
+        storm_threads: setup.storm_threads_of(group.storm),
+        oversubscribed: setup.is_oversubscribed(group.storm, group.fault_threads),
+        rows: rows_of(number),
     };
     plan.groups.iter().enumerate().map(summary).collect()
 }
@@ -205,24 +202,20 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         Interval::of(pairs.filter(|ratio| ratio.is_finite())).filter(|_| key != baseline)
     };
     let (faults, operations) = results.merged(key);
-    let remover = |cell: &CellRound| cell.remover.clone();
-    let removals: Vec<_> = cells.iter().filter_map(|cell| remover(cell)).collect();
+    let removals = cells.iter().filter_map(|cell| cell.remover.as_ref());
+    let removals: Vec<_> = removals.collect();
     let ops_per_s = |cell: &CellRound| {
         let remover = cell.remover.as_ref();
         remover.map_or(f64::NAN, |remover| remover.ops_per_s)
     };
     let speed = |cell: &CellRound| match setup.rate_per_s {
         None => ops_per_s(cell),
+        // A backlog's latencies say nothing about one operation.
+        Some(rate) if ops_per_s(cell) < RATE_KEPT * rate => f64::NAN,
         Some(_) => {
             let latency = cell.remover.as_ref().and_then(|it| it.latency.as_ref());
             let p50_ns = latency.and_then(|latency| latency.p50_ns);
-            // A backlog's latencies say nothing about one operation.
-            let kept = setup
-                .rate_per_s
-                .is_none_or(|rate| ops_per_s(cell) >= RATE_KEPT * rate);
-            p50_ns
-                .filter(|_| kept)
-                .map_or(f64::NAN, |p50_ns| 1.0 / p50_ns as f64)
+            p50_ns.map_or(f64::NAN, |p50_ns| 1.0 / p50_ns as f64)
         }
     };
     Some(Row {

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use harness::cancel::INTERRUPTED;
+use harness::progress::say;
 
 /// Measures and audits locking schemes for Linux's fault-around (filemap_map_pages).
 #[derive(Debug, Parser)]
@@ -83,7 +84,7 @@ pub fn exit(result: Result<(), Failure>) -> ExitCode {
     };
     match &failure {
         Failure::Usage(line) | Failure::Broke(line) => {
-            output::say(&format!("faultaround: {line}"));
+            say(&format!("faultaround: {line}"));
         }
         Failure::NotAsDeclared | Failure::Interrupted => {}
     }

@@ -1,13 +1,8 @@
 //! Standard output, which may be a pipe that nobody reads any more.
 
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stdout};
 
 use super::Failure;
-
-/// Prints a line to standard error. If nobody can read that, there is nobody to tell.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(stderr().lock(), "{line}");
-}
 
 /// Prints text to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {

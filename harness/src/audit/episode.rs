@@ -10,9 +10,7 @@ use kernel_model::fault_around::FaultAround;
 use kernel_model::folio::Pfn;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::Jitter;
-use kernel_model::{
-    Config, FaultCounters, Instantly, Invariant, RemovalCounters, System, Task, Violation,
-};
+use kernel_model::{Config, Instantly, Invariant, System, Task, Violation};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -55,41 +53,12 @@ struct Shared {
 /// What came out of it.
 #[derive(Default)]
 pub(super) struct Outcome {
-    faults: FaultCounters,
-    fault_count: u64,
-    removals: RemovalCounters,
-    removal_count: u64,
+    pub(super) work: Work,
     pub(super) violations: Vec<Violation>,
     pub(super) violation_count: u64,
 }
 
-impl Outcome {
-    pub(super) fn add_to(&self, work: &mut Work) {
-        work.episodes += 1;
-        work.faults += self.fault_count;
-        work.pages_mapped += self.faults.mapped + self.faults.mapped_slowly;
-        work.skipped_locked += self.faults.skipped_locked;
-        work.undone += self.faults.undone;
-        work.slot_changed += self.faults.slot_changed;
-        work.removals += self.removal_count;
-        work.folios_removed += self.removals.removed;
-        work.transient_mapcount += self.removals.transient_mapcount;
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.fault_count += other.fault_count;
-        self.faults.mapped += other.faults.mapped;
-        self.faults.mapped_slowly += other.faults.mapped_slowly;
-        self.faults.skipped_locked += other.faults.skipped_locked;
-        self.faults.undone += other.faults.undone;
-        self.faults.slot_changed += other.faults.slot_changed;
-        self.removal_count += other.removal_count;
-        self.removals.removed += other.removals.removed;
-        self.removals.transient_mapcount += other.removals.transient_mapcount;
-    }
-}
-
-type Handle = JoinHandle<Result<Outcome, AuditError>>;
+type Handle = JoinHandle<Result<Work, AuditError>>;
 
 impl Episode {
     pub(super) fn new(
@@ -144,6 +113,7 @@ impl Episode {
             thread::sleep(Duration::from_millis(1));
         }
         let mut outcome = Outcome::default();
+        outcome.work.episodes = 1;
         let mut stuck = 0;
         for thread in threads {
             if !thread.is_finished() {
@@ -151,7 +121,7 @@ impl Episode {
                 continue;
             }
             let done = thread.join().map_err(|_| AuditError::Panicked)??;
-            outcome.merge(&done);
+            outcome.work += done;
         }
         if let Some(error) = failed {
             return Err(error);
@@ -195,7 +165,7 @@ impl Episode {
 }
 
 impl Shared {
-    fn run(&self, number: u32, faults: bool) -> Result<Outcome, AuditError> {
+    fn run(&self, number: u32, faults: bool) -> Result<Work, AuditError> {
         if let Some(cpus) = &self.setup.cpus {
             pin_current_thread(cpus[number as usize % cpus.len()])?;
         }
@@ -234,7 +204,7 @@ impl Shared {
     }
 
     /// Passes over the file; now and then the VMA goes with its tables, and a new one comes.
-    fn fault(&self, number: u32, mut random: Pcg64Mcg) -> Outcome {
+    fn fault(&self, number: u32, mut random: Pcg64Mcg) -> Work {
         let setup = &self.setup;
         let mut task = Task::new(number);
         let (pages, window) = (u64::from(setup.pages), u64::from(setup.window_pages));
@@ -259,14 +229,17 @@ impl Shared {
                 self.system.zap_range(&vma, vpns, &mut task);
             }
         }
-        Outcome {
-            faults: task.faults,
-            fault_count,
-            ..Outcome::default()
+        Work {
+            faults: fault_count,
+            pages_mapped: task.faults.mapped + task.faults.mapped_slowly,
+            skipped_locked: task.faults.skipped_locked,
+            undone: task.faults.undone,
+            slot_changed: task.faults.slot_changed,
+            ..Work::default()
         }
     }
 
-    fn remove(&self, number: u32, mut random: Pcg64Mcg) -> Outcome {
+    fn remove(&self, number: u32, mut random: Pcg64Mcg) -> Work {
         let setup = &self.setup;
         let mut task = Task::new(number);
         let target = Target {
@@ -289,10 +262,11 @@ impl Shared {
                 std::hint::spin_loop();
             }
         }
-        Outcome {
-            removals: task.removals,
-            removal_count,
-            ..Outcome::default()
+        Work {
+            removals: removal_count,
+            folios_removed: task.removals.removed,
+            transient_mapcount: task.removals.transient_mapcount,
+            ..Work::default()
         }
     }
 }

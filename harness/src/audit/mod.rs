@@ -7,6 +7,7 @@
 
 mod episode;
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use kernel_model::fault_around::{About, FaultAround};
@@ -109,6 +110,20 @@ pub struct Work {
     pub transient_mapcount: u64,
 }
 
+impl AddAssign for Work {
+    fn add_assign(&mut self, more: Self) {
+        self.episodes += more.episodes;
+        self.faults += more.faults;
+        self.pages_mapped += more.pages_mapped;
+        self.skipped_locked += more.skipped_locked;
+        self.undone += more.undone;
+        self.slot_changed += more.slot_changed;
+        self.removals += more.removals;
+        self.folios_removed += more.folios_removed;
+        self.transient_mapcount += more.transient_mapcount;
+    }
+}
+
 /// How an audit ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct Audit {
@@ -186,7 +201,7 @@ pub fn audit(
         };
         let episode = Episode::new(scheme, storm, setup, work.episodes);
         let outcome = episode.run(left.min(EPISODE), cancel)?;
-        outcome.add_to(&mut work);
+        work += outcome.work;
         found.extend(outcome.violations.into_iter().map(Found::from));
         violations += outcome.violation_count;
     }

@@ -47,6 +47,18 @@ pub struct Setup {
     pub warm_up_ns: u64,
 }
 
+impl Setup {
+    /// Threads that a storm has.
+    pub fn storm_threads_of(&self, storm: &dyn Storm<Native>) -> u32 {
+        storm.remover().map_or(0, |_| self.storm_threads)
+    }
+
+    /// Whether threads have to share CPUs under a storm.
+    pub fn is_oversubscribed(&self, storm: &dyn Storm<Native>, fault_threads: u32) -> bool {
+        fault_threads + self.storm_threads_of(storm) > self.cpus.len() as u32
+    }
+}
+
 /// What a cell measures.
 #[derive(Clone, Copy)]
 pub struct Cell {
@@ -56,13 +68,6 @@ pub struct Cell {
     pub storm: &'static dyn Storm<Native>,
     /// The number of fault threads.
     pub fault_threads: u32,
-}
-
-impl Cell {
-    /// Storm threads that it has.
-    pub fn storm_threads(&self, setup: &Setup) -> u32 {
-        self.storm.remover().map_or(0, |_| setup.storm_threads)
-    }
 }
 
 /// What came out of a cell.
@@ -168,7 +173,7 @@ pub fn measure(
     clock: &Clock,
     cancel: &Cancel,
 ) -> Result<Measured, CellError> {
-    let storm_threads = cell.storm_threads(setup);
+    let storm_threads = setup.storm_threads_of(cell.storm);
     let threads = cell.fault_threads + storm_threads;
     let shared = Arc::new(Shared {
         machine: Machine::new(

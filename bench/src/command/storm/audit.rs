@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use harness::audit::{Audit, AuditError, AuditSetup, Audited, audit};
 use harness::cancel::Cancel;
-use harness::progress::Progress;
+use harness::progress::{Progress, say};
 use harness::report::wrap;
 use harness::storms::Storm;
 use kernel_model::fault_around::FaultAround;
 
 use super::options::{Format, Options, Order};
 use super::plan::{refuse_repeated, schemes, sizes, storms};
-use crate::command::Failure;
-use crate::command::output::{self, say};
+use crate::command::{Failure, output};
 
 const DURATION: Duration = Duration::from_secs(10);
 const THREADS: u32 = 2;

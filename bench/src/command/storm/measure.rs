@@ -7,7 +7,7 @@ use harness::cancel::Cancel;
 use harness::cell::{CellError, Setup};
 use harness::clock::Clock;
 use harness::environment::{Environment, StealMeter};
-use harness::progress::Progress;
+use harness::progress::{Progress, say};
 use harness::record::{Header, Run, RunWriter};
 use harness::recorder::cost_of_recording_ns;
 use harness::report;
@@ -18,8 +18,7 @@ use jiff::Timestamp;
 
 use super::options::{Format, Options};
 use super::plan::{Work, work};
-use crate::command::Failure;
-use crate::command::output::{self, say};
+use crate::command::{Failure, output};
 
 /// The last part of a run directory's name.
 const LABEL: &str = "storm";
@@ -51,7 +50,6 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         left_out,
         recording_ns: recording_ns(&clock, &setup)?,
     };
-    let cells = plan.cells_per_round() as u64 * u64::from(plan.rounds);
     let mut measurement = Measurement {
         header: &header,
         plan: &plan,
@@ -59,7 +57,7 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         results: Results::default(),
         writer: &writer,
         steal: StealMeter::start(&topology),
-        progress: Progress::new(cells),
+        progress: Progress::new(plan.cells() as u64),
         written: Instant::now(),
     };
     measurement.write().map_err(Failure::Broke)?;
@@ -204,8 +202,7 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
         progress,
         ..
     } = measurement;
-    let cells = plan.cells_per_round() as u64 * u64::from(plan.rounds);
-    let seconds = cells as f64 * (setup.duration_ns + setup.warm_up_ns) as f64 / 1e9;
+    let seconds = plan.cells() as f64 * (setup.duration_ns + setup.warm_up_ns) as f64 / 1e9;
     let cpus = topology.cpus().len();
     progress.line(&format!(
         "{} schemes (one twice) x {} storms and threads x {} rounds on {cpus} CPU{}: {seconds:.0} s \
