@@ -7,6 +7,8 @@
 pub mod audit;
 pub mod cancel;
 pub mod cell;
+#[cfg(feature = "loom")]
+pub mod check;
 pub mod clock;
 pub mod environment;
 pub mod gate;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::FaultAround;
+use kernel_model::folio::Pfn;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::Platform;
 use kernel_model::{BackingStore, Config, System, Task};
@@ -55,10 +56,10 @@ struct Spinning {
 }
 
 impl BackingStore for Spinning {
-    fn read(&self, pages: u32) {
+    fn read(&self, pages: &[(u64, Pfn)]) {
         let start = self.clock.now();
         self.clock
-            .spin_until(start + self.ticks_per_page * u64::from(pages));
+            .spin_until(start + self.ticks_per_page * pages.len() as u64);
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::folio::{Folio, Pfn};
 use crate::mm::Vma;
-use crate::platform::{AtomicWord, Platform, RwSemaphore, Site, SpinLock};
+use crate::platform::{AtomicWord, Holds, Platform, RwSemaphore, Site, SpinLock};
 
 /// Sites of the accesses that are the same for every scheme and remover.
 pub mod site {
@@ -92,8 +92,10 @@ impl<P: Platform> AddressSpace<P> {
         assert_ne!(id, 0, "0 is what a folio without a mapping carries");
         Self {
             id,
-            slots: (0..pages).map(|_| P::AtomicU64::new(0)).collect(),
-            i_size_pages: Line(P::AtomicU64::new(pages)),
+            slots: (0..pages)
+                .map(|_| P::AtomicU64::new(Holds::Slot, 0))
+                .collect(),
+            i_size_pages: Line(P::AtomicU64::new(Holds::Size, pages)),
             xa_lock: Line(P::SpinLock::new("xa_lock", 0)),
             i_mmap: P::RwSemaphore::new("i_mmap_rwsem", Vec::new()),
             invalidate_lock: P::RwSemaphore::new("invalidate_lock", ()),
@@ -116,6 +118,11 @@ impl<P: Platform> AddressSpace<P> {
     #[inline(always)]
     pub fn i_size_pages(&self) -> u64 {
         self.i_size_pages.0.load(&site::I_SIZE_READ)
+    }
+
+    /// The file's size in pages, as an audit sees it.
+    pub(crate) fn observe_size(&self) -> u64 {
+        self.i_size_pages.0.observe()
     }
 
     /// Sets the file's size. The caller holds `i_rwsem`.
@@ -192,6 +199,11 @@ impl<P: Platform> Slot<'_, P> {
         decode(self.0.load(&site::SLOT_LOAD))
     }
 
+    /// The folio in it, as an audit sees it.
+    pub fn observe(&self) -> Option<Pfn> {
+        decode(self.0.observe())
+    }
+
     /// The folio in it now, with a reference to the one that was there.
     #[inline(always)]
     pub fn reload(&self) -> Option<Pfn> {
@@ -203,8 +215,9 @@ fn encode(pfn: Pfn) -> u64 {
     u64::from(pfn.0) + 1
 }
 
+/// The folio that a slot's word stands for.
 #[inline(always)]
-fn decode(slot: u64) -> Option<Pfn> {
+pub fn decode(slot: u64) -> Option<Pfn> {
     // Truncation is exact: encode() makes nothing larger.
     slot.checked_sub(1).map(|pfn| Pfn(pfn as u32))
 }

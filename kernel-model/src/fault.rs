@@ -9,7 +9,7 @@ use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_table::Pte;
-use crate::platform::{Platform, RwSemaphore};
+use crate::platform::{Note, Platform, RwSemaphore};
 use crate::system::{BackingStore, Instantly, System, Task};
 
 /// How a fault ended.
@@ -55,7 +55,9 @@ impl<P: Platform> System<P> {
             pgoffs: vma.pgoff_of(start)..vma.pgoff_of(end),
             fault_pgoff: pgoff,
         };
+        P::note(|| Note::Begins("fault-around", window.pgoffs.clone()));
         let mapped = self.scheme.map_pages(&window, task);
+        P::note(|| Note::Returns("fault-around"));
         task.faults.mapped += u64::from(mapped.pages);
         mapped.fault_page
     }
@@ -63,6 +65,7 @@ impl<P: Platform> System<P> {
     #[cold]
     fn slow_path(&self, vma: &Vma<P>, pgoff: u64, task: &mut Task) -> FaultOutcome {
         task.faults.slow_faults += 1;
+        P::note(|| Note::Begins("slow path", pgoff..pgoff + 1));
         let outcome = match self.filemap_fault(&vma.mapping, pgoff, task) {
             Ok(Some(pfn)) => {
                 self.finish_fault(vma, pgoff, pfn, task);
@@ -71,6 +74,7 @@ impl<P: Platform> System<P> {
             Ok(None) => FaultOutcome::Sigbus,
             Err(OutOfMemory) => FaultOutcome::Oom,
         };
+        P::note(|| Note::Returns("slow path"));
         task.faults.sigbus += u64::from(outcome == FaultOutcome::Sigbus);
         task.faults.oom += u64::from(outcome == FaultOutcome::Oom);
         outcome
@@ -101,7 +105,8 @@ impl<P: Platform> System<P> {
             if ours && inside {
                 if !uptodate {
                     // Its first read failed: filemap_read_folio() tries again.
-                    self.store.read(1);
+                    self.store.read(&[(pgoff, pfn)]);
+                    P::note(|| Note::Filled { index: pgoff, pfn });
                     folio.set_uptodate();
                     task.faults.filled += 1;
                 }
@@ -128,6 +133,7 @@ impl<P: Platform> System<P> {
         if !raced {
             folio.mapcount_inc(&MAPCOUNT_INC_LOCKED);
             ptes[0] = Pte::present(pfn);
+            P::note(|| Note::PteSet { index: pgoff, pfn });
             task.faults.mapped_slowly += 1;
         }
         drop(ptes);
@@ -152,6 +158,17 @@ impl<P: Platform> System<P> {
         self.fill(mapping, start..end, &*self.store, task)
     }
 
+    /// Reads the missing pages of a range that lies in the file. Returns whether all of it is in
+    /// the cache then: memory may have been out.
+    pub fn read_ahead(
+        &self,
+        mapping: &AddressSpace<P>,
+        range: Range<u64>,
+        task: &mut Task,
+    ) -> bool {
+        self.bring_in(mapping, range, &*self.store, task)
+    }
+
     /// Reads the missing pages of a range: allocate, lock, insert, read, mark up to date, unlock.
     fn fill(
         &self,
@@ -174,18 +191,19 @@ impl<P: Platform> System<P> {
             // Nobody else can reach it yet: this is __folio_set_locked().
             folio.lock();
             if mapping.add_folio(folio, pfn, index).is_ok() {
-                reading.push(pfn);
+                reading.push((index, pfn));
             } else {
                 folio.unlock();
                 self.put(pfn, task);
             }
         }
         if !reading.is_empty() {
-            store.read(reading.len() as u32);
+            store.read(&reading);
         }
         task.faults.filled += reading.len() as u64;
         let nothing_read = reading.is_empty();
-        for pfn in reading {
+        for (index, pfn) in reading {
+            P::note(|| Note::Filled { index, pfn });
             let folio = self.memmap.folio(pfn);
             folio.set_uptodate();
             folio.unlock();
@@ -197,12 +215,21 @@ impl<P: Platform> System<P> {
         Ok(())
     }
 
-    /// Brings a whole range into the cache at once, for set-up. Returns whether there was memory
-    /// for it.
+    /// Brings a whole range into the cache at once, for set-up: the same, from a store that takes
+    /// no time.
     pub fn populate(&self, mapping: &AddressSpace<P>, range: Range<u64>, task: &mut Task) -> bool {
+        self.bring_in(mapping, range, &Instantly, task)
+    }
+
+    fn bring_in(
+        &self,
+        mapping: &AddressSpace<P>,
+        range: Range<u64>,
+        store: &dyn BackingStore,
+        task: &mut Task,
+    ) -> bool {
         let _filling = mapping.invalidate_lock.read();
-        let wanted = range.clone();
-        let _ = self.fill(mapping, range, &Instantly, task);
-        mapping.slots(wanted).all(|slot| slot.load().is_some())
+        let filled = self.fill(mapping, range.clone(), store, task);
+        filled.is_ok() && mapping.slots(range).all(|slot| slot.observe().is_some())
     }
 }

@@ -10,7 +10,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use crate::platform::{AtomicWord, Platform, Site};
+use crate::platform::{AtomicWord, Holds, Platform, Site};
 
 /// The number of a page frame in the memory map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +36,11 @@ const MAPCOUNT_ONE: u64 = 1 << 32;
 pub struct Counts(u64);
 
 impl Counts {
+    /// Those of a word as it is kept.
+    pub fn of(word: u64) -> Self {
+        Self(word)
+    }
+
     /// References: page cache, PTEs, and whoever holds the folio at the moment.
     pub fn refcount(self) -> u32 {
         (self.0 & REFCOUNT_MASK) as u32
@@ -45,6 +50,19 @@ impl Counts {
     pub fn mapcount(self) -> u32 {
         (self.0 >> 32) as u32
     }
+}
+
+/// What an audit sees of a folio: the newest values, whatever any thread would see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// `PG_*`.
+    pub flags: u64,
+    /// The number of its address space; 0 for none.
+    pub mapping: u64,
+    /// Its place in the file.
+    pub index: u64,
+    /// Its counts.
+    pub counts: Counts,
 }
 
 /// Sites of the accesses that are the same for every scheme and remover.
@@ -85,13 +103,6 @@ pub mod site {
         Relaxed,
         "folio_test_locked() in folio_wait_bit_common()",
         "nothing: the lock is taken by folio_trylock",
-    );
-    /// Reads the refcount before a reference is tried for.
-    pub const REF_READ: Site = Site::load(
-        "ref_read",
-        Relaxed,
-        "atomic_read() in atomic_add_unless()",
-        "nothing: the compare-exchange decides",
     );
     /// Takes a reference unless there is none.
     pub const REF_GET_UNLESS_ZERO: Site = Site::rmw(
@@ -173,7 +184,6 @@ pub mod site {
         &FOLIO_SET_WAITERS,
         &FOLIO_CLEAR_WAITERS,
         &FOLIO_WAIT_LOAD,
-        &REF_READ,
         &REF_GET_UNLESS_ZERO,
         &REF_GET,
         &REF_PUT,
@@ -215,12 +225,12 @@ const _: () = {
 impl<P: Platform> Folio<P> {
     pub(crate) fn new() -> Self {
         Self {
-            flags: P::AtomicU64::new(0),
+            flags: P::AtomicU64::new(Holds::Flags, 0),
             _lru: [0; 2],
-            mapping: P::AtomicU64::new(0),
-            index: P::AtomicU64::new(0),
-            incarnation: P::AtomicU64::new(0),
-            counts: P::AtomicU64::new(0),
+            mapping: P::AtomicU64::new(Holds::Mapping, 0),
+            index: P::AtomicU64::new(Holds::Index, 0),
+            incarnation: P::AtomicU64::new(Holds::Incarnation, 0),
+            counts: P::AtomicU64::new(Holds::Counts, 0),
             _memcg_data: 0,
         }
     }
@@ -251,7 +261,17 @@ impl<P: Platform> Folio<P> {
 
     /// How often this frame has been allocated.
     pub fn incarnation(&self) -> u64 {
-        self.incarnation.load(&site::STABLE_READ)
+        self.incarnation.observe()
+    }
+
+    /// All of it as it is, for audits and messages.
+    pub fn observe(&self) -> Observed {
+        Observed {
+            flags: self.flags.observe(),
+            mapping: self.mapping.observe(),
+            index: self.index.observe(),
+            counts: Counts(self.counts.observe()),
+        }
     }
 
     /// Both counts.
@@ -304,18 +324,8 @@ impl<P: Platform> Folio<P> {
     /// Takes a reference unless the folio is free (`folio_try_get()`).
     #[inline(always)]
     pub fn try_get(&self) -> bool {
-        let mut counts = self.counts.load(&site::REF_READ);
-        while counts & REFCOUNT_MASK != 0 {
-            match self.counts.compare_exchange(
-                counts,
-                counts + REFCOUNT_ONE,
-                &site::REF_GET_UNLESS_ZERO,
-            ) {
-                Ok(_) => return true,
-                Err(now) => counts = now,
-            }
-        }
-        false
+        self.counts
+            .add_unless(REFCOUNT_MASK, REFCOUNT_ONE, &site::REF_GET_UNLESS_ZERO)
     }
 
     /// Takes a reference; the caller holds one already (`folio_get()`).
@@ -367,7 +377,7 @@ impl<P: Platform> Folio<P> {
     pub(crate) fn reincarnate(&self, publish: &'static Site) {
         self.flags.store(0, &site::FOLIO_INIT);
         self.mapping.store(0, &site::FOLIO_INIT);
-        let incarnation = self.incarnation.load(&site::STABLE_READ) + 1;
+        let incarnation = self.incarnation.observe() + 1;
         self.incarnation.store(incarnation, &site::FOLIO_INIT);
         self.counts.store(REFCOUNT_ONE, publish);
     }

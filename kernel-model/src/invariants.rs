@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::address_space::AddressSpace;
-use crate::folio::{Folio, PG_LOCKED, PG_UPTODATE, Pfn, site};
+use crate::folio::{Folio, PG_LOCKED, PG_UPTODATE, Pfn};
 use crate::mm::Vma;
-use crate::platform::{Platform, RwSemaphore};
+use crate::platform::{Note, Platform, RwSemaphore};
 use crate::{System, Violation};
 
 /// A property that no run of a sound scheme breaks.
@@ -116,6 +116,7 @@ pub(crate) fn for_each_pte<P: Platform>(
 impl<P: Platform> System<P> {
     /// Reports a violation for a folio.
     pub(crate) fn violated(&self, invariant: Invariant, index: u64, pfn: Pfn, detail: String) {
+        P::note(|| Note::Violated(invariant));
         self.violations.report(Violation {
             invariant,
             index,
@@ -151,7 +152,7 @@ impl<P: Platform> System<P> {
     /// has let go, and nobody would see it afterwards.
     pub(crate) fn audit_zapped(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn) {
         let folio = self.memmap.folio(pfn);
-        if folio.mapping(&site::STABLE_READ) == 0 {
+        if folio.observe().mapping == 0 {
             let detail = "zapped after it had left the page cache".to_owned();
             self.violated(Invariant::NoMappedRemoval, index, pfn, detail);
         } else {
@@ -161,26 +162,22 @@ impl<P: Platform> System<P> {
 
     /// What holds of every PTE whenever its table is locked.
     fn audit_pte(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn, folio: &Folio<P>) {
-        let counts = folio.counts(&site::COUNTS_READ);
-        if counts.refcount() == 0 {
+        let folio = folio.observe();
+        if folio.counts.refcount() == 0 {
             let detail = "mapped with a refcount of 0".to_owned();
             self.violated(Invariant::NoMappedFree, index, pfn, detail);
         }
-        let (its_mapping, its_index) = (
-            folio.mapping(&site::STABLE_READ),
-            folio.index(&site::STABLE_READ),
-        );
-        if its_mapping != mapping.id() {
-            let detail = match its_mapping {
+        if folio.mapping != mapping.id() {
+            let detail = match folio.mapping {
                 0 => "mapped with folio->mapping == NULL".to_owned(),
                 other => format!("mapped, but of address space {other}"),
             };
             self.violated(Invariant::RightOffset, index, pfn, detail);
-        } else if its_index != index {
-            let detail = format!("mapped, but its index is {its_index}");
+        } else if folio.index != index {
+            let detail = format!("mapped, but its index is {}", folio.index);
             self.violated(Invariant::RightOffset, index, pfn, detail);
         }
-        if folio.flags(&site::FLAGS_READ) & PG_UPTODATE == 0 {
+        if folio.flags & PG_UPTODATE == 0 {
             let detail = "mapped without PG_uptodate".to_owned();
             self.violated(Invariant::OnlyUptodate, index, pfn, detail);
         }
@@ -189,7 +186,7 @@ impl<P: Platform> System<P> {
     /// The audit of a truncation that is about to return, with `i_rwsem` held: nothing is mapped
     /// past the new end.
     pub(crate) fn audit_eof(&self, mapping: &AddressSpace<P>) {
-        let past = mapping.i_size_pages()..mapping.max_pages();
+        let past = mapping.observe_size()..mapping.max_pages();
         for_each_pte(mapping, &past, |_, index, pfn| {
             let detail = format!("mapped, but the file ends at {}", past.start);
             self.violated(Invariant::NoPtePastEof, index, pfn, detail);
@@ -202,18 +199,24 @@ impl<P: Platform> System<P> {
         let mut ptes_of = vec![0_u32; self.memmap.len()];
         for_each_pte(mapping, &(0..mapping.max_pages()), |_, index, pfn| {
             ptes_of[pfn.0 as usize] += 1;
-            self.audit_pte(mapping, index, pfn, self.memmap.folio(pfn));
+            let folio = self.memmap.folio(pfn);
+            let gone = folio.observe();
+            if gone.mapping == 0 && gone.counts.refcount() != 0 {
+                // Only a removal takes a mapping away, and all of them have returned.
+                let detail = "still mapped with folio->mapping == NULL".to_owned();
+                self.violated(Invariant::NoStalePte, index, pfn, detail);
+            } else {
+                self.audit_pte(mapping, index, pfn, folio);
+            }
         });
         self.audit_eof(mapping);
 
         let mut cached = vec![false; self.memmap.len()];
         for (index, slot) in mapping.slots(0..mapping.max_pages()).enumerate() {
-            let Some(pfn) = slot.load() else { continue };
+            let Some(pfn) = slot.observe() else { continue };
             cached[pfn.0 as usize] = true;
-            let folio = self.memmap.folio(pfn);
-            if folio.mapping(&site::STABLE_READ) != mapping.id()
-                || folio.index(&site::STABLE_READ) != index as u64
-            {
+            let folio = self.memmap.folio(pfn).observe();
+            if folio.mapping != mapping.id() || folio.index != index as u64 {
                 let detail = "in a slot that its mapping and index don't name".to_owned();
                 self.violated(Invariant::CountsBalance, index as u64, pfn, detail);
             }
@@ -222,9 +225,9 @@ impl<P: Platform> System<P> {
         let mut unused = 0;
         for (pfn, folio) in self.memmap.iter() {
             let (ptes, cache) = (ptes_of[pfn.0 as usize], cached[pfn.0 as usize]);
-            let counts = folio.counts(&site::COUNTS_READ);
+            let folio = folio.observe();
+            let (counts, index) = (folio.counts, folio.index);
             let references = ptes + u32::from(cache);
-            let index = folio.index(&site::STABLE_READ);
             if (counts.mapcount(), counts.refcount()) != (ptes, references) {
                 let detail = format!(
                     "mapcount {} refcount {}, but {ptes} PTEs and {} reference of the cache",
@@ -234,7 +237,7 @@ impl<P: Platform> System<P> {
                 );
                 self.violated(Invariant::CountsBalance, index, pfn, detail);
             }
-            if references != 0 && folio.flags(&site::FLAGS_READ) & PG_LOCKED != 0 {
+            if references != 0 && folio.flags & PG_LOCKED != 0 {
                 let detail = "locked with all threads stopped".to_owned();
                 self.violated(Invariant::CountsBalance, index, pfn, detail);
             }

@@ -35,14 +35,17 @@ pub mod page_allocator;
 pub mod page_table;
 pub mod platform;
 pub mod removal;
+pub mod scenario;
 
 mod fault;
 mod invariants;
 mod rmap;
+mod sites;
 mod system;
 mod violations;
 
 pub use fault::FaultOutcome;
 pub use invariants::Invariant;
+pub use sites::sites;
 pub use system::{BackingStore, Config, FaultCounters, Instantly, RemovalCounters, System, Task};
 pub use violations::{Violation, Violations};

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering::Release;
 
 use crate::folio::{Folio, Pfn};
-use crate::platform::{Platform, Site, SpinLock};
+use crate::platform::{Note, Platform, Site, SpinLock};
 use crate::violations::Violations;
 use crate::{Invariant, Violation};
 
@@ -79,6 +79,7 @@ impl<P: Platform> MemMap<P> {
         let pfn = (0..self.free.len())
             .map(|step| &self.free[(home + step) % self.free.len()])
             .find_map(|list| list.0.lock().pop())?;
+        P::note(|| Note::Allocated(pfn));
         self.folio(pfn).reincarnate(&PAGE_ALLOC_REF);
         Some(pfn)
     }
@@ -95,15 +96,17 @@ impl<P: Platform> MemMap<P> {
 
     #[cold]
     fn free(&self, pfn: Pfn, cpu: u32, mapcount: u32, violations: &Violations) {
+        P::note(|| Note::Freed(pfn));
         if mapcount != 0 {
             let folio = self.folio(pfn);
             violations.report(Violation {
                 invariant: Invariant::NoMappedFree,
-                index: folio.index(&crate::folio::site::FLAGS_READ),
+                index: folio.observe().index,
                 pfn,
                 incarnation: folio.incarnation(),
                 detail: format!("freed with a mapcount of {mapcount}"),
             });
+            P::note(|| Note::Violated(Invariant::NoMappedFree));
         }
         let home = cpu as usize % self.free.len();
         self.free[home].0.lock().push(pfn);

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut, Range};
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::folio::Pfn;
-use crate::platform::{AtomicWord, Platform, Site, SpinLock};
+use crate::platform::{AtomicWord, Holds, Platform, Site, SpinLock};
 
 /// Reads whether a PTE table is there.
 pub const PMD_READ: Site = Site::load(
@@ -105,7 +105,9 @@ impl<P: Platform> PageTable<P> {
         let tables = pages.div_ceil(u64::from(entries_per_table));
         Self {
             pmd_lock: P::SpinLock::new("pmd_lock", ()),
-            pmds: (0..tables).map(|_| P::AtomicU64::new(0)).collect(),
+            pmds: (0..tables)
+                .map(|_| P::AtomicU64::new(Holds::Pmd, 0))
+                .collect(),
             tables: (0..tables)
                 .map(|_| PteTable {
                     ptl: P::SpinLock::new("ptl", Box::from([])),

@@ -11,7 +11,7 @@ use crate::address_space::AddressSpace;
 use crate::folio::site::MAPCOUNT_DEC;
 use crate::mm::Vma;
 use crate::page_table::Pte;
-use crate::platform::{Platform, RwSemaphore};
+use crate::platform::{Note, Platform, RwSemaphore};
 use crate::system::{System, Task};
 
 impl<P: Platform> System<P> {
@@ -25,16 +25,19 @@ impl<P: Platform> System<P> {
             let (here, left) = page_table.split(rest);
             rest = left;
             if !page_table.has_table(here.start) {
+                P::note(|| Note::NoPteTable);
                 continue;
             }
             let first = vma.pgoff_of(here.start);
             let mut ptes = page_table.lock(here);
             for (offset, pte) in ptes.iter_mut().enumerate() {
                 if let Some(pfn) = pte.pfn() {
-                    if P::AUDIT {
-                        self.audit_zapped(&vma.mapping, first + offset as u64, pfn);
-                    }
+                    let index = first + offset as u64;
                     *pte = Pte::NONE;
+                    P::note(|| Note::PteZapped { index, pfn });
+                    if P::AUDIT {
+                        self.audit_zapped(&vma.mapping, index, pfn);
+                    }
                     self.memmap.folio(pfn).mapcount_dec(&MAPCOUNT_DEC);
                     task.gather.push(pfn);
                 }

@@ -29,8 +29,9 @@ pub struct Config {
 /// Where missing pages are read from. The time it takes is the caller's business: the model has no
 /// clock.
 pub trait BackingStore: Send + Sync {
-    /// Reads `pages` pages; returns when they have been read.
-    fn read(&self, pages: u32);
+    /// Reads pages, each from its offset in the file into its frame; returns when all have been
+    /// read.
+    fn read(&self, pages: &[(u64, Pfn)]);
 }
 
 /// A store that takes no time.
@@ -38,7 +39,7 @@ pub trait BackingStore: Send + Sync {
 pub struct Instantly;
 
 impl BackingStore for Instantly {
-    fn read(&self, _pages: u32) {}
+    fn read(&self, _pages: &[(u64, Pfn)]) {}
 }
 
 /// A machine under one fault-around scheme.

@@ -22,7 +22,7 @@ on_both_platforms! {
     crate::scene::once: [
         sound_machine_is_reported_by_nothing,
         pte_of_another_offset_is_right_offset,
-        pte_of_a_removed_folio_is_right_offset,
+        pte_of_a_removed_folio_is_no_stale_pte,
         pte_of_another_file_is_right_offset,
         pte_of_an_unread_page_is_only_uptodate,
         pte_beyond_the_end_is_no_pte_past_eof,
@@ -88,14 +88,14 @@ fn pte_of_another_offset_is_right_offset<P: Platform>() {
     );
 }
 
-fn pte_of_a_removed_folio_is_right_offset<P: Platform>() {
+fn pte_of_a_removed_folio_is_no_stale_pte<P: Platform>() {
     breaks::<P>(
         |scene, vma| {
             let pfn = removed(scene);
             scene.map_by_hand(vma, 9, pfn);
             scene.system.put(pfn, &Task::default());
         },
-        &[(RightOffset, 9)],
+        &[(NoStalePte, 9)],
     );
 }
 

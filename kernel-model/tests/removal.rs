@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use kernel_model::address_space::AddressSpace;
-use kernel_model::folio::site;
+use kernel_model::folio::{Pfn, site};
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::{Native, Platform, RwSemaphore};
 use kernel_model::{BackingStore, FaultOutcome, RemovalCounters, System, Task};
@@ -182,7 +182,7 @@ fn removal_holds_fillers_and_other_removals_off() {
 struct Looking(Arc<AddressSpace<Native>>);
 
 impl BackingStore for Looking {
-    fn read(&self, _pages: u32) {
+    fn read(&self, _pages: &[(u64, Pfn)]) {
         let lock = &self.0.invalidate_lock;
         assert!(lock.is_locked() && !lock.is_locked_exclusive());
     }

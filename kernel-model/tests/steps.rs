@@ -100,7 +100,7 @@ fn only(counts: impl FnOnce(&mut FaultCounters)) -> FaultCounters {
 fn folio_that_was_freed_is_not_mapped() {
     every_scheme::<Stepped>(|scheme| {
         let scene = one_frame(scheme);
-        let (faults, _) = fault_while(&scene, "ref_read", removal);
+        let (faults, _) = fault_while(&scene, "ref_get_unless_zero", removal);
         assert_eq!(faults, FaultCounters::default());
         assert_eq!(scene.frames_used(), 0);
         scene.assert_sound();
@@ -111,7 +111,7 @@ fn folio_that_was_freed_is_not_mapped() {
 fn folio_that_was_reused_is_not_mapped() {
     every_scheme::<Stepped>(|scheme| {
         let scene = one_frame(scheme);
-        let (faults, _) = fault_while(&scene, "ref_read", reuse);
+        let (faults, _) = fault_while(&scene, "ref_get_unless_zero", reuse);
         assert_eq!(faults, only(|it| it.slot_changed = 1));
         assert_eq!(scene.in_cache(), [20]);
         scene.assert_sound();
@@ -175,7 +175,7 @@ fn look_up_of_a_reused_folio_finds_nothing() {
     every_scheme::<Stepped>(|scheme| {
         let scene = one_frame(scheme);
         let its_scene = Arc::clone(&scene);
-        before("ref_read", move || reuse(&its_scene));
+        before("ref_get_unless_zero", move || reuse(&its_scene));
         let found = scene.system.get_folio(&scene.file, 9, &Task::default());
         assert!(found.is_none());
         assert_eq!(scene.in_cache(), [20]);

@@ -43,17 +43,19 @@ fn write_scheme(out: &mut String, about: &About) {
     out.push_str(&wrap(&head(about.name), about.lineage));
     let names: Vec<_> = about.checks.iter().map(|site| site.name).collect();
     let verdict = match about.verdict {
-        Verdict::Sound => "sound".to_owned(),
+        Verdict::Sound { why } => format!("sound: {why}"),
         Verdict::Broken {
             under,
+            scenarios,
             violates,
             why,
         } => {
             let violates: Vec<_> = violates.iter().map(|invariant| invariant.name()).collect();
             format!(
-                "BROKEN under {}: {why}; violates {}",
+                "BROKEN: {why}; violates {}; audits show it under {}, a checker in {}",
+                violates.join(", "),
                 under.join(", "),
-                violates.join(", ")
+                scenarios.join(", ")
             )
         }
     };

@@ -1,11 +1,14 @@
 //! The command line. Whatever is wrong with it is said in one line that names what was given and
 //! what is allowed, with exit status 2.
 
+#[cfg(feature = "loom")]
+mod check;
 mod list;
-mod output;
+pub mod output;
 pub mod storm;
 pub mod values;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -28,7 +31,17 @@ enum Command {
     List,
     /// Measure schemes under storms of removals, or audit them.
     Storm(Box<storm::Options>),
+    /// Check schemes under a weak memory model, and show how the broken ones break.
+    #[cfg(feature = "loom")]
+    Check(Box<check::Options>),
 }
+
+/// The commands there are, for whoever gives none or another.
+const COMMANDS: &str = if cfg!(feature = "loom") {
+    "list, storm and check"
+} else {
+    "list and storm"
+};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +85,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => match cli.command {
             Command::List => list::run(),
             Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
+            #[cfg(feature = "loom")]
+            Command::Check(options) => check::run(&options),
         },
     };
     exit(result)
@@ -105,12 +120,23 @@ fn clap_says(error: &clap::Error) -> ExitCode {
     let said = said.strip_prefix("error: ").unwrap_or(&said);
     let hint = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            "a command is missing: list or storm; see faultaround --help".to_owned()
+            format!("a command is missing: {COMMANDS}; see faultaround --help")
         }
-        ErrorKind::InvalidSubcommand => format!("{said}: list and storm are known; see --help"),
+        ErrorKind::InvalidSubcommand => format!("{said}: known are {COMMANDS}; see --help"),
         _ => format!("{said}; see --help"),
     };
     exit(Err(Failure::Usage(hint)))
+}
+
+/// Refuses values that are given twice to an option.
+fn refuse_repeated<T: Ord + std::fmt::Display>(option: &str, values: &[T]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match values.iter().find(|value| !seen.insert(*value)) {
+        Some(value) => Err(Failure::Usage(format!(
+            "{value} is given twice to {option}: once is enough"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The command as it would be typed.

@@ -2,7 +2,20 @@
 
 use std::io::{ErrorKind, Write, stdout};
 
+use clap::ValueEnum;
+
 use super::Failure;
+
+/// What goes to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A report of at most 72 columns
+    Text,
+    /// All there is
+    Json,
+    /// A table, a line for each thing that was measured or checked
+    Tsv,
+}
 
 /// Prints text to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {

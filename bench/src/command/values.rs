@@ -22,6 +22,80 @@ pub(super) fn storm(name: &str) -> Result<String, String> {
     one_of("storm", name, &known)
 }
 
+/// A scenario's name.
+#[cfg(feature = "loom")]
+pub(super) fn scenario(name: &str) -> Result<String, String> {
+    use kernel_model::scenario::Scenarios;
+    let known = Scenarios::<Native>::ALL.iter();
+    let known: Vec<_> = known.map(|scenario| scenario.about().name).collect();
+    one_of("scenario", name, &known)
+}
+
+/// Preemptions in an execution, or `none` for all executions.
+#[cfg(feature = "loom")]
+pub(super) fn bound(text: &str) -> Result<harness::check::Bound, String> {
+    use harness::check::Bound;
+    if text == "none" {
+        return Ok(Bound::None);
+    }
+    let allowed = "a bound is a number of preemptions from 0 to 100, or none";
+    match text.parse() {
+        Ok(bound @ 0..=100) => Ok(Bound::Preemptions(bound)),
+        _ => Err(allowed.to_owned()),
+    }
+}
+
+/// A number of random schedules.
+#[cfg(feature = "loom")]
+pub(super) fn schedules(text: &str) -> Result<u32, String> {
+    whole(text, 1, 1_000_000_000)
+}
+
+/// A site with a weaker ordering than its own.
+#[cfg(feature = "loom")]
+#[derive(Debug, Clone, Copy)]
+pub struct Weakened {
+    /// The site.
+    pub site: &'static kernel_model::platform::Site,
+    /// The ordering; relaxed for a barrier that is to be gone.
+    pub order: std::sync::atomic::Ordering,
+}
+
+/// A site's name and an ordering below its own.
+#[cfg(feature = "loom")]
+pub(super) fn weakened(text: &str) -> Result<Weakened, String> {
+    use harness::check::weaken::{ladder, sites_of};
+    use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+    let (name, order) = text.split_once('=').ok_or_else(|| {
+        "a site and an ordering are wanted, such as recheck_locked=relaxed".to_owned()
+    })?;
+    let schemes = Schemes::<Native>::ALL.iter();
+    let sites: Vec<_> = schemes
+        .flat_map(|scheme| sites_of(scheme.about().name))
+        .collect();
+    let Some(site) = sites.iter().find(|site| site.name == name) else {
+        let known: std::collections::BTreeSet<_> = sites.iter().map(|site| site.name).collect();
+        let known: Vec<_> = known.into_iter().collect();
+        return Err(format!(
+            "no such site; those that order anything are {}",
+            known.join(", ")
+        ));
+    };
+    let order = match order {
+        "relaxed" | "none" => Relaxed,
+        "acquire" => Acquire,
+        "release" => Release,
+        "acqrel" => AcqRel,
+        _ => return Err("an ordering is relaxed (or none), acquire, release or acqrel".to_owned()),
+    };
+    if ladder(site).contains(&order) {
+        Ok(Weakened { site, order })
+    } else {
+        let own = format!("{:?}", site.order).to_lowercase();
+        Err(format!("{name} is {own}, and that isn't weaker"))
+    }
+}
+
 fn one_of(what: &str, name: &str, known: &[&str]) -> Result<String, String> {
     if known.contains(&name) {
         Ok(name.to_owned())

@@ -30,10 +30,12 @@ const fn about(name: &'static str) -> About {
         lineage: "not a scheme",
         summary: "two counts and a PTE per page under one lock",
         verdict: Verdict::Broken {
+            scenarios: &[],
             under: &[],
             violates: &[],
             why: "it does not look at what it maps",
         },
+        transient_mapcount: false,
         rmws_per_page: 2,
         asks_of_removers: "that there be none",
         sites: &[&FLOOR_MAPCOUNT],

@@ -32,6 +32,16 @@ static ABOUT: About = About {
     summary: "check the mapping once, mapcount++, map",
     verdict: Verdict::Broken {
         under: &["punch-hole"],
+        scenarios: &[
+            "fault-vs-punch",
+            "first-fault-vs-punch",
+            "first-fault-vs-truncate",
+            "window-vs-punch",
+            "two-faults-vs-punch",
+            "fault-vs-punch-and-refill",
+            "slow-fault-vs-punch",
+            "crowd",
+        ],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,
@@ -39,6 +49,7 @@ static ABOUT: About = About {
         ],
         why: "a whole removal fits between the look at the mapping and the increment",
     },
+    transient_mapcount: true,
     rmws_per_page: 2,
     asks_of_removers: "nothing more",
     sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],

@@ -62,7 +62,11 @@ static ABOUT: About = About {
     name: "mapcount-recheck",
     lineage: "Torvalds, 14 Oct 2020, with the cover letter",
     summary: "mapcount++, full barrier, re-check lock and mapping",
-    verdict: Verdict::Sound,
+    verdict: Verdict::Sound {
+        why: "each side writes, has a full barrier, and looks: a fault that misses the folio lock \
+              has its count seen, and one whose count is missed sees the lock or what came of it",
+    },
+    transient_mapcount: true,
     rmws_per_page: 2,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount",
     sites: &[

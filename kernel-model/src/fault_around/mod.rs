@@ -10,7 +10,7 @@ use crate::Invariant;
 use crate::folio::{Folio, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_table::{LockedPtes, Pte};
-use crate::platform::{Platform, Site};
+use crate::platform::{Note, Platform, Site};
 use crate::system::{System, Task};
 
 mod lockless_rfc;
@@ -26,12 +26,18 @@ pub use sketch::Sketch;
 /// What is known of a scheme before it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// No invariant is ever violated.
-    Sound,
+    /// No invariant is ever violated, in any scenario.
+    Sound {
+        /// Why not, in a sentence.
+        why: &'static str,
+    },
     /// Some removal can go wrong.
     Broken {
-        /// Names of the removers under which it does; under the others it is sound.
+        /// Names of the removers under which an audit on a machine shows it; under the others it
+        /// finds nothing there.
         under: &'static [&'static str],
+        /// Names of the scenarios in which a checker shows it; in the others it finds nothing.
+        scenarios: &'static [&'static str],
         /// The invariants that a run may show violated.
         violates: &'static [Invariant],
         /// How it happens, in a sentence.
@@ -42,10 +48,10 @@ pub enum Verdict {
 impl Verdict {
     /// Whether it is [`Verdict::Sound`].
     pub const fn is_sound(self) -> bool {
-        matches!(self, Self::Sound)
+        matches!(self, Self::Sound { .. })
     }
 
-    /// The invariants that a run under a remover may show violated; at least one of them if it
+    /// The invariants that an audit under a remover may show violated; at least one of them if it
     /// runs long enough. None if the scheme is sound under it.
     pub fn violates_under(self, remover: &str) -> &'static [Invariant] {
         match self {
@@ -53,6 +59,26 @@ impl Verdict {
                 under, violates, ..
             } if under.contains(&remover) => violates,
             _ => &[],
+        }
+    }
+
+    /// The invariants of which a checker must find one violated in a scenario; none if it must
+    /// find nothing.
+    pub fn violates_in(self, scenario: &str) -> &'static [Invariant] {
+        match self {
+            Self::Broken {
+                scenarios,
+                violates,
+                ..
+            } if scenarios.contains(&scenario) => violates,
+            _ => &[],
+        }
+    }
+
+    /// Why it is as it is, in a sentence.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Sound { why } | Self::Broken { why, .. } => why,
         }
     }
 }
@@ -68,6 +94,9 @@ pub struct About {
     pub summary: &'static str,
     /// What is known of it.
     pub verdict: Verdict,
+    /// Whether a remover that holds the folio lock may see a mapcount above 0 at the point of
+    /// removal, though no PTE maps the folio: `transient-mapcount`, graded and not judged.
+    pub transient_mapcount: bool,
     /// Atomic read-modify-writes on the fault side per 4K page mapped.
     pub rmws_per_page: u32,
     /// What a remover must do for it, beyond what Linux 6.1 does.
@@ -184,7 +213,7 @@ impl<P: Platform> Window<'_, P> {
         let end = self.pgoffs.end.min(mapping.i_size_pages());
         let start = self.pgoffs.start.min(end);
         let mut pages = 0;
-        for (pte, slot) in ptes.iter_mut().zip(mapping.slots(start..end)) {
+        for (offset, (pte, slot)) in (0..).zip(ptes.iter_mut().zip(mapping.slots(start..end))) {
             if !pte.is_none() {
                 continue;
             }
@@ -205,6 +234,10 @@ impl<P: Platform> Window<'_, P> {
             match decide(folio, flags) {
                 Ok(()) => {
                     *pte = Pte::present(pfn);
+                    P::note(|| Note::PteSet {
+                        index: start + offset,
+                        pfn,
+                    });
                     pages += 1;
                 }
                 Err(skip) => self.skip(pfn, skip, task),

@@ -10,7 +10,7 @@ use super::{About, FaultAround, Mapped, Verdict, WINDOW_FLAGS, Window};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{Folio, Pfn};
 use crate::page_table::Pte;
-use crate::platform::{Platform, Site};
+use crate::platform::{Note, Platform, Site};
 use crate::system::Task;
 
 /// See the module.
@@ -36,7 +36,11 @@ static ABOUT: About = About {
     name: "page-locked",
     lineage: "Linux v6.1 (to v6.5)",
     summary: "trylock each page, re-check, map, unlock",
-    verdict: Verdict::Sound,
+    verdict: Verdict::Sound {
+        why: "a fault maps under the page lock, which a remover holds from its look at the \
+              mapcount until the folio has left the page cache",
+    },
+    transient_mapcount: false,
     rmws_per_page: 4,
     asks_of_removers: "nothing more",
     sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
@@ -112,6 +116,7 @@ impl<P: Platform> FaultAround<P> for PageLocked {
             if pte.is_none() {
                 folio.mapcount_inc(&MAPCOUNT_INC_LOCKED);
                 *pte = Pte::present(pfn);
+                P::note(|| Note::PteSet { index, pfn });
                 mapped.pages += 1;
                 mapped.fault_page |= index == window.fault_pgoff;
                 folio.unlock();

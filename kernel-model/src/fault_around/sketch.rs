@@ -30,6 +30,16 @@ static ABOUT: About = About {
     summary: "not locked, mapcount++, still not locked, map",
     verdict: Verdict::Broken {
         under: &["punch-hole"],
+        scenarios: &[
+            "fault-vs-punch",
+            "first-fault-vs-punch",
+            "first-fault-vs-truncate",
+            "window-vs-punch",
+            "two-faults-vs-punch",
+            "fault-vs-punch-and-refill",
+            "slow-fault-vs-punch",
+            "crowd",
+        ],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,
@@ -37,6 +47,7 @@ static ABOUT: About = About {
         ],
         why: "a whole removal fits between the first test of the lock and the increment",
     },
+    transient_mapcount: true,
     rmws_per_page: 2,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount",
     sites: &[

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::{AtomicWord, Platform, Site};
+use super::{AtomicWord, Holds, Note, Platform, Site};
 
 /// `P`, audited, with random stops.
 #[derive(Debug)]
@@ -118,6 +118,7 @@ impl Jitter {
 impl<P: Platform> Platform for Jittered<P> {
     const NAME: &'static str = "jittered";
     const AUDIT: bool = true;
+    const AUDIT_TAKES_LOCKS: bool = true;
 
     type AtomicU64 = JitteredAtomic<P>;
     type SpinLock<T: Send + 'static> = P::SpinLock<T>;
@@ -146,6 +147,10 @@ impl<P: Platform> Platform for Jittered<P> {
     fn left_out(check: &'static Site) -> bool {
         LEFT_OUT.with_borrow(|names| names.iter().any(|name| name == check.name))
     }
+
+    fn note(note: impl FnOnce() -> Note) {
+        P::note(note);
+    }
 }
 
 /// An atomic of `P` before whose accesses the thread may stop.
@@ -153,8 +158,12 @@ impl<P: Platform> Platform for Jittered<P> {
 pub struct JitteredAtomic<P: Platform>(P::AtomicU64);
 
 impl<P: Platform> AtomicWord for JitteredAtomic<P> {
-    fn new(value: u64) -> Self {
-        Self(P::AtomicU64::new(value))
+    fn new(holds: Holds, value: u64) -> Self {
+        Self(P::AtomicU64::new(holds, value))
+    }
+
+    fn observe(&self) -> u64 {
+        self.0.observe()
     }
 
     fn load(&self, site: &'static Site) -> u64 {
@@ -187,8 +196,8 @@ impl<P: Platform> AtomicWord for JitteredAtomic<P> {
         self.0.fetch_and(value, site)
     }
 
-    fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64> {
+    fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
         Jitter::maybe_stop(site);
-        self.0.compare_exchange(current, new, site)
+        self.0.add_unless(mask, value, site)
     }
 }

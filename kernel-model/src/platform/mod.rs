@@ -2,28 +2,42 @@
 //!
 //! Every scheme and every remover is written once, generic over [`Platform`]. [`Native`] is the
 //! machine itself and is what is measured; [`Jittered`] is any other platform with random stops at
-//! random sites, and is what is audited. A model checker or a virtual-time simulator is one more
-//! implementation of the same trait, which is why each access names a [`Site`] and each lock is an
-//! object of the platform: a checker must see one lock, not the loop that spins on it.
+//! random sites, and is what is audited; `Loom` and `Shuttle`, behind the features of their names,
+//! are model checkers. A virtual-time simulator would be one more implementation of the same trait.
+//! Each access names a [`Site`], and each lock is an object of the platform: a checker must see one
+//! lock, not the loop that spins on it.
 
 use std::ops::{Deref, DerefMut};
 
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+pub mod checked;
 mod jittered;
 mod native;
 mod site;
+mod step;
 
+#[cfg(feature = "loom")]
+pub use checked::Loom;
+#[cfg(feature = "shuttle")]
+pub use checked::Shuttle;
 pub use jittered::{Jitter, Jittered};
 pub use native::Native;
 pub use site::{Access, Site};
+pub use step::{Holds, Note, Step, What, Word};
 
 /// Supplies atomics, fences, locks and sleeping to the model.
 pub trait Platform: Sized + Send + Sync + 'static {
     /// The name that reports use.
     const NAME: &'static str;
 
-    /// Whether removers check the invariants as they go. A constant, so that a platform that
-    /// doesn't audit carries no trace of it.
+    /// Whether zaps and removers check the invariants as they go. A constant, so that a platform
+    /// that doesn't audit carries no trace of it.
     const AUDIT: bool;
+
+    /// Whether an audit may take locks of the model. It waits for whoever holds them and comes
+    /// after them, which is harmless among many threads of a machine; a checker would lose the
+    /// very executions that it is there to explore.
+    const AUDIT_TAKES_LOCKS: bool;
 
     /// A 64-bit atomic. The only width: mixed-size accesses have no meaning in any memory model
     /// that a checker could apply.
@@ -62,14 +76,18 @@ pub trait Platform: Sized + Send + Sync + 'static {
     fn left_out(_check: &'static Site) -> bool {
         false
     }
+
+    /// Tells whoever traces the calling thread what it has just done, beyond its atomics and locks.
+    #[inline(always)]
+    fn note(_note: impl FnOnce() -> Note) {}
 }
 
 /// A 64-bit atomic with the standard library's operations, each at a named [`Site`].
-///
-/// A failing [`compare_exchange`](Self::compare_exchange) is relaxed, as in the kernel.
 pub trait AtomicWord: Send + Sync {
-    /// A new atomic that holds `value`.
-    fn new(value: u64) -> Self;
+    /// A new atomic with `value` in it; `holds` says what that means.
+    fn new(holds: Holds, value: u64) -> Self;
+    /// The newest value, for audits and messages: no access of the model, and ordered by nothing.
+    fn observe(&self) -> u64;
     /// Reads the value.
     fn load(&self, site: &'static Site) -> u64;
     /// Writes `value`.
@@ -82,8 +100,10 @@ pub trait AtomicWord: Send + Sync {
     fn fetch_or(&self, value: u64, site: &'static Site) -> u64;
     /// Keeps only the bits of `value`; returns what was there before.
     fn fetch_and(&self, value: u64, site: &'static Site) -> u64;
-    /// Replaces `current` by `new`, or returns what was there instead.
-    fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64>;
+    /// Adds `value` unless the bits of `mask` are all 0; returns whether it did
+    /// (`atomic_add_unless()`). One read-modify-write to a checker, a loop on a machine; orders
+    /// nothing where it doesn't add.
+    fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool;
 }
 
 /// A mutual exclusion lock around a value. `class` is its name, in lockdep's sense.

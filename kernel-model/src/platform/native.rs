@@ -10,7 +10,7 @@ use parking_lot::lock_api::{GuardSend, Mutex, MutexGuard, RawMutex};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, UnparkResult};
 
-use super::{AtomicWord, Platform, RwSemaphore, Site, SpinLock};
+use super::{AtomicWord, Holds, Platform, RwSemaphore, Site, SpinLock};
 
 /// The platform that is measured. Costs nothing: each operation is the standard library's with a
 /// constant ordering.
@@ -20,6 +20,7 @@ pub struct Native;
 impl Platform for Native {
     const NAME: &'static str = "native";
     const AUDIT: bool = false;
+    const AUDIT_TAKES_LOCKS: bool = false;
 
     type AtomicU64 = AtomicU64;
     type SpinLock<T: Send + 'static> = Mutex<RawSpinLock, T>;
@@ -77,8 +78,13 @@ impl Platform for Native {
 
 impl AtomicWord for AtomicU64 {
     #[inline(always)]
-    fn new(value: u64) -> Self {
+    fn new(_holds: Holds, value: u64) -> Self {
         Self::new(value)
+    }
+
+    #[inline(always)]
+    fn observe(&self) -> u64 {
+        self.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
@@ -112,8 +118,15 @@ impl AtomicWord for AtomicU64 {
     }
 
     #[inline(always)]
-    fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64> {
-        self.compare_exchange(current, new, site.order, Ordering::Relaxed)
+    fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
+        let mut now = self.load(Ordering::Relaxed);
+        while now & mask != 0 {
+            match self.compare_exchange(now, now + value, site.order, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(newer) => now = newer,
+            }
+        }
+        false
     }
 }
 

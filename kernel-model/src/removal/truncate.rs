@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{About, Remover};
 use crate::address_space::AddressSpace;
-use crate::platform::{Platform, RwSemaphore};
+use crate::platform::{Note, Platform, RwSemaphore};
 use crate::system::{System, Task};
 
 /// See the module.
@@ -36,6 +36,7 @@ impl<P: Platform> Remover<P> for Truncate {
         task: &mut Task,
     ) {
         let range = range.start..mapping.max_pages();
+        P::note(|| Note::Begins("truncate", range.clone()));
         let _inode = mapping.i_rwsem.write();
         let _no_filling = mapping.invalidate_lock.write();
         system.begin_audit(task);
@@ -44,8 +45,9 @@ impl<P: Platform> Remover<P> for Truncate {
         system.truncate_inode_pages_range(mapping, &range, task);
         system.unmap_mapping_range(mapping, &range, task);
         system.end_audit(mapping, &range, task);
-        if P::AUDIT {
+        if P::AUDIT && P::AUDIT_TAKES_LOCKS {
             system.audit_eof(mapping);
         }
+        P::note(|| Note::Returns("truncate"));
     }
 }

@@ -54,9 +54,11 @@ pub(crate) struct Reads {
 struct CountedStore(Arc<Reads>);
 
 impl BackingStore for CountedStore {
-    fn read(&self, pages: u32) {
+    fn read(&self, pages: &[(u64, Pfn)]) {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
-        self.0.pages.fetch_add(pages.into(), Ordering::Relaxed);
+        self.0
+            .pages
+            .fetch_add(pages.len() as u64, Ordering::Relaxed);
     }
 }
 

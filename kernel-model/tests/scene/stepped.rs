@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use kernel_model::platform::{AtomicWord, Native, Platform, Site};
+use kernel_model::platform::{AtomicWord, Holds, Native, Platform, Site};
 
 /// See the module.
 pub(crate) struct Stepped;
@@ -38,6 +38,7 @@ fn step(at: &str) {
 impl Platform for Stepped {
     const NAME: &'static str = "stepped";
     const AUDIT: bool = false;
+    const AUDIT_TAKES_LOCKS: bool = false;
 
     type AtomicU64 = SteppedAtomic;
     type SpinLock<T: Send + 'static> = <Native as Platform>::SpinLock<T>;
@@ -67,8 +68,12 @@ impl Platform for Stepped {
 pub(crate) struct SteppedAtomic(AtomicU64);
 
 impl AtomicWord for SteppedAtomic {
-    fn new(value: u64) -> Self {
+    fn new(_holds: Holds, value: u64) -> Self {
         Self(AtomicU64::new(value))
+    }
+
+    fn observe(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 
     fn load(&self, site: &'static Site) -> u64 {
@@ -101,8 +106,8 @@ impl AtomicWord for SteppedAtomic {
         self.0.fetch_and(value, site.order)
     }
 
-    fn compare_exchange(&self, current: u64, new: u64, site: &'static Site) -> Result<u64, u64> {
+    fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
         step(site.name);
-        self.0.compare_exchange(current, new, site.order, Relaxed)
+        AtomicWord::add_unless(&self.0, mask, value, site)
     }
 }

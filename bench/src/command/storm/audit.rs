@@ -10,9 +10,10 @@ use harness::report::wrap;
 use harness::storms::Storm;
 use kernel_model::fault_around::FaultAround;
 
-use super::options::{Format, Options, Order};
-use super::plan::{refuse_repeated, schemes, sizes, storms};
-use crate::command::{Failure, output};
+use super::options::{Options, Order};
+use super::plan::{schemes, sizes, storms};
+use crate::command::output::Format;
+use crate::command::{Failure, output, refuse_repeated};
 
 const DURATION: Duration = Duration::from_secs(10);
 const THREADS: u32 = 2;

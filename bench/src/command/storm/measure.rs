@@ -16,8 +16,9 @@ use harness::summary::Results;
 use harness::topology::{Topology, pin_current_thread};
 use jiff::Timestamp;
 
-use super::options::{Format, Options};
+use super::options::Options;
 use super::plan::{Work, work};
+use crate::command::output::Format;
 use crate::command::{Failure, output};
 
 /// The last part of a run directory's name.

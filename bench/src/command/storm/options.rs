@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use harness::machine::MmKind;
 use harness::order::Access;
 
+use crate::command::output::Format;
 use crate::command::values;
 
 /// The options of `faultaround storm`.
@@ -139,15 +140,4 @@ impl From<Order> for Access {
             Order::Random => Self::Random,
         }
     }
-}
-
-/// What goes to standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// A report of at most 72 columns.
-    Text,
-    /// All there is.
-    Json,
-    /// A line per scheme, storm and number of threads.
-    Tsv,
 }

@@ -11,9 +11,10 @@ use harness::topology::{Topology, format_cpu_list};
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::{Native, Platform};
 
-use super::options::{Format, Mm, Options, Order};
-use crate::command::Failure;
+use super::options::{Mm, Options, Order};
+use crate::command::output::Format;
 use crate::command::values::Rate;
+use crate::command::{Failure, refuse_repeated};
 
 /// The scheme that ratios are to, if it runs.
 const BASELINE: &str = "page-locked";
@@ -65,19 +66,6 @@ pub(super) fn storms<P: Platform>(names: &[String]) -> Result<Vec<&'static dyn S
     }
     let named = |name: &String| Storms::<P>::named(name).expect("names are checked");
     Ok(names.iter().map(named).collect())
-}
-
-pub(super) fn refuse_repeated<T: Ord + std::fmt::Display>(
-    option: &str,
-    values: &[T],
-) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    match values.iter().find(|value| !seen.insert(*value)) {
-        Some(value) => Err(Failure::Usage(format!(
-            "{value} is given twice to {option}: once is enough"
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn storm_threads(options: &Options) -> u32 {

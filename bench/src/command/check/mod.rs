@@ -1,0 +1,168 @@
+//! `faultaround check`: the code that is measured, under a model checker.
+
+mod litmus;
+mod options;
+mod verdicts;
+mod weaken;
+
+use harness::cancel::Cancel;
+use harness::check::trace::simplest;
+use harness::check::{Bound, Cell, Ended, Exploration, Extent, explore, explore_all};
+use harness::progress::{Progress, say};
+use kernel_model::platform::checked::Mutation;
+use kernel_model::scenario::Explored;
+use std::time::{Duration, Instant};
+
+use super::{Failure, output, refuse_repeated};
+
+pub use options::Options;
+
+/// The time that `--bound none` gives a scheme in a scenario.
+const EXHAUSTIVE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Preemptions within which the simplest execution is searched for; some more than any needs.
+const TRACE_BOUND: u8 = 4;
+
+/// Runs the command.
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let cancel = Cancel::default();
+    cancel.on_signals().map_err(|error| {
+        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
+    })?;
+    if let Some(directory) = &options.litmus {
+        return litmus::run(directory, options, &cancel);
+    }
+    let cells = cells(options)?;
+    if options.weaken {
+        return weaken::run(options, &cells, &cancel);
+    }
+    let mutation = mutation(options, &cells)?;
+    let started = Instant::now();
+    let explorations = explore_cells(&cells, &mutation, &extent(options), &cancel);
+    let complete = explorations.len() == cells.len();
+    let outcome = verdicts::Outcome {
+        cells: &cells[..explorations.len()],
+        explorations: &explorations,
+        mutation: &mutation,
+        elapsed: started.elapsed(),
+        complete,
+    };
+    output::print(&outcome.print(options.format))?;
+    if options.trace {
+        print_traces(&outcome, &cancel)?;
+    }
+    if !complete || cancel.is_requested() {
+        say(&format!(
+            "interrupted: {} of {} verdicts were reached",
+            explorations.len(),
+            cells.len()
+        ));
+        return Err(Failure::Interrupted);
+    }
+    match outcome.is_as_declared() {
+        true => Ok(()),
+        false => Err(Failure::NotAsDeclared),
+    }
+}
+
+/// The schemes and scenarios that were named, or else all.
+fn cells(options: &Options) -> Result<Vec<Cell>, Failure> {
+    refuse_repeated("--scheme", &options.scheme)?;
+    refuse_repeated("--scenario", &options.scenario)?;
+    let named =
+        |names: &[String], name: &str| names.is_empty() || names.iter().any(|it| it == name);
+    let mut cells = Cell::all();
+    cells.retain(|cell| {
+        named(&options.scheme, cell.scheme.name) && named(&options.scenario, cell.scenario.name)
+    });
+    Ok(cells)
+}
+
+/// What is to be changed in the code under test.
+fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
+    refuse_repeated("--without", &options.without)?;
+    let mut mutation = Mutation::NONE;
+    for name in &options.without {
+        let checks = || cells.iter().flat_map(|cell| cell.scheme.checks);
+        match checks().find(|site| site.name == name) {
+            Some(site) => mutation.left_out.push(site.name),
+            None => {
+                let known: std::collections::BTreeSet<_> = checks().map(|site| site.name).collect();
+                let known: Vec<_> = known.into_iter().collect();
+                return Err(Failure::Usage(format!(
+                    "--without {name}: no scheme of this run makes such a check; they make {}",
+                    known.join(", ")
+                )));
+            }
+        }
+    }
+    for weakened in &options.with {
+        let uses = |cell: &Cell| {
+            let mut sites = harness::check::weaken::sites_of(cell.scheme.name).into_iter();
+            sites.any(|site| site.name == weakened.site.name)
+        };
+        if !cells.iter().any(uses) {
+            return Err(Failure::Usage(format!(
+                "--with {}: no scheme of this run has that site",
+                weakened.site.name
+            )));
+        }
+        mutation.weakened.push((weakened.site.name, weakened.order));
+    }
+    Ok(mutation)
+}
+
+fn extent(options: &Options) -> Extent {
+    let unbounded = options.bound == Some(Bound::None);
+    Extent {
+        bound: options.bound,
+        schedules: options.schedules,
+        limit: options.limit.or(unbounded.then_some(EXHAUSTIVE_LIMIT)),
+        seed: options.seed,
+    }
+}
+
+/// Explores all cells; those that were interrupted and what comes after them are left out.
+fn explore_cells(
+    cells: &[Cell],
+    mutation: &Mutation,
+    extent: &Extent,
+    cancel: &Cancel,
+) -> Vec<Exploration> {
+    let mut progress = Progress::new(cells.len() as u64);
+    progress.step_begins("model checking");
+    let explorations = explore_all(
+        cells,
+        |cell| explore(*cell, mutation, extent, cancel),
+        |cell, _| {
+            let Cell { scheme, scenario } = cells[cell];
+            progress.step_begins(&format!("{} in {} is done", scheme.name, scenario.name));
+            progress.step_ended();
+        },
+    );
+    progress.finish();
+    explorations
+        .into_iter()
+        .take_while(|it| it.ended != Ended::Interrupted)
+        .collect()
+}
+
+/// Shows an execution for each violation that was found by going through executions.
+fn print_traces(outcome: &verdicts::Outcome<'_>, cancel: &Cancel) -> Result<(), Failure> {
+    for (cell, exploration) in outcome.violations() {
+        if let Explored::AtRandom { .. } = exploration.explored {
+            continue;
+        }
+        match simplest(*cell, outcome.mutation, TRACE_BOUND, cancel) {
+            Some(trace) => {
+                let title = format!("\n{} in {}:\n\n", cell.scheme.name, cell.scenario.name);
+                output::print(&(title + &trace.text(outcome.mutation)))?;
+            }
+            None => say(&format!(
+                "no execution of {} in {} with up to {TRACE_BOUND} preemptions to show",
+                cell.scheme.name, cell.scenario.name
+            )),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! The table of verdicts.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use harness::check::{Cell, Ended, Exploration};
+use harness::report::wrap;
+use kernel_model::platform::checked::Mutation;
+use kernel_model::scenario::Explored;
+
+use crate::command::output::Format;
+
+/// What was explored, and what came of it.
+pub(super) struct Outcome<'a> {
+    pub(super) cells: &'a [Cell],
+    pub(super) explorations: &'a [Exploration],
+    pub(super) mutation: &'a Mutation,
+    pub(super) elapsed: Duration,
+    pub(super) complete: bool,
+}
+
+impl Outcome<'_> {
+    fn all(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
+        self.cells.iter().zip(self.explorations)
+    }
+
+    /// The cells in which an invariant was violated.
+    pub(super) fn violations(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
+        self.all().filter(|(_, it)| it.violated().is_some())
+    }
+
+    /// Whether somebody has changed the code: it is to be caught then.
+    fn is_mutated(&self) -> bool {
+        *self.mutation != Mutation::NONE
+    }
+
+    /// Whether all is as it is declared: each verdict; and where a scheme was explored in all
+    /// scenarios, whether a transient mapcount was seen. A mutation is to be caught somewhere.
+    pub(super) fn is_as_declared(&self) -> bool {
+        if self.is_mutated() {
+            return self.violations().next().is_some();
+        }
+        let verdicts = self.all().all(|(cell, it)| it.is_declared(cell.declared()));
+        verdicts && self.complete
+    }
+
+    pub(super) fn print(&self, format: Format) -> String {
+        match format {
+            Format::Text => self.text(),
+            Format::Tsv => self.tsv(),
+            Format::Json => format!("{:#}\n", self.json()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        if self.is_mutated() {
+            let changes = changes(self.mutation).join(", ");
+            out.push_str(&wrap("CHANGED CODE: ", &changes));
+            out.push('\n');
+        }
+        let mut scheme = "";
+        for (cell, exploration) in self.all() {
+            if cell.scheme.name != scheme {
+                if !scheme.is_empty() {
+                    out.push('\n');
+                }
+                scheme = cell.scheme.name;
+                let verdict = cell.scheme.verdict;
+                let declared = if verdict.is_sound() {
+                    "sound"
+                } else {
+                    "BROKEN"
+                };
+                let text = format!("declared {declared}: {}", verdict.why());
+                out.push_str(&wrap(&format!("{scheme}: "), &text));
+            }
+            let text = self.verdict(cell, exploration);
+            out.push_str(&wrap(&format!("  {:<26}", cell.scenario.name), &text));
+        }
+        out.push('\n');
+        out.push_str(&self.closing());
+        out
+    }
+
+    fn verdict(&self, cell: &Cell, exploration: &Exploration) -> String {
+        let text = match &exploration.ended {
+            Ended::Violated(found) => {
+                let execution = grouped(exploration.executions);
+                format!("VIOLATES {} (execution {execution})", found.invariant)
+            }
+            Ended::Exhausted => format!("ok ({})", extent(exploration)),
+            Ended::OutOfTime => format!("NO VERDICT: out of time, {}", extent(exploration)),
+            Ended::Interrupted => "NO VERDICT: interrupted".to_owned(),
+        };
+        let declared = cell.declared();
+        let suffix = match (self.is_mutated(), exploration.is_declared(declared)) {
+            (true, _) => String::new(),
+            (false, true) if declared.is_empty() => String::new(),
+            (false, true) => ", as declared".to_owned(),
+            (false, false) if declared.is_empty() => {
+                "; NOT AS DECLARED: it is to be sound".to_owned()
+            }
+            (false, false) => {
+                let names: Vec<_> = declared.iter().map(|it| it.name()).collect();
+                format!("; NOT AS DECLARED: it is to violate {}", names.join(" or "))
+            }
+        };
+        text + &suffix
+    }
+
+    fn closing(&self) -> String {
+        let mut out = String::new();
+        let verdicts = self.cells.len();
+        let seconds = self.elapsed.as_secs_f64();
+        let executions: u64 = self.explorations.iter().map(|it| it.executions).sum();
+        let executions = grouped(executions);
+        let work = format!("{verdicts} verdicts from {executions} executions in {seconds:.1} s");
+        let text = if self.is_mutated() {
+            let caught = self.violations().count();
+            match caught {
+                0 => format!("{work}: the change was NOT noticed"),
+                _ => format!("{work}: the change was caught in {caught}"),
+            }
+        } else {
+            let declared = self
+                .all()
+                .filter(|(cell, it)| it.is_declared(cell.declared()));
+            match declared.count() {
+                all if all == verdicts => format!("{work}, all as declared"),
+                some => format!("{work}, {} of them NOT AS DECLARED", verdicts - some),
+            }
+        };
+        out.push_str(&wrap("", &(text + ".")));
+        let transient: Vec<_> = self
+            .all()
+            .filter(|(_, it)| it.transient_mapcount > 0)
+            .map(|(cell, _)| cell.scheme.name)
+            .collect();
+        let mut names = transient.clone();
+        names.dedup();
+        if !names.is_empty() {
+            out.push_str(&wrap("transient-mapcount seen: ", &names.join(", ")));
+        }
+        let forgetful = self.all().filter(|(_, it)| it.forgot_values()).count();
+        if forgetful > 0 {
+            let text = format!(
+                "in {forgetful} of them a word had more values than Loom remembers (7): loads of \
+                 older ones weren't tried"
+            );
+            out.push_str(&wrap("", &text));
+        }
+        out.push_str(&wrap(
+            "",
+            "\"ok\" is: no execution that Loom has for C11 goes wrong, within the bound; loads of \
+             values that are stored later aren't among them (docs/checking.md).",
+        ));
+        out
+    }
+
+    fn tsv(&self) -> String {
+        let mut out = String::from(
+            "scheme\tscenario\tdeclared\tverdict\tas_declared\texecutions\tbound\tchecker\t\
+             transient_mapcount\telapsed_s\n",
+        );
+        for (cell, it) in self.all() {
+            let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
+            let declared = match declared[..] {
+                [] => "ok".to_owned(),
+                _ => declared.join(","),
+            };
+            let _ = writeln!(
+                out,
+                "{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
+                cell.scheme.name,
+                cell.scenario.name,
+                word(&it.ended),
+                it.is_declared(cell.declared()),
+                it.executions,
+                bound(it.explored),
+                checker(it.explored),
+                it.transient_mapcount,
+                it.elapsed.as_secs_f64(),
+            );
+        }
+        out
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let cells: Vec<_> = self
+            .all()
+            .map(|(cell, it)| {
+                let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
+                let detail = match &it.ended {
+                    Ended::Violated(found) => Some(found.detail.as_str()),
+                    _ => None,
+                };
+                serde_json::json!({
+                    "scheme": cell.scheme.name,
+                    "scenario": cell.scenario.name,
+                    "declared_violations": declared,
+                    "verdict": word(&it.ended),
+                    "detail": detail,
+                    "as_declared": it.is_declared(cell.declared()),
+                    "executions": it.executions,
+                    "bound": bound(it.explored),
+                    "checker": checker(it.explored),
+                    "transient_mapcount": it.transient_mapcount,
+                    "longest_history": it.longest_history,
+                    "elapsed_s": it.elapsed.as_secs_f64(),
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "complete": self.complete,
+            "changes": changes(self.mutation),
+            "elapsed_s": self.elapsed.as_secs_f64(),
+            "verdicts": cells,
+        })
+    }
+}
+
+/// How far an exploration went.
+fn extent(exploration: &Exploration) -> String {
+    let executions = grouped(exploration.executions);
+    let mut text = match exploration.explored {
+        Explored::Exhaustively { bound: None } if exploration.ended == Ended::Exhausted => {
+            format!("{executions} executions, complete")
+        }
+        Explored::Exhaustively { bound: None } => format!("{executions} executions"),
+        Explored::Exhaustively { bound: Some(bound) } => {
+            format!("{executions} executions, bound {bound}")
+        }
+        Explored::AtRandom { .. } => format!("{executions} random schedules"),
+    };
+    if let Some(beyond) = exploration.not_exhausted {
+        let beyond = grouped(beyond);
+        let _ = write!(text, "; no end in {beyond} without a bound");
+    }
+    text
+}
+
+fn word(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::Exhausted => "ok",
+        Ended::Violated(found) => found.invariant.name(),
+        Ended::OutOfTime => "out-of-time",
+        Ended::Interrupted => "interrupted",
+    }
+}
+
+fn bound(explored: Explored) -> String {
+    match explored {
+        Explored::Exhaustively { bound: Some(bound) } => bound.to_string(),
+        Explored::Exhaustively { bound: None } => "none".to_owned(),
+        Explored::AtRandom { .. } => "nan".to_owned(),
+    }
+}
+
+fn checker(explored: Explored) -> &'static str {
+    match explored {
+        Explored::Exhaustively { .. } => "loom",
+        Explored::AtRandom { .. } => "shuttle",
+    }
+}
+
+/// What was changed, each in a few words.
+fn changes(mutation: &Mutation) -> Vec<String> {
+    let weakened = mutation.weakened.iter().map(|(site, order)| {
+        let order = format!("{order:?}").to_lowercase();
+        format!("{site} is {order}")
+    });
+    let left_out = mutation
+        .left_out
+        .iter()
+        .map(|site| format!("without {site}"));
+    weakened.chain(left_out).collect()
+}
+
+/// A number with its thousands set apart.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1,000");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+}

@@ -1,0 +1,286 @@
+//! Model checking of the code that is measured: scenarios of `kernel-model` run by Loom and Shuttle.
+//!
+//! A cell is one scheme in one scenario. [`explore`] goes through its executions and stops at the
+//! first one in which an audit finds an invariant violated, or in which the CPUs wait for each
+//! other for ever. What it found is held against what the scheme's own file declares.
+
+use std::cell::Cell as Flag;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use kernel_model::fault_around::{About as Scheme, Schemes};
+use kernel_model::platform::checked::{self, Mutation};
+use kernel_model::platform::{Loom, Platform, Step};
+use kernel_model::scenario::{About as Scenario, Explored, Scenarios, Stage};
+use kernel_model::{Invariant, Task};
+
+use crate::cancel::Cancel;
+
+mod exhaustive;
+mod gathered;
+#[cfg(feature = "shuttle")]
+mod random;
+pub mod trace;
+pub mod weaken;
+mod words;
+mod workers;
+
+use gathered::Gathered;
+pub use workers::explore_all;
+
+/// A scheme in a scenario.
+#[derive(Debug, Clone, Copy)]
+pub struct Cell {
+    /// What the scheme says of itself.
+    pub scheme: &'static Scheme,
+    /// What the scenario says of itself.
+    pub scenario: &'static Scenario,
+}
+
+impl Cell {
+    /// Every scheme in every scenario: scheme by scheme, in the order of the registries.
+    pub fn all() -> Vec<Self> {
+        let scenarios = || Scenarios::<Loom>::ALL.iter().map(|it| it.about());
+        let of = |scheme| scenarios().map(move |scenario| Self { scheme, scenario });
+        Schemes::<Loom>::ALL
+            .iter()
+            .flat_map(|scheme| of(scheme.about()))
+            .collect()
+    }
+
+    /// The invariants of which one must be found violated; none if nothing must be found.
+    pub fn declared(&self) -> &'static [Invariant] {
+        self.scheme.verdict.violates_in(self.scenario.name)
+    }
+}
+
+/// How far executions are gone through.
+#[derive(Debug, Clone, Default)]
+pub struct Extent {
+    /// Preemptions at most, instead of the scenario's own bound.
+    pub bound: Option<Bound>,
+    /// Random schedules, instead of the scenario's own number.
+    pub schedules: Option<u32>,
+    /// When to give up.
+    pub limit: Option<Duration>,
+    /// Where random schedules come from.
+    pub seed: u64,
+}
+
+/// How many times a CPU may be stopped for another while it could have gone on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// So many times in an execution.
+    Preemptions(u8),
+    /// As often as there are ways to: all executions.
+    None,
+}
+
+/// How an exploration ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// All executions were gone through that there are within the bound.
+    Exhausted,
+    /// The last of them violated an invariant.
+    Violated(Found),
+    /// The time was up before all had been gone through.
+    OutOfTime,
+    /// Somebody asked to stop.
+    Interrupted,
+}
+
+/// A violation that an exploration has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which invariant.
+    pub invariant: Invariant,
+    /// Where, and what was seen.
+    pub detail: String,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.invariant, self.detail)
+    }
+}
+
+/// What an exploration came to.
+#[derive(Debug, Clone)]
+pub struct Exploration {
+    /// How it was done, after all.
+    pub explored: Explored,
+    /// Executions gone through, the violating one included.
+    pub executions: u64,
+    /// How it ended.
+    pub ended: Ended,
+    /// Executions that showed a `transient-mapcount`.
+    pub transient_mapcount: u64,
+    /// The most values that had been stored to one word in a race when it was loaded.
+    pub longest_history: u32,
+    /// Executions that were gone through without a bound until the time was up, before this
+    /// exploration was made with one.
+    pub not_exhausted: Option<u64>,
+    /// The time that it took.
+    pub elapsed: Duration,
+}
+
+impl Exploration {
+    /// The invariant that was violated.
+    pub fn violated(&self) -> Option<Invariant> {
+        match &self.ended {
+            Ended::Violated(found) => Some(found.invariant),
+            _ => None,
+        }
+    }
+
+    /// Whether this is what was declared. What wasn't gone through to its end is no verdict, and so
+    /// not the declared one.
+    pub fn is_declared(&self, declared: &[Invariant]) -> bool {
+        match &self.ended {
+            Ended::Exhausted => declared.is_empty(),
+            Ended::Violated(found) => declared.contains(&found.invariant),
+            Ended::OutOfTime | Ended::Interrupted => false,
+        }
+    }
+
+    /// Whether Loom may have left out executions because it had forgotten old values.
+    pub fn forgot_values(&self) -> bool {
+        matches!(self.explored, Explored::Exhaustively { .. })
+            && self.longest_history >= LOOM_REMEMBERS
+    }
+}
+
+/// Values of a word that Loom 0.7 keeps, the newest included (`MAX_ATOMIC_HISTORY`).
+pub const LOOM_REMEMBERS: u32 = 7;
+
+/// Goes through the executions of a cell, with the code changed as `mutation` says. Where they
+/// can't all be gone through in time, the scenario's own bound is taken instead.
+pub fn explore(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cancel) -> Exploration {
+    let all = explore_once(cell, mutation, extent, cancel);
+    let unbounded = Explored::Exhaustively { bound: None };
+    let given_up = all.explored == unbounded && all.ended == Ended::OutOfTime;
+    if !given_up || cell.scenario.explored == unbounded {
+        return all;
+    }
+    let own = Extent::default();
+    Exploration {
+        not_exhausted: Some(all.executions),
+        ..explore_once(cell, mutation, &own, cancel)
+    }
+}
+
+fn explore_once(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cancel) -> Exploration {
+    let Cell { scheme, scenario } = cell;
+    let explored = match (scenario.explored, extent.bound, extent.schedules) {
+        (Explored::Exhaustively { .. }, Some(Bound::None), _) => {
+            Explored::Exhaustively { bound: None }
+        }
+        (Explored::Exhaustively { .. }, Some(Bound::Preemptions(bound)), _) => {
+            Explored::Exhaustively { bound: Some(bound) }
+        }
+        (Explored::AtRandom { .. }, _, Some(schedules)) => Explored::AtRandom { schedules },
+        (own, ..) => own,
+    };
+    let watch = Arc::new(Gathered::new(extent.limit, cancel.clone()));
+    let ended = match explored {
+        Explored::Exhaustively { bound } => {
+            exhaustive::explore((scheme.name, scenario.name), mutation, bound, &watch)
+        }
+        #[cfg(feature = "shuttle")]
+        Explored::AtRandom { schedules } => {
+            let names = (scheme.name, scenario.name);
+            random::explore(names, mutation, schedules, extent.seed, &watch)
+        }
+        #[cfg(not(feature = "shuttle"))]
+        Explored::AtRandom { .. } => Ended::Interrupted,
+    };
+    watch.exploration(explored, ended)
+}
+
+/// What an execution showed.
+struct Shown {
+    found: Option<Found>,
+    transient_mapcount: bool,
+    longest_history: u32,
+    steps: Vec<Step>,
+}
+
+/// Sets a stage, lets `run` run its CPUs, and audits what is left.
+fn execute<P: Platform>(
+    stage: impl FnOnce() -> Stage<P>,
+    keep_steps: bool,
+    run: impl FnOnce(Vec<kernel_model::scenario::Work>) -> Vec<Task>,
+) -> Shown {
+    checked::begin_execution(keep_steps);
+    let Stage { system, file, cpus } = stage();
+    checked::begin_race();
+    let tasks = run(cpus);
+    let steps = checked::take_steps();
+    let longest_history = checked::take_longest_history();
+    system.audit_at_rest(&file);
+    let first = system.violations.kept().into_iter().next();
+    let found = first.map(|violation| Found {
+        invariant: violation.invariant,
+        detail: format!(
+            "offset {}, folio {}: {}",
+            violation.index, violation.pfn.0, violation.detail
+        ),
+    });
+    Shown {
+        found,
+        transient_mapcount: tasks.iter().any(|it| it.removals.transient_mapcount > 0),
+        longest_history,
+        steps,
+    }
+}
+
+thread_local! {
+    static QUIET: Flag<bool> = const { Flag::new(false) };
+}
+
+/// Runs a checker, which panics when threads wait for each other for ever; gives back what it said.
+fn quietly<R>(run: impl FnOnce() -> R) -> Result<R, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        // Shuttle puts a hook of its own before whatever is there when it is first used. It reports
+        // all panics, also those by which Loom's threads end, and so must come behind this one.
+        #[cfg(feature = "shuttle")]
+        random::set_up();
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                usual(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    QUIET.set(false);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        text.or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()))
+            .unwrap_or_default()
+    })
+}
+
+/// What a checker's panic says of the code under test: that it doesn't end.
+fn stuck(said: &str) -> Option<Found> {
+    let detail = if said.contains("deadlock") {
+        "all CPUs wait for each other for ever"
+    } else if said.contains("maximum number of branches") || said.contains("max_steps") {
+        "the CPUs run on and on, and get nowhere"
+    } else {
+        return None;
+    };
+    Some(Found {
+        invariant: Invariant::Progress,
+        detail: detail.to_owned(),
+    })
+}
+
+/// A moment that may never come.
+fn deadline(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(limit))
+}

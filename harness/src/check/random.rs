@@ -1,0 +1,115 @@
+//! Trying schedules at random, by Shuttle: half of them uniformly, half by PCT.
+
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+
+use kernel_model::Task;
+use kernel_model::fault_around::Schemes;
+use kernel_model::platform::Shuttle;
+use kernel_model::platform::checked::{Mutation, mutate};
+use kernel_model::scenario::{Scenarios, Work};
+use shuttle::scheduler::{
+    PctScheduler, RandomScheduler, Schedule, Scheduler, Task as Thread, TaskId,
+};
+use shuttle::{Config, FailurePersistence, Runner};
+
+use super::gathered::Gathered;
+use super::{Ended, execute, quietly, stuck};
+
+/// Points at which PCT changes priorities: it finds what takes so many orderings less one.
+const PCT_DEPTH: usize = 4;
+
+/// Tries `schedules` schedules of a scheme in a scenario, by their names.
+pub(super) fn explore(
+    (scheme, scenario): (&str, &str),
+    mutation: &Mutation,
+    schedules: u32,
+    seed: u64,
+    gathered: &Arc<Gathered>,
+) -> Ended {
+    let at_random = schedules.div_ceil(2) as usize;
+    let by_pct = schedules as usize - at_random;
+    let random = RandomScheduler::new_from_seed(seed, at_random);
+    let ended = run_all(scheme, scenario, mutation, Box::new(random), gathered);
+    if ended != Ended::Exhausted || by_pct == 0 {
+        return ended;
+    }
+    let pct = PctScheduler::new_from_seed(seed, PCT_DEPTH, by_pct);
+    run_all(scheme, scenario, mutation, Box::new(pct), gathered)
+}
+
+/// Makes Shuttle set up what it sets up once.
+pub(super) fn set_up() {
+    let mut config = Config::new();
+    config.failure_persistence = FailurePersistence::None;
+    Runner::new(RandomScheduler::new(1), config).run(|| ());
+}
+
+fn run_all(
+    scheme: &str,
+    scenario: &str,
+    mutation: &Mutation,
+    scheduler: Box<dyn Scheduler + Send>,
+    gathered: &Arc<Gathered>,
+) -> Ended {
+    let scheme = Schemes::<Shuttle>::named(scheme).expect("a scheme of the registry");
+    let scenario = Scenarios::<Shuttle>::named(scenario).expect("a scenario of the registry");
+    mutate(mutation.clone());
+    let mut config = Config::new();
+    config.failure_persistence = FailurePersistence::None;
+    config.silence_warnings = true;
+    let until = Arc::clone(gathered);
+    let watch = Arc::clone(gathered);
+    let result = quietly(|| {
+        let runner = Runner::new(Until(ManuallyDrop::new(scheduler), until), config);
+        runner.run(move || {
+            watch.begins();
+            let shown = execute(|| scenario.stage(scheme), watch.for_trace, run);
+            watch.shown(&shown);
+        });
+    });
+    mutate(Mutation::NONE);
+    gathered.conclude(result, stuck)
+}
+
+fn run(cpus: Vec<Work>) -> Vec<Task> {
+    let threads: Vec<_> = cpus
+        .into_iter()
+        .enumerate()
+        .map(|(cpu, work)| {
+            let builder = shuttle::thread::Builder::new().name(cpu.to_string());
+            builder.spawn(work).expect("a thread of Shuttle")
+        })
+        .collect();
+    threads
+        .into_iter()
+        .map(|thread| thread.join().expect("a panic ends all of an execution"))
+        .collect()
+}
+
+/// A scheduler that makes no more executions once one was the last.
+///
+/// Never dropped: a scheduler that is dropped before its end prints a seed to standard error.
+struct Until(ManuallyDrop<Box<dyn Scheduler + Send>>, Arc<Gathered>);
+
+impl Scheduler for Until {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        match self.1.ended() {
+            None => self.0.new_execution(),
+            Some(_) => None,
+        }
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Thread],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
+        self.0.next_task(runnable, current, is_yielding)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+}

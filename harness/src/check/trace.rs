@@ -1,0 +1,193 @@
+//! A violating execution as a kernel changelog would show it: a column for each CPU.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kernel_model::Invariant;
+use kernel_model::platform::checked::Mutation;
+use kernel_model::platform::{Holds, Note, Step, What};
+use kernel_model::scenario::Explored;
+
+use super::gathered::Gathered;
+use super::words::{self, Words};
+use super::{Cell, Ended, Found, exhaustive};
+use crate::cancel::Cancel;
+
+/// The widest line of a trace.
+pub const TRACE_COLUMNS: usize = 75;
+
+/// The time that is spent on finding a simpler execution at one bound.
+const SEARCH: Duration = Duration::from_secs(4);
+
+/// A violating execution.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// Whose it is.
+    pub cell: Cell,
+    /// What was violated.
+    pub found: Found,
+    /// Preemptions that it takes.
+    pub preemptions: u8,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Finds the simplest violating execution of a cell: with as few preemptions as there can be, then
+/// as few stale reads, then as few steps. `None` if there is none with up to `bound` preemptions, or
+/// if somebody asked to stop, or where the scenario is explored at random.
+pub fn simplest(cell: Cell, mutation: &Mutation, bound: u8, cancel: &Cancel) -> Option<Trace> {
+    if let Explored::AtRandom { .. } = cell.scenario.explored {
+        return None;
+    }
+    (0..=bound).find_map(|preemptions| {
+        let best: Arc<Mutex<Option<(Found, Vec<Step>)>>> = Arc::default();
+        let gathered = Arc::new(Gathered::for_trace(SEARCH, cancel.clone()));
+        let keep = Arc::clone(&best);
+        let names = (cell.scheme.name, cell.scenario.name);
+        let ended = exhaustive::explore_with(
+            names,
+            mutation,
+            Some(preemptions),
+            &gathered,
+            move |found, steps| {
+                let mut best = keep.lock().unwrap_or_else(PoisonError::into_inner);
+                let simpler = best
+                    .as_ref()
+                    .is_none_or(|(_, least)| cost(&steps) < cost(least));
+                if simpler {
+                    *best = Some((found, steps));
+                }
+            },
+        );
+        let best = best.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (found, steps) = match (best, ended) {
+            (Some(best), _) => best,
+            // Nobody comes to the end of an execution that has none: its steps are still there.
+            (None, Ended::Violated(found)) if found.invariant == Invariant::Progress => {
+                (found, kernel_model::platform::checked::take_steps())
+            }
+            (None, _) => return None,
+        };
+        Some(Trace {
+            cell,
+            found,
+            preemptions,
+            steps,
+        })
+    })
+}
+
+/// What makes an execution hard to follow.
+fn cost(steps: &[Step]) -> (usize, usize) {
+    let stale = steps
+        .iter()
+        .filter(|step| matches!(step.what, What::Load { got, newest, .. } if got != newest));
+    (stale.count(), steps.len())
+}
+
+impl Trace {
+    /// The trace as text, at most [`TRACE_COLUMNS`] wide, ASCII.
+    pub fn text(&self, mutation: &Mutation) -> String {
+        let heads = self.cell.scenario.cpus;
+        let columns = heads.len();
+        let width = (TRACE_COLUMNS - 3 * (columns - 1)) / columns;
+        let mut out = String::new();
+        let heads: Vec<String> = (0..)
+            .zip(heads)
+            .map(|(cpu, does)| format!("CPU{cpu}: {does}"))
+            .collect();
+        push_row(&mut out, &heads, width);
+        let rule: Vec<String> = heads.iter().map(|_| "-".repeat(width)).collect();
+        let _ = writeln!(out, "{}", rule.join("-+-"));
+        for (cpu, line) in self.lines(mutation) {
+            for part in fold(&line, width) {
+                let mut row = vec![String::new(); columns];
+                row[cpu] = part;
+                push_row(&mut out, &row, width);
+            }
+        }
+        let head = format!("{}: ", self.found.invariant);
+        out.push_str(&words::wrap(&head, &self.found.detail, TRACE_COLUMNS));
+        out
+    }
+
+    /// The lines of all CPUs, without those that don't matter.
+    fn lines(&self, mutation: &Mutation) -> Vec<(usize, String)> {
+        let words = Words::of(self, mutation);
+        let mut lines: Vec<(usize, String)> = Vec::new();
+        // What each CPU is doing: a remover that looks whether anything is left finds empty slots.
+        let mut doing = vec![""; self.cell.scenario.cpus.len()];
+        for step in &self.steps {
+            let cpu = step.cpu as usize;
+            match step.what {
+                What::Note(Note::Begins(what, _)) => doing[cpu] = what,
+                What::Load {
+                    word,
+                    got: 0,
+                    newest: 0,
+                    ..
+                } if word.holds == Holds::Slot && !doing[cpu].contains("fault") => {
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(line) = words.line(step) else {
+                continue;
+            };
+            let own_last = lines.last_mut().filter(|(its, _)| *its == cpu);
+            match own_last {
+                // Nothing was done with the lock held.
+                Some((_, last)) if line == words::UNLOCKS && *last == words::LOCKS => {
+                    *last = words::PASSES.to_owned();
+                }
+                // The lock of a table that nobody can reach yet.
+                Some((_, last)) if line.starts_with(words::INSTALLS) && *last == words::PASSES => {
+                    *last = line;
+                }
+                _ => lines.push((cpu, line)),
+            }
+        }
+        lines
+    }
+
+    /// Whether frames were freed or taken while the CPUs raced: references matter then.
+    pub(super) fn is_about_references(&self) -> bool {
+        let moved = |step: &Step| matches!(step.what, What::Note(Note::Allocated(_)));
+        let counted = matches!(
+            self.found.invariant,
+            Invariant::NoMappedFree | Invariant::CountsBalance
+        );
+        counted || self.steps.iter().any(moved)
+    }
+}
+
+fn push_row(out: &mut String, row: &[String], width: usize) {
+    let cells: Vec<String> = row.iter().map(|cell| format!("{cell:<width$}")).collect();
+    let _ = writeln!(out, "{}", cells.join(" | ").trim_end());
+}
+
+/// Breaks a line at its spaces; what follows is indented further.
+fn fold(line: &str, width: usize) -> Vec<String> {
+    let indent = line.len() - line.trim_start().len();
+    let mut lines = vec![" ".repeat(indent)];
+    for word in line.split_whitespace() {
+        let last = lines.last_mut().expect("there is always one");
+        let fresh = last.trim().is_empty();
+        if !fresh && last.len() + 1 + word.len() > width {
+            let further = if width < 30 { 2 } else { 4 };
+            lines.push(format!("{}{word}", " ".repeat(indent + further)));
+        } else {
+            if !fresh {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    // A word that is wider than a column is cut in two.
+    let cut = |line: String| match line.len() > width {
+        true => vec![line[..width].to_owned(), line[width..].to_owned()],
+        false => vec![line],
+    };
+    lines.into_iter().flat_map(cut).collect()
+}

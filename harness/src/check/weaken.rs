@@ -1,0 +1,214 @@
+//! Which orderings a scheme needs: each is weakened, and the scenarios are gone through again.
+//!
+//! Loom is the judge, so that "needs" is proved by an execution that goes wrong without, and "passes"
+//! holds for what Loom models within the bound, and no further.
+
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+
+use kernel_model::platform::checked::Mutation;
+use kernel_model::platform::{Access, Loom, Site};
+use kernel_model::scenario::Explored;
+
+use super::{Cell, Ended, Extent, Found, explore, explore_all};
+use crate::cancel::Cancel;
+
+/// What became of one site.
+#[derive(Debug, Clone)]
+pub struct Weakening {
+    /// The site.
+    pub site: &'static Site,
+    /// The weakest ordering that passes in all scenarios; its own if none weaker does.
+    pub weakest: Ordering,
+    /// Orderings that don't pass, the weakest first, and what breaks.
+    pub breaks: Vec<Break>,
+}
+
+/// An ordering that doesn't pass.
+#[derive(Debug, Clone)]
+pub struct Break {
+    /// The ordering.
+    pub order: Ordering,
+    /// Where it breaks.
+    pub cell: Cell,
+    /// What is found there.
+    pub found: Found,
+    /// Executions until it was found.
+    pub executions: u64,
+}
+
+/// Somebody asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted;
+
+/// The sites of a scheme that can be weakened: its own first, then those of the model around it.
+pub fn sites_of(scheme: &str) -> Vec<&'static Site> {
+    let scheme = kernel_model::fault_around::Schemes::<Loom>::named(scheme);
+    let own = scheme.map_or(&[][..], |scheme| scheme.about().sites);
+    let mut sites = own.to_vec();
+    sites.extend(kernel_model::sites());
+    sites.retain(|site| !ladder(site).is_empty());
+    sites
+}
+
+/// Orderings below a site's own, the weakest first. For a fence `Relaxed` stands for none at all.
+pub fn ladder(site: &Site) -> &'static [Ordering] {
+    match (site.access, site.order) {
+        (Access::Fence, _) => &[Relaxed, AcqRel],
+        (_, Relaxed) => &[],
+        (_, Acquire | Release) => &[Relaxed],
+        (Access::Load, SeqCst) => &[Relaxed, Acquire],
+        (Access::Store, SeqCst) => &[Relaxed, Release],
+        (Access::Rmw, SeqCst) => &[Relaxed, Acquire, Release, AcqRel],
+        _ => &[Relaxed, Acquire, Release],
+    }
+}
+
+/// The scenarios that a weak memory model can be asked about, for a scheme.
+pub fn cells_of(scheme: &str) -> Vec<Cell> {
+    let all = Cell::all().into_iter();
+    all.filter(|cell| cell.scheme.name == scheme)
+        .filter(|cell| matches!(cell.scenario.explored, Explored::Exhaustively { .. }))
+        .collect()
+}
+
+/// Finds the weakest ordering of one site that passes, all others being as they are in `mutation`.
+///
+/// # Errors
+/// [`Interrupted`].
+pub fn weaken(
+    site: &'static Site,
+    mutation: &Mutation,
+    cells: &[Cell],
+    extent: &Extent,
+    cancel: &Cancel,
+) -> Result<Weakening, Interrupted> {
+    let mut breaks = Vec::new();
+    for &order in ladder(site) {
+        let mut weaker = mutation.clone();
+        weaker.weakened.push((site.name, order));
+        match first_break(order, &weaker, cells, extent, cancel)? {
+            Some(broken) => breaks.push(broken),
+            None => {
+                return Ok(Weakening {
+                    site,
+                    weakest: order,
+                    breaks,
+                });
+            }
+        }
+    }
+    Ok(Weakening {
+        site,
+        weakest: site.order,
+        breaks,
+    })
+}
+
+/// The first scenario that breaks.
+fn first_break(
+    order: Ordering,
+    mutation: &Mutation,
+    cells: &[Cell],
+    extent: &Extent,
+    cancel: &Cancel,
+) -> Result<Option<Break>, Interrupted> {
+    for &cell in cells {
+        let exploration = explore(cell, mutation, extent, cancel);
+        match exploration.ended {
+            Ended::Exhausted => {}
+            Ended::Violated(found) => {
+                return Ok(Some(Break {
+                    order,
+                    cell,
+                    found,
+                    executions: exploration.executions,
+                }));
+            }
+            Ended::OutOfTime | Ended::Interrupted => return Err(Interrupted),
+        }
+    }
+    Ok(None)
+}
+
+/// All orderings weakened together, as far as it goes.
+#[derive(Debug, Clone)]
+pub struct Joint {
+    /// What is weakened.
+    pub mutation: Mutation,
+    /// What breaks after all when the scenarios are gone through with their own bounds.
+    pub confirmed: Option<(Cell, Found)>,
+    /// Executions of that.
+    pub executions: u64,
+}
+
+impl Joint {
+    /// The ordering that a site is left with.
+    pub fn order(&self, site: &Site) -> Ordering {
+        let weaker = self
+            .mutation
+            .weakened
+            .iter()
+            .find(|(name, _)| *name == site.name);
+        weaker.map_or(site.order, |&(_, order)| order)
+    }
+}
+
+/// Weakens site after site, keeping each weakening that passes together with those before it, and
+/// goes through the result with the scenarios' own bounds. `begins` is told of each site.
+///
+/// # Errors
+/// [`Interrupted`].
+pub fn joint(
+    alone: &[Weakening],
+    cells: &[Cell],
+    extent: &Extent,
+    cancel: &Cancel,
+    mut begins: impl FnMut(&'static Site),
+) -> Result<Joint, Interrupted> {
+    let mut mutation = Mutation::NONE;
+    for Weakening { site, weakest, .. } in alone {
+        begins(site);
+        // What doesn't pass alone doesn't pass with others.
+        let orders = ladder(site).iter().skip_while(|order| *order != weakest);
+        for &order in orders {
+            let mut weaker = mutation.clone();
+            weaker.weakened.push((site.name, order));
+            if broken(&weaker, cells, extent, cancel)?.1.is_none() {
+                mutation = weaker;
+                break;
+            }
+        }
+    }
+    let (executions, confirmed) = broken(&mutation, cells, &Extent::default(), cancel)?;
+    Ok(Joint {
+        mutation,
+        confirmed,
+        executions,
+    })
+}
+
+/// What breaks in the scenarios, all of them gone through at once, and in how many executions.
+fn broken(
+    mutation: &Mutation,
+    cells: &[Cell],
+    extent: &Extent,
+    cancel: &Cancel,
+) -> Result<(u64, Option<(Cell, Found)>), Interrupted> {
+    let explorations = explore_all(
+        cells,
+        |cell| explore(*cell, mutation, extent, cancel),
+        |_, _| (),
+    );
+    let executions = explorations.iter().map(|it| it.executions).sum();
+    let mut first = None;
+    for (cell, exploration) in cells.iter().zip(explorations) {
+        match exploration.ended {
+            Ended::Exhausted => {}
+            Ended::Violated(found) => {
+                first.get_or_insert((*cell, found));
+            }
+            Ended::OutOfTime | Ended::Interrupted => return Err(Interrupted),
+        }
+    }
+    Ok((executions, first))
+}

@@ -1,0 +1,313 @@
+//! Steps in words: what is told in a trace, and how.
+
+use std::sync::atomic::Ordering;
+
+use kernel_model::address_space::{self, site::SLOT_RELOAD};
+use kernel_model::fault_around::WINDOW_FLAGS;
+use kernel_model::folio::{self, Counts, PG_LOCKED, PG_UPTODATE};
+use kernel_model::platform::checked::Mutation;
+use kernel_model::platform::{Access, Holds, Note, Site, Step, What, Word};
+
+use super::trace::Trace;
+
+/// Puts steps into words; says nothing of those that don't matter.
+pub(super) struct Words<'a> {
+    mutation: &'a Mutation,
+    /// Whether references are told.
+    references: bool,
+    /// Whether the size of the file is told.
+    size: bool,
+    /// Whether there is more than one file page or folio.
+    one_folio: bool,
+}
+
+/// A PTE-table lock is taken …
+pub(super) const LOCKS: &str = "  lock the PTE table";
+/// … and let go …
+pub(super) const UNLOCKS: &str = "  unlock the PTE table";
+/// … with nothing done in between.
+pub(super) const PASSES: &str = "  lock, unlock the PTE table";
+/// A PTE table becomes reachable.
+pub(super) const INSTALLS: &str = "  install the PTE table";
+
+/// Reads of fields that a lock holds still, and what only a free folio's owner does: told only if
+/// they go wrong.
+const QUIET: &[&str] = &[
+    "stable_read",
+    "folio_init",
+    "folio_set_waiters",
+    "folio_clear_waiters",
+];
+
+impl<'a> Words<'a> {
+    pub(super) fn of(trace: &Trace, mutation: &'a Mutation) -> Self {
+        let number_of = |step: &Step| match step.what {
+            What::Load { word, .. } | What::Store { word, .. } | What::Rmw { word, .. } => {
+                (word.holds == Holds::Counts).then_some(word.number)
+            }
+            _ => None,
+        };
+        let stored = |step: &Step| matches!(step.what, What::Store { word, .. } if word.holds == Holds::Size);
+        Self {
+            mutation,
+            references: trace.is_about_references(),
+            size: trace.steps.iter().any(stored),
+            one_folio: trace
+                .steps
+                .iter()
+                .filter_map(number_of)
+                .all(|number| number == 0),
+        }
+    }
+
+    /// A step in words; `None` if it doesn't matter.
+    pub(super) fn line(&self, step: &Step) -> Option<String> {
+        let text = match &step.what {
+            What::Load {
+                site,
+                word,
+                got,
+                newest,
+            } => {
+                let stale = got != newest;
+                let read = self.read(site, *word, *got, stale)?;
+                let missed = match stale {
+                    true => format!(" (STALE: {} by now)", self.value(*word, *newest, *got)),
+                    false => String::new(),
+                };
+                format!("{read}{missed} {}", self.tag(site))
+            }
+            What::Store {
+                site,
+                word,
+                old,
+                new,
+            } => {
+                format!(
+                    "{} {}",
+                    self.stored(site, *word, *old, *new)?,
+                    self.tag(site)
+                )
+            }
+            What::Rmw {
+                site,
+                word,
+                old,
+                new,
+            } => {
+                format!(
+                    "{} {}",
+                    self.changed(site, *word, *old, *new)?,
+                    self.tag(site)
+                )
+            }
+            What::Fence(site) => format!("{} {}", barrier(site), self.tag(site)),
+            What::NoFence(site) => format!("NO {} [{}]", barrier(site), site.name),
+            What::LeftOut(site) => format!("NO CHECK [{}]", site.name),
+            What::Locks { class: "ptl", .. } => return Some(LOCKS.to_owned()),
+            What::Unlocks { class: "ptl" } => return Some(UNLOCKS.to_owned()),
+            What::Locks { .. } | What::Unlocks { .. } => return None,
+            What::Sleeps => "sleep in the wait queue".to_owned(),
+            What::Wakes => "wake the first sleeper".to_owned(),
+            What::Note(note) => return self.note(note),
+        };
+        Some(format!("  {text}"))
+    }
+
+    fn note(&self, note: &Note) -> Option<String> {
+        let of = |index: u64, pfn: folio::Pfn| match self.one_folio {
+            true => String::new(),
+            false => format!(" of page {index} (folio {})", pfn.0),
+        };
+        Some(match note {
+            Note::Begins(what, range) if range.end == range.start + 1 => {
+                format!("{what}, page {}", range.start)
+            }
+            Note::Begins(what, range) => {
+                format!("{what}, pages {}-{}", range.start, range.end - 1)
+            }
+            Note::Returns(what) => format!("{what} returns"),
+            Note::PteSet { index, pfn } => format!("  set PTE{}", of(*index, *pfn)),
+            Note::PteZapped { index, pfn } => format!("  zap PTE{}", of(*index, *pfn)),
+            Note::NoPteTable => "  zap: no PTE table, nothing to do".to_owned(),
+            Note::Allocated(pfn) => format!("  allocate folio {}", pfn.0),
+            Note::Freed(pfn) => format!("  free folio {}", pfn.0),
+            Note::Filled { index, pfn } => format!("  page {index} is read into folio {}", pfn.0),
+            Note::Violated(invariant) => format!("  <== {invariant}"),
+        })
+    }
+
+    fn read(&self, site: &Site, word: Word, got: u64, stale: bool) -> Option<String> {
+        if !stale && QUIET.contains(&site.name) {
+            return None;
+        }
+        Some(match word.holds {
+            // The window's first look is at all flags, and the lock is asked for by some schemes.
+            Holds::Flags if site.name == WINDOW_FLAGS.name => {
+                let not = |flag| if got & flag == 0 { "not " } else { "" };
+                let (uptodate, locked) = (not(PG_UPTODATE), not(PG_LOCKED));
+                let folio = self.folio(word);
+                format!("{folio}flags? {uptodate}uptodate, {locked}locked")
+            }
+            Holds::Flags => format!(
+                "{}PG_locked? {}",
+                self.folio(word),
+                self.value(word, got, got)
+            ),
+            Holds::Mapping => format!(
+                "{}mapping? {}",
+                self.folio(word),
+                self.value(word, got, got)
+            ),
+            Holds::Counts => format!(
+                "{}mapcount? {}",
+                self.folio(word),
+                self.value(word, got, got)
+            ),
+            // A reload that finds what was there says nothing.
+            Holds::Slot if got != 0 && !stale && site.name == SLOT_RELOAD.name => return None,
+            Holds::Slot => format!("slot {}: {}", word.number, self.value(word, got, got)),
+            Holds::Size if !stale && !self.size => return None,
+            Holds::Size => format!("i_size? {}", self.value(word, got, got)),
+            Holds::Pmd if !stale => return None,
+            Holds::Pmd => format!("PTE table? {}", self.value(word, got, got)),
+            Holds::Contents => format!("read the page: {}", self.value(word, got, got)),
+            Holds::Index | Holds::Incarnation if !stale => return None,
+            Holds::Index | Holds::Incarnation => format!("{}{}", self.folio(word), site.name),
+        })
+    }
+
+    fn stored(&self, site: &Site, word: Word, old: u64, new: u64) -> Option<String> {
+        if QUIET.contains(&site.name) {
+            return None;
+        }
+        Some(match word.holds {
+            Holds::Mapping => format!(
+                "{}mapping = {}",
+                self.folio(word),
+                self.value(word, new, old)
+            ),
+            Holds::Slot => format!("slot {} = {}", word.number, self.value(word, new, old)),
+            Holds::Size => format!("i_size = {}", self.value(word, new, old)),
+            Holds::Pmd => INSTALLS.trim_start().to_owned(),
+            Holds::Counts if self.references => format!("{}refcount = 1", self.folio(word)),
+            _ => return None,
+        })
+    }
+
+    fn changed(&self, site: &Site, word: Word, old: u64, new: u64) -> Option<String> {
+        if QUIET.contains(&site.name) {
+            return None;
+        }
+        let folio = self.folio(word);
+        match word.holds {
+            Holds::Flags if (old ^ new) & PG_LOCKED != 0 => {
+                let (old, new) = (old & PG_LOCKED, new & PG_LOCKED);
+                Some(format!("{folio}PG_locked {old} -> {new}"))
+            }
+            Holds::Flags if (old ^ new) & PG_UPTODATE != 0 => {
+                Some(format!("{folio}PG_uptodate set"))
+            }
+            Holds::Flags => Some(format!("{folio}PG_locked? yes: not taken")),
+            Holds::Counts => {
+                let (before, after) = (Counts::of(old), Counts::of(new));
+                if before.mapcount() != after.mapcount() {
+                    let (before, after) = (before.mapcount(), after.mapcount());
+                    Some(format!("{folio}mapcount {before} -> {after}"))
+                } else if old == new {
+                    Some(format!("{folio}refcount is 0: not taken"))
+                } else if self.references {
+                    let (before, after) = (before.refcount(), after.refcount());
+                    Some(format!("{folio}refcount {before} -> {after}"))
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// A value, seen beside another.
+    fn value(&self, word: Word, value: u64, beside: u64) -> String {
+        match word.holds {
+            Holds::Flags if (value ^ beside) & PG_UPTODATE != 0 => match value & PG_UPTODATE {
+                0 => "not uptodate".to_owned(),
+                _ => "uptodate".to_owned(),
+            },
+            Holds::Flags => match value & PG_LOCKED {
+                0 => "no".to_owned(),
+                _ => "yes".to_owned(),
+            },
+            Holds::Mapping => match value {
+                0 => "NULL".to_owned(),
+                _ => "ours".to_owned(),
+            },
+            Holds::Counts => {
+                let (this, other) = (Counts::of(value), Counts::of(beside));
+                if this.mapcount() == other.mapcount() && value != beside {
+                    format!("{}, refcount {}", this.mapcount(), this.refcount())
+                } else {
+                    this.mapcount().to_string()
+                }
+            }
+            Holds::Slot => match address_space::decode(value) {
+                None => "empty".to_owned(),
+                Some(pfn) => format!("folio {}", pfn.0),
+            },
+            Holds::Pmd => match value {
+                0 => "none".to_owned(),
+                _ => "there".to_owned(),
+            },
+            Holds::Contents => match value.checked_sub(1) {
+                None => "nothing was read into it".to_owned(),
+                Some(index) => format!("that of page {index}"),
+            },
+            Holds::Size | Holds::Index | Holds::Incarnation => value.to_string(),
+        }
+    }
+
+    fn folio(&self, word: Word) -> String {
+        match self.one_folio {
+            true => String::new(),
+            false => format!("folio {}: ", word.number),
+        }
+    }
+
+    /// The site, with its ordering where that isn't its own.
+    fn tag(&self, site: &Site) -> String {
+        let weaker = self
+            .mutation
+            .weakened
+            .iter()
+            .find(|(name, _)| *name == site.name);
+        match weaker {
+            Some((_, order)) => format!("[{}, WEAK: {order:?}]", site.name),
+            None => format!("[{}]", site.name),
+        }
+    }
+}
+
+/// What a full barrier is called.
+fn barrier(site: &Site) -> &'static str {
+    debug_assert_eq!((site.access, site.order), (Access::Fence, Ordering::SeqCst));
+    "smp_mb()"
+}
+
+/// Breaks text into lines of at most `columns`. The first begins with `head`, the others with
+/// spaces.
+pub(super) fn wrap(head: &str, text: &str, columns: usize) -> String {
+    let mut out = String::new();
+    let mut line = head.to_owned();
+    for word in text.split_whitespace() {
+        if line.len() + word.len() > columns && line.len() > head.len() {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line = " ".repeat(head.len());
+        }
+        line.push_str(word);
+        line.push(' ');
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+    out
+}

@@ -1,0 +1,149 @@
+//! What a thread does, one step at a time, as a checker's trace has it.
+
+use std::ops::Range;
+
+use super::Site;
+use crate::Invariant;
+use crate::folio::Pfn;
+
+/// What a word of the model holds, so that a trace can read its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holds {
+    /// A folio's `PG_*` flags.
+    Flags,
+    /// The number of the address space that a folio belongs to.
+    Mapping,
+    /// A folio's place in its file.
+    Index,
+    /// How often a frame has been allocated.
+    Incarnation,
+    /// A folio's refcount and mapcount.
+    Counts,
+    /// A slot of the page cache.
+    Slot,
+    /// The size of a file.
+    Size,
+    /// Whether a PTE table is there.
+    Pmd,
+    /// What was read into a frame.
+    Contents,
+}
+
+/// One word of the model: the how-manieth of its kind that was made. Folios are made in the order
+/// of their frame numbers, slots in that of their offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Word {
+    /// What it holds.
+    pub holds: Holds,
+    /// Its number among those that hold the same.
+    pub number: u32,
+}
+
+/// What the model tells of itself, beyond atomics and locks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// An operation begins on a range of a file.
+    Begins(&'static str, Range<u64>),
+    /// The operation has returned.
+    Returns(&'static str),
+    /// A PTE that maps a page of a file is set, under its table's lock.
+    PteSet {
+        /// The page's offset in the file.
+        index: u64,
+        /// The frame that it maps.
+        pfn: Pfn,
+    },
+    /// A PTE is cleared, under its table's lock.
+    PteZapped {
+        /// The page's offset in the file.
+        index: u64,
+        /// The frame that it mapped.
+        pfn: Pfn,
+    },
+    /// A zap finds no PTE table, and skips.
+    NoPteTable,
+    /// A frame is taken off the free list.
+    Allocated(Pfn),
+    /// A frame goes back to the free list.
+    Freed(Pfn),
+    /// The contents of a page are read from the store into its frame.
+    Filled {
+        /// The page's offset in the file.
+        index: u64,
+        /// The frame.
+        pfn: Pfn,
+    },
+    /// An audit found an invariant violated.
+    Violated(Invariant),
+}
+
+/// What was done in a step.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A load. It was stale if it didn't get the newest value.
+    Load {
+        /// Where.
+        site: &'static Site,
+        /// Of what.
+        word: Word,
+        /// What it got.
+        got: u64,
+        /// What was there.
+        newest: u64,
+    },
+    /// A store.
+    Store {
+        /// Where.
+        site: &'static Site,
+        /// To what.
+        word: Word,
+        /// What was there before.
+        old: u64,
+        /// What was stored.
+        new: u64,
+    },
+    /// A read-modify-write; a compare-exchange that failed leaves what was there.
+    Rmw {
+        /// Where.
+        site: &'static Site,
+        /// Of what.
+        word: Word,
+        /// What was there before.
+        old: u64,
+        /// What is there after it.
+        new: u64,
+    },
+    /// A full barrier.
+    Fence(&'static Site),
+    /// A barrier that a mutation took away.
+    NoFence(&'static Site),
+    /// A check that a mutation took away.
+    LeftOut(&'static Site),
+    /// A lock is taken.
+    Locks {
+        /// Its class.
+        class: &'static str,
+        /// Whether it is shared with others.
+        shared: bool,
+    },
+    /// A lock is let go.
+    Unlocks {
+        /// Its class.
+        class: &'static str,
+    },
+    /// The thread goes to sleep in a wait queue.
+    Sleeps,
+    /// The thread wakes a sleeper.
+    Wakes,
+    /// The model's own words.
+    Note(Note),
+}
+
+/// One step of one thread.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Whose.
+    pub cpu: u32,
+    /// What was done.
+    pub what: What,
+}

@@ -1,0 +1,70 @@
+//! What is in the pages, so that a scenario can look at what a process would read.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::folio::Pfn;
+use crate::mm::Vma;
+use crate::platform::{AtomicWord, Holds, Platform, Site};
+use crate::system::BackingStore;
+use crate::{Invariant, System};
+
+/// A read from the store writes a page's contents.
+pub const CONTENTS_STORE: Site = Site::store(
+    "contents_store",
+    Relaxed,
+    "the copy, or the device's write, into the page",
+    "contents_read, over set_uptodate and window_flags",
+);
+/// A process reads a page that it has mapped.
+pub const CONTENTS_READ: Site = Site::load(
+    "contents_read",
+    Relaxed,
+    "a load of the process",
+    "contents_store",
+);
+
+/// A backing store that leaves in each frame which page was read into it.
+pub struct Contents<P: Platform>(Box<[P::AtomicU64]>);
+
+impl<P: Platform> Contents<P> {
+    pub(super) fn new(frames: u32) -> Self {
+        Self(
+            (0..frames)
+                .map(|_| P::AtomicU64::new(Holds::Contents, 0))
+                .collect(),
+        )
+    }
+
+    /// Reads all pages that are mapped as the process would; what is in them must be theirs.
+    ///
+    /// The PTE-table lock is taken for the look at the PTEs, where a CPU would walk without: it
+    /// orders the caller after zaps, and not after whoever filled the page.
+    pub(super) fn read_mapped(&self, system: &System<P>, vma: &Vma<P>) {
+        let vpns = vma.vpns_of(&vma.pgoffs());
+        if !vma.mm.page_table.has_table(vpns.start) {
+            return;
+        }
+        let ptes = vma.mm.page_table.lock(vpns);
+        for (index, pte) in (vma.pgoff..).zip(ptes.iter()) {
+            let Some(pfn) = pte.pfn() else { continue };
+            let found = self.0[pfn.0 as usize].load(&CONTENTS_READ);
+            if found != index + 1 {
+                let found = match found.checked_sub(1) {
+                    None => "what was there before anything was read".to_owned(),
+                    Some(other) => format!("the contents of offset {other}"),
+                };
+                let detail = format!("a process that reads the page finds {found}");
+                system.violated(Invariant::OnlyUptodate, index, pfn, detail);
+            }
+        }
+    }
+}
+
+impl<P: Platform> BackingStore for Arc<Contents<P>> {
+    fn read(&self, pages: &[(u64, Pfn)]) {
+        for (index, pfn) in pages {
+            self.0[pfn.0 as usize].store(index + 1, &CONTENTS_STORE);
+        }
+    }
+}

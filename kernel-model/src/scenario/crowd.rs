@@ -1,0 +1,60 @@
+//! `crowd`: three processes that fault, read and zap, a hole puncher and a truncater, all on four
+//! pages. Too large to be explored: random schedules of it are tried.
+
+use std::sync::Arc;
+
+use super::{About, Explored, Scenario, Setting, Stage, remove};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Crowd;
+
+static ABOUT: About = About {
+    name: "crowd",
+    summary: "three processes that fault, read and zap; holes; truncations; four pages",
+    cpus: &["fault", "fault", "fault", "punch-hole", "truncate"],
+    explored: Explored::AtRandom { schedules: 4_000 },
+};
+
+const PAGES: u64 = 4;
+/// Each CPU does its part so many times.
+const TURNS: u32 = 2;
+
+impl<P: Platform> Scenario<P> for Crowd {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        // Two frames more than the file has pages: what is freed comes back soon.
+        let (mut setting, contents) = Setting::with_windows(scheme, PAGES as u32, 4, 2, 2);
+        for _ in 0..3 {
+            let vma = setting.map();
+            let contents = Arc::clone(&contents);
+            setting.cpu(move |system, _, task| {
+                for _ in 0..TURNS {
+                    for pgoff in [0, 2] {
+                        system.handle_mm_fault(&vma, pgoff, task);
+                    }
+                    contents.read_mapped(system, &vma);
+                    system.zap_range(&vma, 0..PAGES, task);
+                }
+            });
+        }
+        setting.cpu(|system, file, task| {
+            for turn in 0..TURNS {
+                let start = u64::from(turn);
+                remove(system, file, "punch-hole", start..start + 2, task);
+            }
+        });
+        setting.cpu(|system, file, task| {
+            for turn in 0..TURNS {
+                remove(system, file, "truncate", u64::from(turn) + 1..PAGES, task);
+                file.extend(PAGES);
+            }
+        });
+        setting.stage()
+    }
+}

@@ -1,0 +1,31 @@
+//! `fault-vs-fault`: the same page, faulted on by two processes at once.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct FaultVsFault;
+
+static ABOUT: About = About {
+    name: "fault-vs-fault",
+    summary: "fault-around of one page in two processes, nobody removes it",
+    cpus: &["fault", "fault"],
+    explored: Explored::Exhaustively { bound: None },
+};
+
+impl<P: Platform> Scenario<P> for FaultVsFault {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
+        for _ in 0..2 {
+            let vma = setting.map_with_table();
+            setting.faults_around(vma);
+        }
+        setting.stage()
+    }
+}

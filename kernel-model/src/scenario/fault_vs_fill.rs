@@ -1,0 +1,35 @@
+//! `fault-vs-fill`: a page is read in and published while another process faults around it.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct FaultVsFill;
+
+static ABOUT: About = About {
+    name: "fault-vs-fill",
+    summary: "fault-around against the slow path that reads the page",
+    cpus: &["fault", "slow fault"],
+    explored: Explored::Exhaustively { bound: Some(3) },
+};
+
+impl<P: Platform> Scenario<P> for FaultVsFill {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, contents) = Setting::new(scheme, 1, 0, 1);
+        let (vma, other) = (setting.map_with_table(), setting.map_with_table());
+        setting.cpu(move |system, _, task| {
+            system.do_fault_around(&vma, 0, task);
+            contents.read_mapped(system, &vma);
+        });
+        setting.cpu(move |system, _, task| {
+            system.handle_mm_fault(&other, 0, task);
+        });
+        setting.stage()
+    }
+}

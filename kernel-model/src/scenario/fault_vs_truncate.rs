@@ -1,0 +1,57 @@
+//! `fault-vs-truncate` and `first-fault-vs-truncate`: one page, one fault, and the file cut off
+//! before it.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// With the PTE table there already: the truncation comes through its lock after it has written
+/// the file's size.
+#[derive(Debug)]
+pub struct FaultVsTruncate;
+
+/// Without a PTE table: the truncation may come through no lock of the fault's at all.
+#[derive(Debug)]
+pub struct FirstFaultVsTruncate;
+
+static FAULT_VS_TRUNCATE: About = About {
+    name: "fault-vs-truncate",
+    summary: "fault-around of one page against a truncation of the file to nothing",
+    cpus: &["fault", "truncate"],
+    explored: Explored::Exhaustively { bound: Some(4) },
+};
+
+static FIRST_FAULT_VS_TRUNCATE: About = About {
+    name: "first-fault-vs-truncate",
+    summary: "the same where the fault is the first in its PTE table, which isn't there yet",
+    cpus: &["fault", "truncate"],
+    explored: Explored::Exhaustively { bound: Some(4) },
+};
+
+impl<P: Platform> Scenario<P> for FaultVsTruncate {
+    fn about(&self) -> &'static About {
+        &FAULT_VS_TRUNCATE
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
+        let vma = setting.map_with_table();
+        setting.faults_around(vma);
+        setting.removes("truncate", 1);
+        setting.stage()
+    }
+}
+
+impl<P: Platform> Scenario<P> for FirstFaultVsTruncate {
+    fn about(&self) -> &'static About {
+        &FIRST_FAULT_VS_TRUNCATE
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
+        let vma = setting.map();
+        setting.faults_around(vma);
+        setting.removes("truncate", 1);
+        setting.stage()
+    }
+}

@@ -1,0 +1,34 @@
+//! `slow-fault-vs-punch`: a whole fault, with the slow path that waits for the page lock and reads
+//! the page again if a hole has taken it.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct SlowFaultVsPunch;
+
+static ABOUT: About = About {
+    name: "slow-fault-vs-punch",
+    summary: "a fault with its slow path against a hole over the page",
+    cpus: &["fault", "punch-hole"],
+    explored: Explored::Exhaustively { bound: Some(2) },
+};
+
+impl<P: Platform> Scenario<P> for SlowFaultVsPunch {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, contents) = Setting::new(scheme, 1, 1, 1);
+        let vma = setting.map_with_table();
+        setting.cpu(move |system, _, task| {
+            system.handle_mm_fault(&vma, 0, task);
+            contents.read_mapped(system, &vma);
+        });
+        setting.removes("punch-hole", 1);
+        setting.stage()
+    }
+}

@@ -1,0 +1,38 @@
+//! `slow-fault-vs-slow-fault`: two processes miss on the same page: one reads it, the other sleeps on
+//! its lock and must be woken.
+
+use std::sync::Arc;
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct SlowFaultVsSlowFault;
+
+static ABOUT: About = About {
+    name: "slow-fault-vs-slow-fault",
+    summary: "two whole faults on a page that nobody has read",
+    cpus: &["fault", "fault"],
+    explored: Explored::Exhaustively { bound: Some(2) },
+};
+
+impl<P: Platform> Scenario<P> for SlowFaultVsSlowFault {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, contents) = Setting::new(scheme, 1, 0, 2);
+        for _ in 0..2 {
+            let vma = setting.map_with_table();
+            let contents = Arc::clone(&contents);
+            setting.cpu(move |system, _, task| {
+                system.handle_mm_fault(&vma, 0, task);
+                contents.read_mapped(system, &vma);
+            });
+        }
+        setting.stage()
+    }
+}

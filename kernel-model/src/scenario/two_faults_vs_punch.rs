@@ -1,0 +1,32 @@
+//! `two-faults-vs-punch`: two processes fault on the page that a hole takes away.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct TwoFaultsVsPunch;
+
+static ABOUT: About = About {
+    name: "two-faults-vs-punch",
+    summary: "fault-around of one page in two processes against a hole over it",
+    cpus: &["fault", "fault", "punch-hole"],
+    explored: Explored::Exhaustively { bound: Some(2) },
+};
+
+impl<P: Platform> Scenario<P> for TwoFaultsVsPunch {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
+        for _ in 0..2 {
+            let vma = setting.map_with_table();
+            setting.faults_around(vma);
+        }
+        setting.removes("punch-hole", 1);
+        setting.stage()
+    }
+}

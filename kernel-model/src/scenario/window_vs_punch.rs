@@ -1,0 +1,31 @@
+//! `window-vs-punch`: a window of two pages, a hole over both: the first pass locks them
+//! together and has one barrier for the batch.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct WindowVsPunch;
+
+static ABOUT: About = About {
+    name: "window-vs-punch",
+    summary: "fault-around of two pages against a hole over both",
+    cpus: &["fault", "punch-hole"],
+    explored: Explored::Exhaustively { bound: Some(3) },
+};
+
+impl<P: Platform> Scenario<P> for WindowVsPunch {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 2, 2, 0);
+        let vma = setting.map_with_table();
+        setting.faults_around(vma);
+        setting.removes("punch-hole", 2);
+        setting.stage()
+    }
+}

@@ -1,0 +1,40 @@
+//! `zap-vs-punch-and-refill`: a process zaps what it has mapped (MADV_DONTNEED) while a hole is
+//! punched over it and its frame comes back at another offset.
+
+use super::{About, Explored, Scenario, Setting, Stage, remove};
+use crate::Task;
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct ZapVsPunchAndRefill;
+
+static ABOUT: About = About {
+    name: "zap-vs-punch-and-refill",
+    summary: "a zap of a mapped page against a hole whose frame comes back",
+    cpus: &["zap", "punch, refill"],
+    explored: Explored::Exhaustively { bound: Some(3) },
+};
+
+impl<P: Platform> Scenario<P> for ZapVsPunchAndRefill {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 2, 1, 0);
+        let vma = setting.map_with_table();
+        setting
+            .system
+            .do_fault_around(&vma, 0, &mut Task::default());
+        setting.cpu(move |system, _, task| {
+            system.zap_range(&vma, 0..2, task);
+        });
+        setting.cpu(|system, file, task| {
+            remove(system, file, "punch-hole", 0..1, task);
+            system.read_ahead(file, 1..2, task);
+        });
+        setting.stage()
+    }
+}

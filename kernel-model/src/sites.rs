@@ -1,0 +1,20 @@
+//! The ordering sites that all schemes share.
+
+use crate::platform::Site;
+use crate::scenario::{CONTENTS_READ, CONTENTS_STORE};
+use crate::{address_space, fault_around, folio, page_allocator, page_table, removal};
+
+/// Every ordering site that isn't a scheme's own.
+pub fn sites() -> impl Iterator<Item = &'static Site> {
+    let single: [&'static Site; 7] = [
+        &fault_around::WINDOW_FLAGS,
+        &removal::REMOVER_MAPCOUNT,
+        &page_table::PMD_READ,
+        &page_table::PMD_INSTALL,
+        &page_allocator::PAGE_ALLOC_REF,
+        &CONTENTS_STORE,
+        &CONTENTS_READ,
+    ];
+    let shared = [folio::site::ALL, address_space::site::ALL].concat();
+    single.into_iter().chain(shared)
+}
