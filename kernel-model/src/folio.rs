@@ -324,6 +324,11 @@ impl<P: Platform> Folio<P> {
     /// Takes a reference unless the folio is free (`folio_try_get()`).
     #[inline(always)]
     pub fn try_get(&self) -> bool {
+        if P::left_out(&site::REF_GET_UNLESS_ZERO) {
+            self.counts
+                .fetch_add(REFCOUNT_ONE, &site::REF_GET_UNLESS_ZERO);
+            return true;
+        }
         self.counts
             .add_unless(REFCOUNT_MASK, REFCOUNT_ONE, &site::REF_GET_UNLESS_ZERO)
     }

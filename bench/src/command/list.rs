@@ -41,7 +41,7 @@ fn head(name: &str) -> String {
 
 fn write_scheme(out: &mut String, about: &About) {
     out.push_str(&wrap(&head(about.name), about.lineage));
-    let names: Vec<_> = about.checks.iter().map(|site| site.name).collect();
+    let names: Vec<_> = about.checks().map(|site| site.name).collect();
     let verdict = match about.verdict {
         Verdict::Sound { why } => format!("sound: {why}"),
         Verdict::Broken {

@@ -39,7 +39,7 @@ const fn about(name: &'static str) -> About {
         rmws_per_page: 2,
         asks_of_removers: "that there be none",
         sites: &[&FLOOR_MAPCOUNT],
-        checks: &[],
+        own_checks: &[],
     }
 }
 

@@ -37,9 +37,11 @@ static ABOUT: About = About {
             "first-fault-vs-punch",
             "first-fault-vs-truncate",
             "window-vs-punch",
+            "window-past-eof",
             "two-faults-vs-punch",
             "fault-vs-punch-and-refill",
-            "slow-fault-vs-punch",
+            "slow-vs-punch",
+            "slow-vs-punch-and-refill",
             "crowd",
         ],
         violates: &[
@@ -53,7 +55,7 @@ static ABOUT: About = About {
     rmws_per_page: 2,
     asks_of_removers: "nothing more",
     sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],
-    checks: &[&CHECK_MAPPING],
+    own_checks: &[&CHECK_MAPPING],
 };
 
 impl<P: Platform> FaultAround<P> for LocklessRfc {

@@ -77,7 +77,7 @@ static ABOUT: About = About {
         &MAPCOUNT_UNDO,
         &REMOVER_LOCK_MB,
     ],
-    checks: &[&RECHECK_LOCKED, &RECHECK_MAPPING],
+    own_checks: &[&RECHECK_LOCKED, &RECHECK_MAPPING],
 };
 
 impl<P: Platform> FaultAround<P> for MapcountRecheck {

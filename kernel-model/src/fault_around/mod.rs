@@ -7,6 +7,8 @@
 use std::ops::Range;
 
 use crate::Invariant;
+use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
+use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Folio, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_table::{LockedPtes, Pte};
@@ -103,8 +105,17 @@ pub struct About {
     pub asks_of_removers: &'static str,
     /// Its own ordering sites.
     pub sites: &'static [&'static Site],
-    /// Those of them that an audit can leave out: they are checks.
-    pub checks: &'static [&'static Site],
+    /// Those of them that are checks of its own.
+    pub own_checks: &'static [&'static Site],
+}
+
+impl About {
+    /// The checks that can be left out to see that it is noticed: its own, then those that every
+    /// scheme makes.
+    pub fn checks(&self) -> impl Iterator<Item = &'static Site> {
+        let own = self.own_checks.iter().copied();
+        own.chain(WALK_CHECKS)
+    }
 }
 
 /// What a call of [`FaultAround::map_pages`] mapped.
@@ -210,11 +221,15 @@ impl<P: Platform> Window<'_, P> {
         let ptes: &mut [Pte] = &mut locked;
         let fault_pte = (self.fault_pgoff - self.pgoffs.start) as usize;
         let fault_pte_was_none = ptes[fault_pte].is_none();
-        let end = self.pgoffs.end.min(mapping.i_size_pages());
+        let size = match P::left_out(&I_SIZE_READ) {
+            true => u64::MAX,
+            false => mapping.i_size_pages(),
+        };
+        let end = self.pgoffs.end.min(size);
         let start = self.pgoffs.start.min(end);
         let mut pages = 0;
         for (offset, (pte, slot)) in (0..).zip(ptes.iter_mut().zip(mapping.slots(start..end))) {
-            if !pte.is_none() {
+            if !P::left_out(&PTE_NONE) && !pte.is_none() {
                 continue;
             }
             let Some(pfn) = slot.load() else { continue };
@@ -222,12 +237,12 @@ impl<P: Platform> Window<'_, P> {
             if !folio.try_get() {
                 continue;
             }
-            if slot.reload() != Some(pfn) {
+            if !P::left_out(&SLOT_RELOAD) && slot.reload() != Some(pfn) {
                 self.skip(pfn, Skip::Moved, task);
                 continue;
             }
             let flags = folio.flags(&WINDOW_FLAGS);
-            if !Self::is_mappable(flags) {
+            if !P::left_out(&WINDOW_FLAGS) && !Self::is_mappable(flags) {
                 self.skip(pfn, Skip::Unfit, task);
                 continue;
             }
@@ -262,6 +277,23 @@ impl<P: Platform> Window<'_, P> {
         self.system.put(pfn, task);
     }
 }
+
+/// The checks that every scheme makes in its walk, for whoever leaves one out.
+pub(crate) const WALK_CHECKS: [&Site; 5] = [
+    &PTE_NONE,
+    &REF_GET_UNLESS_ZERO,
+    &SLOT_RELOAD,
+    &WINDOW_FLAGS,
+    &I_SIZE_READ,
+];
+
+/// Skips what is mapped already.
+pub const PTE_NONE: Site = Site::load(
+    "pte_none",
+    std::sync::atomic::Ordering::Relaxed,
+    "pte_none(*vmf->pte)",
+    "nothing: under the PTE-table lock",
+);
 
 /// Reads the flags of a folio with a reference to it.
 pub const WINDOW_FLAGS: Site = Site::load(

@@ -6,7 +6,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{About, FaultAround, Mapped, Verdict, WINDOW_FLAGS, Window};
+use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window};
+use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{Folio, Pfn};
 use crate::page_table::Pte;
@@ -44,7 +45,7 @@ static ABOUT: About = About {
     rmws_per_page: 4,
     asks_of_removers: "nothing more",
     sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
-    checks: &[&LOCKED_MAPPING],
+    own_checks: &[&LOCKED_MAPPING],
 };
 
 /// A folio that is locked, referenced and fit to be mapped.
@@ -64,6 +65,7 @@ fn next_map_page<'a, P: Platform>(
     let system = window.system;
     let mapping = &*window.vma.mapping;
     let left = from..window.pgoffs.end;
+    let is_mappable = |flags| P::left_out(&WINDOW_FLAGS) || Window::<P>::is_mappable(flags);
     for (index, slot) in left.clone().zip(mapping.slots(left)) {
         let Some(pfn) = slot.load() else { continue };
         let folio = system.memmap.folio(pfn);
@@ -74,15 +76,15 @@ fn next_map_page<'a, P: Platform>(
         if !folio.try_get() {
             continue;
         }
-        if slot.reload() != Some(pfn) {
+        if !P::left_out(&SLOT_RELOAD) && slot.reload() != Some(pfn) {
             task.faults.slot_changed += 1;
-        } else if Window::<P>::is_mappable(folio.flags(&WINDOW_FLAGS)) {
+        } else if is_mappable(folio.flags(&WINDOW_FLAGS)) {
             if folio.try_lock() {
                 let ours =
                     P::left_out(&LOCKED_MAPPING) || folio.mapping(&LOCKED_MAPPING) == mapping.id();
                 if ours
-                    && Window::<P>::is_mappable(folio.flags(&STABLE_READ))
-                    && index < mapping.i_size_pages()
+                    && is_mappable(folio.flags(&STABLE_READ))
+                    && (P::left_out(&I_SIZE_READ) || index < mapping.i_size_pages())
                 {
                     return Some(Candidate { index, pfn, folio });
                 }
@@ -113,7 +115,7 @@ impl<P: Platform> FaultAround<P> for PageLocked {
         while let Some(Candidate { index, pfn, folio }) = next {
             let pte = &mut ptes[(index - window.pgoffs.start) as usize];
             // Only now: a page that is mapped already has cost as much as any other.
-            if pte.is_none() {
+            if P::left_out(&PTE_NONE) || pte.is_none() {
                 folio.mapcount_inc(&MAPCOUNT_INC_LOCKED);
                 *pte = Pte::present(pfn);
                 P::note(|| Note::PteSet { index, pfn });

@@ -35,9 +35,11 @@ static ABOUT: About = About {
             "first-fault-vs-punch",
             "first-fault-vs-truncate",
             "window-vs-punch",
+            "window-past-eof",
             "two-faults-vs-punch",
             "fault-vs-punch-and-refill",
-            "slow-fault-vs-punch",
+            "slow-vs-punch",
+            "slow-vs-punch-and-refill",
             "crowd",
         ],
         violates: &[
@@ -57,7 +59,7 @@ static ABOUT: About = About {
         &MAPCOUNT_UNDO,
         &REMOVER_LOCK_MB,
     ],
-    checks: &[&RECHECK_LOCKED],
+    own_checks: &[&RECHECK_LOCKED],
 };
 
 impl<P: Platform> FaultAround<P> for Sketch {

@@ -50,12 +50,12 @@ impl<P: Platform> Contents<P> {
             let Some(pfn) = pte.pfn() else { continue };
             let found = self.0[pfn.0 as usize].load(&CONTENTS_READ);
             if found != index + 1 {
-                let found = match found.checked_sub(1) {
-                    None => "what was there before anything was read".to_owned(),
-                    Some(other) => format!("the contents of offset {other}"),
+                let (invariant, found) = match found.checked_sub(1) {
+                    None => (Invariant::OnlyUptodate, "nothing read into it".to_owned()),
+                    Some(other) => (Invariant::RightOffset, format!("page {other}'s contents")),
                 };
                 let detail = format!("a process that reads the page finds {found}");
-                system.violated(Invariant::OnlyUptodate, index, pfn, detail);
+                system.violated(invariant, index, pfn, detail);
             }
         }
     }

@@ -20,10 +20,14 @@ mod fault_vs_fault;
 mod fault_vs_fill;
 mod fault_vs_punch;
 mod fault_vs_punch_and_refill;
+mod fault_vs_read_error;
+mod fault_vs_thread;
 mod fault_vs_truncate;
-mod slow_fault_vs_punch;
-mod slow_fault_vs_slow_fault;
+mod slow_vs_punch;
+mod slow_vs_punch_and_refill;
+mod slow_vs_slow;
 mod two_faults_vs_punch;
+mod window_past_eof;
 mod window_vs_punch;
 mod zap_vs_punch_and_refill;
 
@@ -33,10 +37,14 @@ pub use fault_vs_fault::FaultVsFault;
 pub use fault_vs_fill::FaultVsFill;
 pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
 pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
+pub use fault_vs_read_error::FaultVsReadError;
+pub use fault_vs_thread::FaultVsThread;
 pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
-pub use slow_fault_vs_punch::SlowFaultVsPunch;
-pub use slow_fault_vs_slow_fault::SlowFaultVsSlowFault;
+pub use slow_vs_punch::SlowVsPunch;
+pub use slow_vs_punch_and_refill::SlowVsPunchAndRefill;
+pub use slow_vs_slow::SlowVsSlow;
 pub use two_faults_vs_punch::TwoFaultsVsPunch;
+pub use window_past_eof::WindowPastEof;
 pub use window_vs_punch::WindowVsPunch;
 pub use zap_vs_punch_and_refill::ZapVsPunchAndRefill;
 
@@ -102,13 +110,17 @@ impl<P: Platform> Scenarios<P> {
         &FaultVsTruncate,
         &FirstFaultVsTruncate,
         &WindowVsPunch,
+        &WindowPastEof,
         &TwoFaultsVsPunch,
         &FaultVsPunchAndRefill,
         &ZapVsPunchAndRefill,
         &FaultVsFault,
+        &FaultVsThread,
         &FaultVsFill,
-        &SlowFaultVsPunch,
-        &SlowFaultVsSlowFault,
+        &FaultVsReadError,
+        &SlowVsPunch,
+        &SlowVsPunchAndRefill,
+        &SlowVsSlow,
         &Crowd,
     ];
 
@@ -183,6 +195,17 @@ impl<P: Platform> Setting<P> {
         let vma = self.map();
         vma.mm.page_table.install_table(0);
         vma
+    }
+
+    /// Puts a page into the cache that could not be read.
+    fn fail_to_read(&self, index: u64) {
+        let pfn = self.system.memmap.alloc(0).expect("a free frame");
+        let folio = self.system.memmap.folio(pfn);
+        folio.lock();
+        let added = self.file.add_folio(folio, pfn, index);
+        added.expect("a scenario fills a page once");
+        folio.unlock();
+        self.system.put(pfn, &Task::default());
     }
 
     /// One more CPU.

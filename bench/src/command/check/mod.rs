@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{Failure, output, refuse_repeated};
 
-pub use options::Options;
+pub(super) use options::Options;
 
 /// The time that `--bound none` gives a scheme in a scenario.
 const EXHAUSTIVE_LIMIT: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
     refuse_repeated("--without", &options.without)?;
     let mut mutation = Mutation::NONE;
     for name in &options.without {
-        let checks = || cells.iter().flat_map(|cell| cell.scheme.checks);
+        let checks = || cells.iter().flat_map(|cell| cell.scheme.checks());
         match checks().find(|site| site.name == name) {
             Some(site) => mutation.left_out.push(site.name),
             None => {

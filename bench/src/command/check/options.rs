@@ -11,43 +11,43 @@ use crate::command::values;
 
 /// The options of `faultaround check`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Schemes, separated by commas [default: all, the broken ones too]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::scheme)]
-    pub scheme: Vec<String>,
+    pub(super) scheme: Vec<String>,
 
     /// Scenarios, separated by commas [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::scenario)]
-    pub scenario: Vec<String>,
+    pub(super) scenario: Vec<String>,
 
     /// Preemptions that are tried in an execution at most; none: all executions [default: each
     /// scenario's own bound, see list; 2 with --weaken]
     #[arg(long, value_name = "N|none", value_parser = values::bound, allow_hyphen_values = true)]
-    pub bound: Option<Bound>,
+    pub(super) bound: Option<Bound>,
 
     /// Time for each scheme in each scenario, after which --bound none falls back to the
     /// scenario's own bound and says so [default: 60s with --bound none, or else no limit]
     #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
-    pub limit: Option<Duration>,
+    pub(super) limit: Option<Duration>,
 
     /// Random schedules of those scenarios that are too large to be gone through [default: each
     /// scenario's own number]
     #[arg(long, value_name = "N", value_parser = values::schedules, allow_hyphen_values = true)]
-    pub schedules: Option<u32>,
+    pub(super) schedules: Option<u32>,
 
     /// Show the simplest violating execution of each scheme, a column for each CPU
     #[arg(long)]
-    pub trace: bool,
+    pub(super) trace: bool,
 
     /// Weaken every ordering of the sound schemes in turn, then all together, and show what breaks
     #[arg(long)]
-    pub weaken: bool,
+    pub(super) weaken: bool,
 
     /// Check with these sites weakened, such as recheck_locked=relaxed: relaxed (none, for a
     /// barrier), acquire, release or acqrel
     #[arg(long, value_name = "SITE=ORDER", value_delimiter = ',', value_parser = values::weakened,
           conflicts_with = "weaken")]
-    pub with: Vec<values::Weakened>,
+    pub(super) with: Vec<values::Weakened>,
 
     /// Check without these checks, named by their sites, see list
     #[arg(
@@ -56,23 +56,23 @@ pub struct Options {
         value_delimiter = ',',
         conflicts_with = "weaken"
     )]
-    pub without: Vec<String>,
+    pub(super) without: Vec<String>,
 
     /// Run the litmus tests of the schemes by herd7 in this directory of a Linux source tree
     /// (tools/memory-model) and compare
     #[arg(long, value_name = "DIR", conflicts_with_all = ["weaken", "trace", "with", "without", "bound"])]
-    pub litmus: Option<PathBuf>,
+    pub(super) litmus: Option<PathBuf>,
 
     /// The herd7 to run [default: the one on PATH]
     #[arg(long, value_name = "FILE", requires = "litmus")]
-    pub herd7: Option<PathBuf>,
+    pub(super) herd7: Option<PathBuf>,
 
     /// Where the random schedules come from
     #[arg(long, value_name = "S", default_value_t = 1, value_parser = values::seed,
           allow_hyphen_values = true)]
-    pub seed: u64,
+    pub(super) seed: u64,
 
     /// How the verdicts are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    pub(super) format: Format,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::check::{Cell, Ended, Exploration};
 use harness::report::wrap;
+use kernel_model::fault_around::Verdict;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::scenario::Explored;
 
@@ -67,10 +68,11 @@ impl Outcome<'_> {
                 }
                 scheme = cell.scheme.name;
                 let verdict = cell.scheme.verdict;
-                let declared = if verdict.is_sound() {
-                    "sound"
-                } else {
-                    "BROKEN"
+                let declared = match verdict {
+                    Verdict::Sound { .. } => "sound".to_owned(),
+                    Verdict::Broken { scenarios, .. } => {
+                        format!("BROKEN in {} scenarios", scenarios.len())
+                    }
                 };
                 let text = format!("declared {declared}: {}", verdict.why());
                 out.push_str(&wrap(&format!("{scheme}: "), &text));
@@ -95,9 +97,7 @@ impl Outcome<'_> {
         };
         let declared = cell.declared();
         let suffix = match (self.is_mutated(), exploration.is_declared(declared)) {
-            (true, _) => String::new(),
-            (false, true) if declared.is_empty() => String::new(),
-            (false, true) => ", as declared".to_owned(),
+            (true, _) | (false, true) => String::new(),
             (false, false) if declared.is_empty() => {
                 "; NOT AS DECLARED: it is to be sound".to_owned()
             }

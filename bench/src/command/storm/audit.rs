@@ -1,5 +1,6 @@
 //! `faultaround storm --audit`: verdicts, no timings.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -104,8 +105,9 @@ fn refuse_unknown_checks(
     schemes: &[&'static dyn FaultAround<Audited>],
 ) -> Result<(), Failure> {
     refuse_repeated("--without", without)?;
-    let checks = schemes.iter().flat_map(|scheme| scheme.about().checks);
-    let known: Vec<_> = checks.map(|check| check.name).collect();
+    let checks = schemes.iter().flat_map(|scheme| scheme.about().checks());
+    let known: BTreeSet<_> = checks.map(|check| check.name).collect();
+    let known: Vec<_> = known.into_iter().collect();
     match without.iter().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(Failure::Usage(format!(
             "--without {name}: no scheme of this run makes such a check; they make {}",

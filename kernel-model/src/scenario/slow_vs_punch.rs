@@ -1,4 +1,4 @@
-//! `slow-fault-vs-punch`: a whole fault, with the slow path that waits for the page lock and reads
+//! `slow-vs-punch`: a whole fault, with the slow path that waits for the page lock and reads
 //! the page again if a hole has taken it.
 
 use super::{About, Explored, Scenario, Setting, Stage};
@@ -7,16 +7,16 @@ use crate::platform::Platform;
 
 /// See the module.
 #[derive(Debug)]
-pub struct SlowFaultVsPunch;
+pub struct SlowVsPunch;
 
 static ABOUT: About = About {
-    name: "slow-fault-vs-punch",
+    name: "slow-vs-punch",
     summary: "a fault with its slow path against a hole over the page",
     cpus: &["fault", "punch-hole"],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 
-impl<P: Platform> Scenario<P> for SlowFaultVsPunch {
+impl<P: Platform> Scenario<P> for SlowVsPunch {
     fn about(&self) -> &'static About {
         &ABOUT
     }

@@ -1,4 +1,4 @@
-//! `slow-fault-vs-slow-fault`: two processes miss on the same page: one reads it, the other sleeps on
+//! `slow-vs-slow`: two processes miss on the same page: one reads it, the other sleeps on
 //! its lock and must be woken.
 
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use crate::platform::Platform;
 
 /// See the module.
 #[derive(Debug)]
-pub struct SlowFaultVsSlowFault;
+pub struct SlowVsSlow;
 
 static ABOUT: About = About {
-    name: "slow-fault-vs-slow-fault",
+    name: "slow-vs-slow",
     summary: "two whole faults on a page that nobody has read",
     cpus: &["fault", "fault"],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 
-impl<P: Platform> Scenario<P> for SlowFaultVsSlowFault {
+impl<P: Platform> Scenario<P> for SlowVsSlow {
     fn about(&self) -> &'static About {
         &ABOUT
     }

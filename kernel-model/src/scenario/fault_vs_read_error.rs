@@ -1,0 +1,37 @@
+//! `fault-vs-read-error`: a page is in the cache that could not be read: it is unlocked and not up to
+//! date. The slow path reads it again while another process faults around it.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct FaultVsReadError;
+
+static ABOUT: About = About {
+    name: "fault-vs-read-error",
+    summary: "fault-around of a page whose read failed against the slow path that reads it again",
+    cpus: &["fault", "slow fault"],
+    explored: Explored::Exhaustively { bound: Some(3) },
+};
+
+impl<P: Platform> Scenario<P> for FaultVsReadError {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, contents) = Setting::new(scheme, 1, 0, 1);
+        setting.fail_to_read(0);
+        let (vma, other) = (setting.map_with_table(), setting.map_with_table());
+        setting.cpu(move |system, _, task| {
+            system.do_fault_around(&vma, 0, task);
+            contents.read_mapped(system, &vma);
+        });
+        setting.cpu(move |system, _, task| {
+            system.handle_mm_fault(&other, 0, task);
+        });
+        setting.stage()
+    }
+}

@@ -1,0 +1,33 @@
+//! `fault-vs-thread`: two threads of one process fault on the same page, and the PTE table isn't there
+//! yet.
+
+use std::sync::Arc;
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct FaultVsThread;
+
+static ABOUT: About = About {
+    name: "fault-vs-thread",
+    summary: "fault-around of one page by two threads of one process, without a PTE table",
+    cpus: &["fault", "fault"],
+    explored: Explored::Exhaustively { bound: None },
+};
+
+impl<P: Platform> Scenario<P> for FaultVsThread {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
+        let vma = setting.map();
+        setting.faults_around(Arc::clone(&vma));
+        setting.faults_around(vma);
+        setting.stage()
+    }
+}

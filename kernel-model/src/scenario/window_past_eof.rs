@@ -1,0 +1,32 @@
+//! `window-past-eof`: a window reaches beyond the end of the file, where a folio is all the same (as
+//! `fallocate()` with `FALLOC_FL_KEEP_SIZE` may leave one), while a hole is punched inside the file.
+
+use super::{About, Explored, Scenario, Setting, Stage};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+/// See the module.
+#[derive(Debug)]
+pub struct WindowPastEof;
+
+static ABOUT: About = About {
+    name: "window-past-eof",
+    summary: "fault-around of a window beyond whose first page the file ends, against a hole",
+    cpus: &["fault", "punch-hole"],
+    explored: Explored::Exhaustively { bound: Some(3) },
+};
+
+impl<P: Platform> Scenario<P> for WindowPastEof {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+        let (mut setting, _) = Setting::new(scheme, 2, 2, 0);
+        setting.file.set_i_size_pages(1);
+        let vma = setting.map_with_table();
+        setting.faults_around(vma);
+        setting.removes("punch-hole", 1);
+        setting.stage()
+    }
+}
