@@ -30,6 +30,7 @@
 pub mod address_space;
 pub mod fault_around;
 pub mod folio;
+pub mod litmus;
 pub mod mm;
 pub mod page_allocator;
 pub mod page_table;

@@ -5,6 +5,7 @@ use harness::storms::Storms;
 use kernel_model::Invariant;
 use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
+use kernel_model::scenario::{Explored, Scenarios};
 
 use super::{Failure, output};
 
@@ -24,7 +25,8 @@ fn text() -> String {
         let text = format!("{}; {}", about.lineage, about.summary);
         out.push_str(&wrap(&head(about.name), &text));
     }
-    out.push_str("\ninvariants (checked by every run at its end, and by storm --audit)\n");
+    write_scenarios(&mut out);
+    out.push_str("\ninvariants (looked at by every run at its end, by storm --audit and check)\n");
     for invariant in Invariant::ALL {
         out.push_str(&wrap(&head(invariant.name()), invariant.says()));
     }
@@ -32,6 +34,25 @@ fn text() -> String {
                 that will take it back";
     out.push_str(&wrap(&head("transient-mapcount"), text));
     out
+}
+
+/// What `check` explores.
+fn write_scenarios(out: &mut String) {
+    out.push_str("\nscenarios (check --scenario)\n");
+    for scenario in Scenarios::<Native>::ALL {
+        let about = scenario.about();
+        let explored = match about.explored {
+            Explored::Exhaustively { bound: None } => "all executions".to_owned(),
+            Explored::Exhaustively { bound: Some(bound) } => {
+                format!("executions with up to {bound} preemptions")
+            }
+            Explored::AtRandom { schedules } => format!("{schedules} random schedules"),
+        };
+        let text = format!("{}; {explored}", about.summary);
+        // Names are longer here than elsewhere.
+        let head = format!("  {:<27}", about.name);
+        out.push_str(&wrap(&head, &text));
+    }
 }
 
 /// What an entry begins with.
@@ -92,6 +113,9 @@ mod tests {
         }
         for invariant in Invariant::ALL {
             assert!(text.contains(invariant.name()));
+        }
+        for scenario in Scenarios::<Native>::ALL {
+            assert!(text.contains(scenario.about().name));
         }
         assert!(text.is_ascii());
         let widest = text.lines().max_by_key(|line| line.len()).unwrap();
