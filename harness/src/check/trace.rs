@@ -17,6 +17,9 @@ use crate::cancel::Cancel;
 /// The widest line of a trace.
 pub const TRACE_COLUMNS: usize = 75;
 
+/// Lines after which a trace is cut off: of CPUs that get nowhere.
+const MOST_LINES: usize = 120;
+
 /// The time that is spent on finding a simpler execution at one bound.
 const SEARCH: Duration = Duration::from_secs(4);
 
@@ -119,6 +122,11 @@ impl Trace {
         // What each CPU is doing: a remover that looks whether anything is left finds empty slots.
         let mut doing = vec![""; self.cell.scenario.cpus.len()];
         for step in &self.steps {
+            if lines.len() == MOST_LINES {
+                let line = "  and on and on".to_owned();
+                lines.push((step.cpu as usize, line));
+                break;
+            }
             let cpu = step.cpu as usize;
             match step.what {
                 What::Note(Note::Begins(what, _)) => doing[cpu] = what,
@@ -146,6 +154,10 @@ impl Trace {
                     *last = line;
                 }
                 _ => lines.push((cpu, line)),
+            }
+            if let What::Note(Note::Violated(_)) = step.what {
+                // What comes later doesn't matter any more.
+                break;
             }
         }
         lines

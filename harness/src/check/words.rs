@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use kernel_model::address_space::{self, site::SLOT_RELOAD};
 use kernel_model::fault_around::WINDOW_FLAGS;
+use kernel_model::folio::site::FOLIO_TRYLOCK;
 use kernel_model::folio::{self, Counts, PG_LOCKED, PG_UPTODATE};
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Holds, Note, Site, Step, What, Word};
@@ -208,7 +209,10 @@ impl<'a> Words<'a> {
             Holds::Flags if (old ^ new) & PG_UPTODATE != 0 => {
                 Some(format!("{folio}PG_uptodate set"))
             }
-            Holds::Flags => Some(format!("{folio}PG_locked? yes: not taken")),
+            Holds::Flags if site.name == FOLIO_TRYLOCK.name => {
+                Some(format!("{folio}PG_locked? yes: not taken"))
+            }
+            Holds::Flags => Some(format!("{folio}flags as they were")),
             Holds::Counts => {
                 let (before, after) = (Counts::of(old), Counts::of(new));
                 if before.mapcount() != after.mapcount() {

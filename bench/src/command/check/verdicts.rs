@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use harness::check::{Cell, Ended, Exploration};
+use harness::check::{Cell, Ended, Exploration, LOOM_REMEMBERS};
 use harness::report::wrap;
 use kernel_model::fault_around::{About, Verdict};
 use kernel_model::platform::Native;
@@ -127,7 +127,14 @@ impl Outcome<'_> {
                 let execution = grouped(exploration.executions);
                 format!("VIOLATES {} (execution {execution})", found.invariant)
             }
-            Ended::Exhausted => format!("ok ({})", extent(exploration)),
+            Ended::Exhausted => {
+                let mark = if exploration.forgot_values() {
+                    " *"
+                } else {
+                    ""
+                };
+                format!("ok ({}){mark}", extent(exploration))
+            }
             Ended::OutOfTime => format!("NO VERDICT: out of time, {}", extent(exploration)),
             Ended::Interrupted => "NO VERDICT: interrupted".to_owned(),
         };
@@ -168,18 +175,18 @@ impl Outcome<'_> {
             }
         };
         out.push_str(&wrap("", &(text + ".")));
-        let forgetful = self.all().filter(|(_, it)| it.forgot_values()).count();
-        if forgetful > 0 {
+        let is_ok = |it: &Exploration| it.ended == Ended::Exhausted;
+        if self.all().any(|(_, it)| is_ok(it) && it.forgot_values()) {
             let text = format!(
-                "in {forgetful} of them a word had more values than Loom remembers (7): loads of \
+                "a word had more values than the {LOOM_REMEMBERS} that Loom remembers; loads of \
                  older ones weren't tried"
             );
-            out.push_str(&wrap("", &text));
+            out.push_str(&wrap("* ", &text));
         }
         out.push_str(&wrap(
             "",
-            "\"ok\" is: no execution that Loom has for C11 goes wrong, within the bound; loads of \
-             values that are stored later aren't among them (docs/checking.md).",
+            "\"ok\" means that no execution which Loom knows of goes wrong, within the bound. It \
+             knows of no load that gets a value stored later (load buffering): docs/checking.md.",
         ));
         out
     }
