@@ -7,7 +7,6 @@ use std::time::Duration;
 use kernel_model::Invariant;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Holds, Note, Step, What};
-use kernel_model::scenario::Explored;
 
 use super::gathered::Gathered;
 use super::words::{self, Words};
@@ -36,48 +35,59 @@ pub struct Trace {
     pub steps: Vec<Step>,
 }
 
-/// Finds the simplest violating execution of a cell: with as few preemptions as there can be, then
-/// as few stale reads, then as few steps. `None` if there is none with up to `bound` preemptions, or
-/// if somebody asked to stop, or where the scenario is explored at random.
+/// Finds the simplest violating execution of a cell: with as few preemptions as there can be, then as
+/// few stale reads, then as few steps; one preemption more if that spares all stale reads. `None` if
+/// there is none with up to `bound` preemptions, or if somebody asked to stop, or where the scenario
+/// is explored at random.
 pub fn simplest(cell: Cell, mutation: &Mutation, bound: u8, cancel: &Cancel) -> Option<Trace> {
-    if let Explored::AtRandom { .. } = cell.scenario.explored {
+    if cell.scenario.is_at_random() {
         return None;
     }
-    (0..=bound).find_map(|preemptions| {
-        let best: Arc<Mutex<Option<(Found, Vec<Step>)>>> = Arc::default();
-        let gathered = Arc::new(Gathered::for_trace(SEARCH, cancel.clone()));
-        let keep = Arc::clone(&best);
-        let names = (cell.scheme.name, cell.scenario.name);
-        let ended = exhaustive::explore_with(
-            names,
-            mutation,
-            Some(preemptions),
-            &gathered,
-            move |found, steps| {
-                let mut best = keep.lock().unwrap_or_else(PoisonError::into_inner);
-                let simpler = best
-                    .as_ref()
-                    .is_none_or(|(_, least)| cost(&steps) < cost(least));
-                if simpler {
-                    *best = Some((found, steps));
-                }
-            },
-        );
-        let best = best.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (found, steps) = match (best, ended) {
-            (Some(best), _) => best,
-            // Nobody comes to the end of an execution that has none: its steps are still there.
-            (None, Ended::Violated(found)) if found.invariant == Invariant::Progress => {
-                (found, kernel_model::platform::checked::take_steps())
-            }
-            (None, _) => return None,
-        };
-        Some(Trace {
-            cell,
-            found,
-            preemptions,
-            steps,
-        })
+    let search = |preemptions| simplest_with(cell, mutation, preemptions, cancel);
+    let first = (0..=bound).find_map(search)?;
+    let has_stale = |trace: &Trace| cost(&trace.steps).0 > 0;
+    if !has_stale(&first) || first.preemptions == bound {
+        return Some(first);
+    }
+    let second = search(first.preemptions + 1).filter(|trace| !has_stale(trace));
+    Some(second.unwrap_or(first))
+}
+
+/// The simplest one with at most so many preemptions.
+fn simplest_with(
+    cell: Cell,
+    mutation: &Mutation,
+    preemptions: u8,
+    cancel: &Cancel,
+) -> Option<Trace> {
+    let best: Arc<Mutex<Option<(Found, Vec<Step>)>>> = Arc::default();
+    let gathered = Arc::new(Gathered::for_trace(SEARCH, cancel.clone()));
+    let keep = Arc::clone(&best);
+    let names = (cell.scheme.name, cell.scenario.name);
+    let bound = Some(preemptions);
+    let ended = exhaustive::explore_with(names, mutation, bound, &gathered, move |found, steps| {
+        let mut best = keep.lock().unwrap_or_else(PoisonError::into_inner);
+        let simpler = best
+            .as_ref()
+            .is_none_or(|(_, least)| cost(&steps) < cost(least));
+        if simpler {
+            *best = Some((found, steps));
+        }
+    });
+    let best = best.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (found, steps) = match (best, ended) {
+        (Some(best), _) => best,
+        // Nobody comes to the end of an execution that has none: its steps are still there.
+        (None, Ended::Violated(found)) if found.invariant == Invariant::Progress => {
+            (found, kernel_model::platform::checked::take_steps())
+        }
+        (None, _) => return None,
+    };
+    Some(Trace {
+        cell,
+        found,
+        preemptions,
+        steps,
     })
 }
 

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCs
 
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Loom, Site};
-use kernel_model::scenario::Explored;
 
 use super::{Cell, Ended, Extent, Found, explore, explore_all};
 use crate::cancel::Cancel;
@@ -67,7 +66,7 @@ pub fn ladder(site: &Site) -> &'static [Ordering] {
 pub fn cells_of(scheme: &str) -> Vec<Cell> {
     let all = Cell::all().into_iter();
     all.filter(|cell| cell.scheme.name == scheme)
-        .filter(|cell| matches!(cell.scenario.explored, Explored::Exhaustively { .. }))
+        .filter(|cell| !cell.scenario.is_at_random())
         .collect()
 }
 

@@ -3,6 +3,10 @@
 //!
 //! Sound because a remover holds the page lock from its look at the mapcount until the folio has
 //! left the page cache: whoever maps comes wholly before or wholly after.
+//!
+//! Findings of `check --weaken`: under the page lock the acquire of the first look at the flags isn't
+//! needed, nor is the order of the slot. Of its checks, only the one of the end of the file isn't for
+//! the sake of a race: it is for folios that lie beyond it (`window-past-eof`).
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -61,6 +61,13 @@ pub struct About {
     pub explored: Explored,
 }
 
+impl About {
+    /// Whether it is too large for its executions to be gone through.
+    pub const fn is_at_random(&self) -> bool {
+        matches!(self.explored, Explored::AtRandom { .. })
+    }
+}
+
 /// How a scenario's executions are gone through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Explored {

@@ -10,9 +10,9 @@ use harness::check::trace::simplest;
 use harness::check::{Bound, Cell, Ended, Exploration, Extent, explore, explore_all};
 use harness::progress::{Progress, say};
 use kernel_model::platform::checked::Mutation;
-use kernel_model::scenario::Explored;
 use std::time::{Duration, Instant};
 
+use super::output::Format;
 use super::{Failure, output, refuse_repeated};
 
 pub(super) use options::Options;
@@ -32,17 +32,21 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     if let Some(directory) = &options.litmus {
         return litmus::run(directory, options, &cancel);
     }
+    if options.trace && options.format != Format::Text {
+        return Err(Failure::Usage(
+            "--trace is text to be read: not with --format json or tsv".to_owned(),
+        ));
+    }
     let cells = cells(options)?;
     if options.weaken {
         return weaken::run(options, &cells, &cancel);
     }
     let mutation = mutation(options, &cells)?;
     let started = Instant::now();
-    let explorations = explore_cells(&cells, &mutation, &extent(options), &cancel);
-    let complete = explorations.len() == cells.len();
+    let explored = explore_cells(&cells, &mutation, &extent(options), &cancel);
+    let complete = explored.len() == cells.len();
     let outcome = verdicts::Outcome {
-        cells: &cells[..explorations.len()],
-        explorations: &explorations,
+        explored: &explored,
         mutation: &mutation,
         elapsed: started.elapsed(),
         complete,
@@ -54,7 +58,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     if !complete || cancel.is_requested() {
         say(&format!(
             "interrupted: {} of {} verdicts were reached",
-            explorations.len(),
+            explored.len(),
             cells.len()
         ));
         return Err(Failure::Interrupted);
@@ -122,13 +126,13 @@ fn extent(options: &Options) -> Extent {
     }
 }
 
-/// Explores all cells; those that were interrupted and what comes after them are left out.
+/// Explores all cells; those that were interrupted are left out.
 fn explore_cells(
     cells: &[Cell],
     mutation: &Mutation,
     extent: &Extent,
     cancel: &Cancel,
-) -> Vec<Exploration> {
+) -> Vec<(Cell, Exploration)> {
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("model checking");
     let explorations = explore_all(
@@ -141,16 +145,16 @@ fn explore_cells(
         },
     );
     progress.finish();
-    explorations
-        .into_iter()
-        .take_while(|it| it.ended != Ended::Interrupted)
+    let explored = cells.iter().copied().zip(explorations);
+    explored
+        .filter(|(_, it)| it.ended != Ended::Interrupted)
         .collect()
 }
 
 /// Shows an execution for each violation that was found by going through executions.
 fn print_traces(outcome: &verdicts::Outcome<'_>, cancel: &Cancel) -> Result<(), Failure> {
-    for (cell, exploration) in outcome.violations() {
-        if let Explored::AtRandom { .. } = exploration.explored {
+    for (cell, _) in outcome.violations() {
+        if cell.scenario.is_at_random() {
             continue;
         }
         match simplest(*cell, outcome.mutation, TRACE_BOUND, cancel) {

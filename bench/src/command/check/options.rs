@@ -40,27 +40,22 @@ pub(crate) struct Options {
     pub(super) trace: bool,
 
     /// Weaken every ordering of the sound schemes in turn, then all together, and show what breaks
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["limit", "schedules", "with", "without"])]
     pub(super) weaken: bool,
 
     /// Check with these sites weakened, such as recheck_locked=relaxed: relaxed (none, for a
     /// barrier), acquire, release or acqrel
-    #[arg(long, value_name = "SITE=ORDER", value_delimiter = ',', value_parser = values::weakened,
-          conflicts_with = "weaken")]
+    #[arg(long, value_name = "SITE=ORDER", value_delimiter = ',', value_parser = values::weakened)]
     pub(super) with: Vec<values::Weakened>,
 
     /// Check without these checks, named by their sites, see list
-    #[arg(
-        long,
-        value_name = "SITES",
-        value_delimiter = ',',
-        conflicts_with = "weaken"
-    )]
+    #[arg(long, value_name = "SITES", value_delimiter = ',')]
     pub(super) without: Vec<String>,
 
     /// Run the litmus tests of the schemes by herd7 in this directory of a Linux source tree
     /// (tools/memory-model) and compare
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["weaken", "trace", "with", "without", "bound"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all =
+          ["scenario", "bound", "limit", "schedules", "trace", "weaken", "with", "without"])]
     pub(super) litmus: Option<PathBuf>,
 
     /// The herd7 to run [default: the one on PATH]

@@ -14,8 +14,7 @@ use crate::command::output::Format;
 
 /// What was explored, and what came of it.
 pub(super) struct Outcome<'a> {
-    pub(super) cells: &'a [Cell],
-    pub(super) explorations: &'a [Exploration],
+    pub(super) explored: &'a [(Cell, Exploration)],
     pub(super) mutation: &'a Mutation,
     pub(super) elapsed: Duration,
     pub(super) complete: bool,
@@ -23,7 +22,7 @@ pub(super) struct Outcome<'a> {
 
 impl Outcome<'_> {
     fn all(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
-        self.cells.iter().zip(self.explorations)
+        self.explored.iter().map(|(cell, it)| (cell, it))
     }
 
     /// The cells in which an invariant was violated.
@@ -52,7 +51,7 @@ impl Outcome<'_> {
     /// The schemes, each once.
     fn schemes(&self) -> impl Iterator<Item = &'static About> {
         let mut before = "";
-        let schemes = self.cells.iter().map(|cell| cell.scheme);
+        let schemes = self.all().map(|(cell, _)| cell.scheme);
         schemes.filter(move |scheme| std::mem::replace(&mut before, scheme.name) != scheme.name)
     }
 
@@ -154,11 +153,14 @@ impl Outcome<'_> {
 
     fn closing(&self) -> String {
         let mut out = String::new();
-        let verdicts = self.cells.len();
+        let verdicts = self.explored.len();
         let seconds = self.elapsed.as_secs_f64();
-        let executions: u64 = self.explorations.iter().map(|it| it.executions).sum();
-        let executions = grouped(executions);
-        let work = format!("{verdicts} verdicts from {executions} executions in {seconds:.1} s");
+        let executions: u64 = self.all().map(|(_, it)| it.executions).sum();
+        let (reached, executions) = (
+            many(verdicts as u64, "verdict"),
+            many(executions, "execution"),
+        );
+        let work = format!("{reached} from {executions} in {seconds:.1} s");
         let text = if self.is_mutated() {
             let caught = self.violations().count();
             match caught {
@@ -260,16 +262,16 @@ fn head(scenario: &str) -> String {
 
 /// How far an exploration went.
 fn extent(exploration: &Exploration) -> String {
-    let executions = grouped(exploration.executions);
+    let executions = many(exploration.executions, "execution");
     let mut text = match exploration.explored {
         Explored::Exhaustively { bound: None } if exploration.ended == Ended::Exhausted => {
-            format!("{executions} executions, complete")
+            format!("{executions}, complete")
         }
-        Explored::Exhaustively { bound: None } => format!("{executions} executions"),
+        Explored::Exhaustively { bound: None } => executions,
         Explored::Exhaustively { bound: Some(bound) } => {
-            format!("{executions} executions, bound {bound}")
+            format!("{executions}, bound {bound}")
         }
-        Explored::AtRandom { .. } => format!("{executions} random schedules"),
+        Explored::AtRandom { .. } => many(exploration.executions, "random schedule"),
     };
     if let Some(beyond) = exploration.not_exhausted {
         let beyond = grouped(beyond);
@@ -315,6 +317,12 @@ fn changes(mutation: &Mutation) -> Vec<String> {
     weakened.chain(left_out).collect()
 }
 
+/// So many of something.
+pub(super) fn many(number: u64, of: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {of}{plural}", grouped(number))
+}
+
 /// A number with its thousands set apart.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -338,5 +346,7 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(many(1, "execution"), "1 execution");
+        assert_eq!(many(1_000, "execution"), "1,000 executions");
     }
 }

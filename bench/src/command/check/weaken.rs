@@ -11,11 +11,10 @@ use harness::progress::{Progress, say};
 use harness::report::wrap;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Site};
-use kernel_model::scenario::Explored;
 
 use super::TRACE_BOUND;
 use super::options::Options;
-use super::verdicts::grouped;
+use super::verdicts::{grouped, many};
 use crate::command::output::Format;
 use crate::command::{Failure, output};
 
@@ -38,17 +37,23 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
             options.scheme.join(",")
         )));
     }
+    if cells.iter().all(|cell| cell.scenario.is_at_random()) {
+        return Err(Failure::Usage(format!(
+            "--weaken with --scenario {}: random schedules are of a machine on which orderings make \
+             no difference",
+            options.scenario.join(",")
+        )));
+    }
     let extent = Extent {
         bound: Some(options.bound.unwrap_or(BOUND)),
-        limit: None,
-        ..super::extent(options)
+        ..Extent::default()
     };
     for scheme in schemes {
         let cells: Vec<Cell> = cells
             .iter()
             .copied()
             .filter(|cell| cell.scheme.name == scheme)
-            .filter(|cell| matches!(cell.scenario.explored, Explored::Exhaustively { .. }))
+            .filter(|cell| !cell.scenario.is_at_random())
             .collect();
         one_scheme(scheme, &cells, &extent, options, cancel).map_err(|Interrupted| {
             say(&format!("interrupted while {scheme} was being weakened"));
@@ -167,8 +172,8 @@ fn joint_text(joint: &Joint) -> String {
     };
     let again = match &joint.confirmed {
         None => format!(
-            "passes all scenarios with their own bounds too ({} executions)",
-            grouped(joint.executions)
+            "passes all scenarios with their own bounds too ({})",
+            many(joint.executions, "execution")
         ),
         Some((cell, found)) => format!(
             "but with its own bound {} VIOLATES {}",

@@ -1,0 +1,338 @@
+//! `faultaround check` as its users meet it.
+#![cfg(all(feature = "loom", feature = "shuttle"))]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+fn check(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
+    command.arg("check").args(arguments);
+    command.output().expect("the command starts")
+}
+
+/// Output, messages and status.
+fn told(arguments: &[&str]) -> (String, String, i32) {
+    let output = check(arguments);
+    let text = |bytes| String::from_utf8(bytes).expect("output is text");
+    let status = output.status.code().expect("no signal");
+    (text(output.stdout), text(output.stderr), status)
+}
+
+#[test]
+fn verdicts_are_printed_and_exit_0_says_that_they_are_the_declared_ones() {
+    let (text, messages, status) = told(&[
+        "--scenario",
+        "fault-vs-thread,fault-vs-punch",
+        "--bound",
+        "2",
+    ]);
+    assert_eq!((status, messages.as_str()), (0, ""), "{text}");
+    assert!(text.is_ascii());
+    for line in text.lines() {
+        assert!(line.len() <= 72, "{line}");
+    }
+    for scheme in ["page-locked: declared sound", "sketch: declared BROKEN"] {
+        assert!(text.contains(scheme), "{text}");
+    }
+    let ok = text
+        .lines()
+        .filter(|line| line.contains(" executions, bound 2)"));
+    assert_eq!(ok.count(), 6, "{text}");
+    let violating = text
+        .lines()
+        .filter(|line| line.contains("VIOLATES no-stale-pte (execution "));
+    assert_eq!(violating.count(), 2, "{text}");
+    assert!(
+        text.contains("8 verdicts from ") && text.contains(", all as declared."),
+        "{text}"
+    );
+    assert!(!text.contains("NOT AS DECLARED"), "{text}");
+}
+
+#[test]
+fn a_broken_scheme_that_passes_is_a_failure() {
+    let found_by_none = [
+        "--scheme",
+        "sketch",
+        "--scenario",
+        "fault-vs-punch",
+        "--bound",
+        "0",
+    ];
+    let (text, _, status) = told(&found_by_none);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("; NOT AS DECLARED:"), "{text}");
+    assert!(text.contains("1 verdict from 1 execution in"), "{text}");
+}
+
+#[test]
+fn what_is_changed_is_said_and_is_to_be_caught() {
+    let changed = |change: &[&str]| {
+        let cell = [
+            "--scheme",
+            "mapcount-recheck",
+            "--scenario",
+            "fault-vs-punch",
+            "--bound",
+            "2",
+        ];
+        told(&[&cell[..], change].concat())
+    };
+    let (text, _, status) = changed(&["--with", "remover_lock_mb=none", "--trace"]);
+    assert_eq!(status, 0, "{text}");
+    assert!(
+        text.starts_with("CHANGED CODE: remover_lock_mb is relaxed\n"),
+        "{text}"
+    );
+    assert!(text.contains("the change was caught in 1."), "{text}");
+    assert!(text.contains("NO smp_mb() [remover_lock_mb]"), "{text}");
+    let (text, _, status) = changed(&["--without", "recheck_mapping"]);
+    assert_eq!(status, 0, "{text}");
+    assert!(
+        text.starts_with("CHANGED CODE: without recheck_mapping\n"),
+        "{text}"
+    );
+    let (text, _, status) = changed(&["--with", "slot_load=relaxed"]);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("the change was NOT noticed."), "{text}");
+}
+
+#[test]
+fn tables_are_for_machines() {
+    let cells = [
+        "--scheme",
+        "sketch,page-locked",
+        "--scenario",
+        "fault-vs-punch,crowd",
+        "--bound",
+        "2",
+    ];
+    let (tsv, _, status) = told(&[&cells[..], &["--format", "tsv"]].concat());
+    assert_eq!(status, 0, "{tsv}");
+    let rows: Vec<Vec<&str>> = tsv.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows.len(), 5);
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{tsv}");
+    assert_eq!(rows[0][..4], ["scheme", "scenario", "declared", "verdict"]);
+    assert_eq!(
+        rows[1][..5],
+        ["page-locked", "fault-vs-punch", "ok", "ok", "true"]
+    );
+    assert_eq!(rows[3][3], "no-stale-pte");
+    assert_eq!(rows[2][7], "shuttle");
+
+    let (json, _, _) = told(&[&cells[..], &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["complete"], true);
+    let verdicts = json["verdicts"].as_array().expect("verdicts");
+    assert_eq!(verdicts.len(), 4);
+    let broken = &verdicts[2];
+    assert_eq!(broken["scheme"], "sketch");
+    assert_eq!(broken["verdict"], "no-stale-pte");
+    assert_eq!(broken["as_declared"], true);
+    assert!(broken["detail"].as_str().unwrap().contains("still mapped"));
+}
+
+#[test]
+fn orderings_are_weakened_and_what_breaks_is_shown() {
+    let cell = [
+        "--weaken",
+        "--scheme",
+        "mapcount-recheck",
+        "--scenario",
+        "window-vs-punch",
+    ];
+    let quick = ["--bound", "2"];
+    let (text, _, status) = told(&[&cell[..], &quick, &["--trace"]].concat());
+    assert_eq!(status, 0, "{text}");
+    for line in text.lines() {
+        assert!(line.len() <= 75, "{line}");
+    }
+    let row = |site: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.starts_with(site));
+        let words = line.unwrap_or_else(|| panic!("no {site} in\n{text}"));
+        words.split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(
+        row("mapcount_inc_mb"),
+        ["mapcount_inc_mb", "full", "full", "full", "no-stale-pte"]
+    );
+    assert_eq!(
+        row("remover_lock_mb"),
+        ["remover_lock_mb", "full", "full", "full", "no-stale-pte"]
+    );
+    assert_eq!(
+        row("slot_load"),
+        ["slot_load", "acquire", "relaxed", "relaxed", "-"]
+    );
+    assert!(text.contains("stands for smp_mb__after_atomic()"), "{text}");
+    assert!(text.contains("\njointly: "), "{text}");
+    assert!(
+        text.contains("mapcount-recheck in window-vs-punch, remover_lock_mb acqrel:"),
+        "{text}"
+    );
+
+    let (tsv, _, _) = told(&[&cell[..], &quick, &["--format", "tsv"]].concat());
+    let row = tsv
+        .lines()
+        .find(|line| line.contains("\trecheck_locked\t"))
+        .expect("a row");
+    let row: Vec<&str> = row.split('\t').collect();
+    assert_eq!(row[3..6], ["acquire", "acquire", "acquire"]);
+    assert_eq!(row[6..9], ["relaxed", "window-vs-punch", "no-stale-pte"]);
+    let (json, _, _) = told(&[&cell[..], &quick, &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["scheme"], "mapcount-recheck");
+}
+
+#[test]
+fn bad_input_is_told_in_one_line_with_status_2() {
+    for (arguments, parts) in [
+        (&["--scheme", "x"][..], &["x", "mapcount-recheck"][..]),
+        (&["--scenario", "x"], &["x", "fault-vs-punch"]),
+        (&["--scenario", "crowd,crowd"], &["crowd", "twice"]),
+        (&["--bound", "-1"], &["-1", "none"]),
+        (&["--bound", "all"], &["all", "none"]),
+        (&["--schedules", "0"], &["0", "from 1"]),
+        (&["--limit", "5"], &["5", "unit"]),
+        (
+            &["--with", "recheck_locked"],
+            &["recheck_locked", "relaxed"],
+        ),
+        (
+            &["--with", "nothing=relaxed"],
+            &["nothing", "recheck_locked"],
+        ),
+        (&["--with", "recheck_locked=strong"], &["strong", "acquire"]),
+        (
+            &["--with", "slot_store=acquire"],
+            &["slot_store", "release", "weaker"],
+        ),
+        (
+            &[
+                "--with",
+                "recheck_locked=relaxed",
+                "--scheme",
+                "page-locked",
+            ],
+            &["recheck_locked"],
+        ),
+        (&["--without", "luck"], &["luck", "recheck_mapping"]),
+        (&["--weaken", "--scheme", "sketch"], &["sketch", "sound"]),
+        (&["--weaken", "--scenario", "crowd"], &["crowd", "random"]),
+        (
+            &["--weaken", "--with", "slot_load=relaxed"],
+            &["--with", "--weaken"],
+        ),
+        (&["--trace", "--format", "json"], &["--trace", "json"]),
+        (
+            &["--litmus", "/nowhere"],
+            &["/nowhere", "tools/memory-model"],
+        ),
+        (&["--herd7", "herd7"], &["--litmus"]),
+        (&["--format", "xml"], &["xml", "tsv"]),
+    ] {
+        let (text, messages, status) = told(arguments);
+        assert_eq!(
+            (status, text.as_str()),
+            (2, ""),
+            "{arguments:?}: {messages}"
+        );
+        assert_eq!(messages.lines().count(), 1, "{arguments:?}: {messages}");
+        for part in parts {
+            assert!(
+                messages.contains(part),
+                "{part} of {arguments:?} in {messages}"
+            );
+        }
+    }
+}
+
+/// A herd7 that says what it is told, wherever it runs.
+fn fake_herd7(directory: &Path, says: &str) -> String {
+    let path = directory.join("herd7");
+    fs::write(&path, format!("#!/bin/sh\n{says}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn litmus_tests_are_run_where_the_kernels_model_is_and_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().to_str().unwrap();
+    fs::write(directory.path().join("linux-kernel.cfg"), "").unwrap();
+    // It answers what the test's own comment expects, and shows where and how it was called.
+    let honest = fake_herd7(
+        directory.path(),
+        r#"[ "$1 $2" = "-conf linux-kernel.cfg" ] && [ -f "$2" ] || exit 1
+name=$(sed -n 's/^C //p' "$3"); result=$(sed -n 's/^ \* Result: //p' "$3")
+echo "Test $name Allowed"; echo "Observation $name $result 0 7""#,
+    );
+    let (text, messages, status) = told(&["--litmus", model, "--herd7", &honest]);
+    assert_eq!(status, 0, "{text}{messages}");
+    let lines = text.lines().filter(|line| line.ends_with(" as expected"));
+    assert_eq!(lines.count(), kernel_model::litmus::ALL.len(), "{text}");
+
+    let contrary = fake_herd7(directory.path(), r#"echo "Observation x Always 7 0""#);
+    let some = [
+        "--litmus",
+        model,
+        "--herd7",
+        &contrary,
+        "--scheme",
+        "page-locked",
+    ];
+    let (text, _, status) = told(&some);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("Always    NOT AS EXPECTED"), "{text}");
+
+    let silent = fake_herd7(directory.path(), "echo 'no such file' >&2; exit 2");
+    let (_, messages, status) = told(&["--litmus", model, "--herd7", &silent]);
+    assert_eq!(status, 2);
+    assert!(
+        messages.contains("no such file") && messages.lines().count() == 1,
+        "{messages}"
+    );
+    let (_, messages, status) = told(&["--litmus", model, "--herd7", "/nowhere/herd7"]);
+    assert_eq!((status, messages.lines().count()), (2, 1), "{messages}");
+}
+
+#[test]
+fn ctrl_c_keeps_the_verdicts_that_were_reached() {
+    let large = [
+        "check",
+        "--scheme",
+        "page-locked",
+        "--scenario",
+        "fault-vs-thread,two-faults-vs-punch",
+        "--bound",
+        "100",
+    ];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
+    command
+        .args(large)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().expect("the command starts");
+    // By then the small one is done, and the large one isn't by far.
+    thread::sleep(Duration::from_secs(3));
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(killed.success());
+    let since = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(60));
+    let (text, messages) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(130), "{text}{messages}");
+    assert!(text.contains("fault-vs-thread           ok ("), "{text}");
+    assert!(!text.contains("two-faults-vs-punch"), "{text}");
+    assert!(
+        messages.contains("interrupted: 1 of 2 verdicts were reached"),
+        "{messages}"
+    );
+}
