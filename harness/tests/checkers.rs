@@ -38,11 +38,15 @@ fn loom(
     loom::model::Builder::new().check(move || {
         checked::begin_execution(false);
         let words = words::<Loom>();
-        let others = Arc::clone(&words);
-        let thread = loom::thread::spawn(move || right(&others));
-        let own = left(&words);
-        let other = thread.join().unwrap();
-        seen.lock().unwrap().insert((own, other));
+        checked::begin_race();
+        let cpu = |number: &str, does: fn(&(Word<Loom>, Word<Loom>)) -> u64| {
+            let words = Arc::clone(&words);
+            let builder = loom::thread::Builder::new().name(number.to_owned());
+            builder.spawn(move || does(&words)).unwrap()
+        };
+        let (left, right) = (cpu("0", left), cpu("1", right));
+        let both = (left.join().unwrap(), right.join().unwrap());
+        seen.lock().unwrap().insert(both);
     });
     std::mem::take(&mut *outcomes.lock().unwrap())
 }
@@ -118,6 +122,52 @@ fn loom_knows_no_load_buffering() {
     };
     let outcomes = loom(load_then_store, swapped);
     assert_eq!(outcomes, BTreeSet::from([(0, 0), (0, 1), (1, 0)]));
+}
+
+/// A thread that loads before it stores hides from Loom that another has loaded, unless that is told.
+#[test]
+fn loom_tries_a_store_before_a_load_that_the_storing_thread_has_loaded_after() {
+    let load = |words: &(Word<Loom>, Word<Loom>)| words.0.load(&LOOK);
+    let load_and_store = |words: &(Word<Loom>, Word<Loom>)| {
+        let got = words.0.load(&LOOK);
+        words.0.store(1, &PUT);
+        got
+    };
+    let both = BTreeSet::from([(0, 0), (1, 0)]);
+    assert_eq!(loom(load, load_and_store), both);
+    let add = |words: &(Word<Loom>, Word<Loom>)| {
+        let got = words.0.load(&LOOK);
+        words.0.fetch_add(1, &ADD);
+        got
+    };
+    assert_eq!(loom(load, add), both);
+    let add_unless = |words: &(Word<Loom>, Word<Loom>)| {
+        words.0.store(1, &PUT);
+        let got = words.0.load(&LOOK);
+        words.0.add_unless(u64::MAX, 1, &ADD);
+        got
+    };
+    let all = BTreeSet::from([(0, 1), (1, 1), (2, 1)]);
+    assert_eq!(loom(load, add_unless), all);
+}
+
+/// Three fences in a row, in an order that no access of a word decides.
+#[test]
+fn loom_tries_both_orders_of_fences() {
+    let write_then_read = |words: &(Word<Loom>, Word<Loom>)| {
+        words.0.store(1, &PUT);
+        Loom::smp_mb(&BARRIER);
+        words.1.load(&LOOK)
+    };
+    let fence_then_both = |words: &(Word<Loom>, Word<Loom>)| {
+        Loom::smp_mb(&BARRIER);
+        let seen = words.0.load(&LOOK);
+        words.1.store(1, &PUT);
+        seen
+    };
+    let outcomes = loom(write_then_read, fence_then_both);
+    let expected = BTreeSet::from([(0, 0), (0, 1), (1, 0), (1, 1)]);
+    assert_eq!(outcomes, expected);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn text() -> String {
         out.push_str(&wrap(&head(about.name), &text));
     }
     write_scenarios(&mut out);
-    out.push_str("\ninvariants (looked at by every run at its end, by storm --audit and check)\n");
+    out.push_str("\ninvariants (looked at by every storm at its end, by audits and by check)\n");
     for invariant in Invariant::ALL {
         out.push_str(&wrap(&head(invariant.name()), invariant.says()));
     }

@@ -12,7 +12,7 @@ static ABOUT: About = About {
     name: "fault-vs-fault",
     summary: "fault-around of one page in two processes, nobody removes it",
     cpus: &["fault", "fault"],
-    explored: Explored::Exhaustively { bound: None },
+    explored: Explored::Exhaustively { bound: Some(4) },
 };
 
 impl<P: Platform> Scenario<P> for FaultVsFault {

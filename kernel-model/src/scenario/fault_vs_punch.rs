@@ -16,14 +16,14 @@ static FAULT_VS_PUNCH: About = About {
     name: "fault-vs-punch",
     summary: "fault-around of one page against a hole punched over it",
     cpus: &["fault", "punch-hole"],
-    explored: Explored::Exhaustively { bound: None },
+    explored: Explored::Exhaustively { bound: Some(4) },
 };
 
 static FIRST_FAULT_VS_PUNCH: About = About {
     name: "first-fault-vs-punch",
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "punch-hole"],
-    explored: Explored::Exhaustively { bound: Some(4) },
+    explored: Explored::Exhaustively { bound: Some(3) },
 };
 
 impl<P: Platform> Scenario<P> for FaultVsPunch {

@@ -15,7 +15,7 @@ static ABOUT: About = About {
     name: "fault-vs-thread",
     summary: "fault-around of one page by two threads of one process, without a PTE table",
     cpus: &["fault", "fault"],
-    explored: Explored::Exhaustively { bound: None },
+    explored: Explored::Exhaustively { bound: Some(4) },
 };
 
 impl<P: Platform> Scenario<P> for FaultVsThread {

@@ -18,14 +18,14 @@ static FAULT_VS_TRUNCATE: About = About {
     name: "fault-vs-truncate",
     summary: "fault-around of one page against a truncation of the file to nothing",
     cpus: &["fault", "truncate"],
-    explored: Explored::Exhaustively { bound: Some(4) },
+    explored: Explored::Exhaustively { bound: Some(3) },
 };
 
 static FIRST_FAULT_VS_TRUNCATE: About = About {
     name: "first-fault-vs-truncate",
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "truncate"],
-    explored: Explored::Exhaustively { bound: Some(4) },
+    explored: Explored::Exhaustively { bound: Some(3) },
 };
 
 impl<P: Platform> Scenario<P> for FaultVsTruncate {

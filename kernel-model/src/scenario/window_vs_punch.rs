@@ -13,7 +13,7 @@ static ABOUT: About = About {
     name: "window-vs-punch",
     summary: "fault-around of two pages against a hole over both",
     cpus: &["fault", "punch-hole"],
-    explored: Explored::Exhaustively { bound: Some(3) },
+    explored: Explored::Exhaustively { bound: Some(2) },
 };
 
 impl<P: Platform> Scenario<P> for WindowVsPunch {

@@ -14,7 +14,7 @@ static ABOUT: About = About {
     name: "zap-vs-punch-and-refill",
     summary: "a zap of a mapped page against a hole whose frame comes back",
     cpus: &["zap", "punch, refill"],
-    explored: Explored::Exhaustively { bound: Some(3) },
+    explored: Explored::Exhaustively { bound: None },
 };
 
 impl<P: Platform> Scenario<P> for ZapVsPunchAndRefill {

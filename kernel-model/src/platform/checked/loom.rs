@@ -3,5 +3,5 @@
 checked_platform! {
     /// The platform of `loom`, which explores every schedule that matters and every value that C11
     /// lets a load return, short of those that are stored later than they are read.
-    Loom, "loom", loom
+    Loom, "loom", loom, loom_races
 }

@@ -18,8 +18,12 @@ use super::{Holds, Site, Step, What, Word};
 mod platform;
 #[cfg(feature = "loom")]
 mod loom;
+#[cfg(feature = "loom")]
+mod loom_races;
 #[cfg(feature = "shuttle")]
 mod shuttle;
+#[cfg(feature = "shuttle")]
+mod shuttle_races;
 
 #[cfg(feature = "loom")]
 pub use loom::Loom;
@@ -70,7 +74,10 @@ pub fn begin_execution(keep_steps: bool) {
     STEPS.set(keep_steps.then(Vec::new));
     RACING.set(false);
     #[cfg(feature = "loom")]
-    loom::forget_queues();
+    {
+        loom::forget_queues();
+        loom_races::forget_fences();
+    }
     #[cfg(feature = "shuttle")]
     shuttle::forget_queues();
 }
@@ -78,6 +85,12 @@ pub fn begin_execution(keep_steps: bool) {
 /// The set-up is over: from here on several threads may run.
 pub fn begin_race() {
     RACING.set(true);
+}
+
+/// Whether the set-up is over.
+#[cfg(feature = "loom")]
+fn is_racing() -> bool {
+    RACING.get()
 }
 
 /// The steps of the execution so far, if they were kept. No more are kept after that.

@@ -2,7 +2,7 @@
 
 /// Makes a platform `$platform` over the crate `$checker`.
 macro_rules! checked_platform {
-    ($(#[$doc:meta])* $platform:ident, $name:literal, $checker:ident) => {
+    ($(#[$doc:meta])* $platform:ident, $name:literal, $checker:ident, $races:ident) => {
         use std::cell::RefCell;
         use std::collections::VecDeque;
         use std::ops::{Deref, DerefMut};
@@ -15,6 +15,7 @@ macro_rules! checked_platform {
         use $checker::thread;
 
         use super::{is_left_out, keep, loaded, number, order_of, stored};
+        use super::$races::{Races, races_of_fence};
         use crate::platform::{
             AtomicWord, Holds, Note, Platform, RwSemaphore, Site, SpinLock, What, Word,
         };
@@ -35,6 +36,7 @@ macro_rules! checked_platform {
         fn barrier(site: &'static Site) {
             let order = order_of(site);
             if order != Relaxed {
+                races_of_fence(cpu);
                 fence(order);
                 step(|| What::Fence(site));
             } else {
@@ -121,6 +123,7 @@ macro_rules! checked_platform {
             newest: Newest,
             /// Values that were stored while several threads ran.
             stores: AtomicU32,
+            races: Races,
         }
 
         impl CheckedWord {
@@ -135,6 +138,7 @@ macro_rules! checked_platform {
                 access: impl FnOnce(&AtomicU64) -> u64,
                 change: impl FnOnce(u64) -> u64,
             ) -> u64 {
+                self.races.stores(cpu);
                 let old = access(&self.atomic);
                 let new = change(old);
                 self.replace(new);
@@ -150,6 +154,7 @@ macro_rules! checked_platform {
                     atomic: AtomicU64::new(value),
                     newest: Newest::new(value),
                     stores: AtomicU32::new(0),
+                    races: Races::default(),
                 }
             }
 
@@ -159,6 +164,7 @@ macro_rules! checked_platform {
 
             fn load(&self, site: &'static Site) -> u64 {
                 loaded(&self.stores);
+                self.races.loads(cpu);
                 let got = self.atomic.load(order_of(site));
                 let newest = self.observe();
                 step(|| What::Load { site, word: self.word, got, newest });
@@ -166,6 +172,7 @@ macro_rules! checked_platform {
             }
 
             fn store(&self, value: u64, site: &'static Site) {
+                self.races.stores(cpu);
                 self.atomic.store(value, order_of(site));
                 let old = self.replace(value);
                 step(|| What::Store { site, word: self.word, old, new: value });
@@ -196,6 +203,7 @@ macro_rules! checked_platform {
                 // comes first; then it is tried again. A load instead would only make the checker
                 // try all the values that are too old to be exchanged.
                 loop {
+                    self.races.stores(cpu);
                     let old = self.observe();
                     if old & mask != 0 {
                         let new = old.wrapping_add(value);
