@@ -454,12 +454,30 @@ fn time_and_patience_end() {
             .is_some_and(|executions| executions > 0)
     );
 
-    let own = Explored::Exhaustively { bound: None };
-    let complete = cell("page-locked", "fault-vs-punch");
-    assert_eq!(complete.scenario.explored, own);
-    let exploration = explore(complete, &Mutation::NONE, &unbounded, &Cancel::default());
+    let deep = Extent {
+        bound: Some(Bound::Preemptions(100)),
+        ..unbounded
+    };
+    let exploration = explore(large, &Mutation::NONE, &deep, &Cancel::default());
     assert_eq!(exploration.ended, Ended::OutOfTime);
-    assert!(!exploration.is_declared(complete.declared()), "no verdict");
+    assert_eq!(exploration.not_exhausted, None);
+    assert!(!exploration.is_declared(large.declared()), "no verdict");
+
+    let small = cell("page-locked", "zap-vs-punch-and-refill");
+    let patient = Extent {
+        limit: None,
+        ..deep
+    };
+    let own = explore(
+        small,
+        &Mutation::NONE,
+        &Extent::default(),
+        &Cancel::default(),
+    );
+    assert_eq!(own.explored, Explored::Exhaustively { bound: None });
+    assert_eq!(own.ended, Ended::Exhausted);
+    let bounded = explore(small, &Mutation::NONE, &patient, &Cancel::default());
+    assert_eq!(bounded.ended, Ended::Exhausted);
 
     let cancel = Cancel::default();
     cancel.request();
