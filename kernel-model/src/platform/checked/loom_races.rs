@@ -3,15 +3,12 @@
 //! Loom 0.7 goes through executions by partial order reduction: it tries another order where two
 //! accesses race. Of each word it remembers the last access, by which a store finds what it races
 //! with. A load by the storing thread itself hides an earlier load by another thread there, and that
-//! race goes unnoticed: of a load against a load followed by a store it explores one order. Nor does
-//! it try other orders of fences, which are ordered by when they come.
+//! race goes unnoticed: of a load against a load followed by a store it explores one order.
 //!
 //! So each thread's loads of a word get an object of their own, which it touches before it loads, and
 //! which whoever stores touches, too. The object is a condition variable that nobody waits for:
 //! touching it orders nothing, but is an access that Loom sees.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::OnceLock;
 
 use loom::sync::Condvar;
@@ -49,29 +46,6 @@ impl Races {
             }
         }
     }
-}
-
-std::thread_local! {
-    static FENCES: RefCell<Option<Rc<Condvar>>> = const { RefCell::new(None) };
-}
-
-/// The calling CPU is about to pass a fence.
-pub(super) fn races_of_fence(cpu: fn() -> Option<u32>) {
-    if !is_racing() || cpu().is_none() {
-        return;
-    }
-    let known = FENCES.with_borrow(Clone::clone);
-    let fences = known.unwrap_or_else(|| {
-        let fences = Rc::new(Condvar::new());
-        FENCES.set(Some(Rc::clone(&fences)));
-        fences
-    });
-    touch(&fences);
-}
-
-/// Forgets the fences of the execution before.
-pub(super) fn forget_fences() {
-    FENCES.take();
 }
 
 fn touch(object: &Condvar) {

@@ -74,10 +74,7 @@ pub fn begin_execution(keep_steps: bool) {
     STEPS.set(keep_steps.then(Vec::new));
     RACING.set(false);
     #[cfg(feature = "loom")]
-    {
-        loom::forget_queues();
-        loom_races::forget_fences();
-    }
+    loom::forget_queues();
     #[cfg(feature = "shuttle")]
     shuttle::forget_queues();
 }

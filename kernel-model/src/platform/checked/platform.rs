@@ -15,7 +15,7 @@ macro_rules! checked_platform {
         use $checker::thread;
 
         use super::{is_left_out, keep, loaded, number, order_of, stored};
-        use super::$races::{Races, races_of_fence};
+        use super::$races::Races;
         use crate::platform::{
             AtomicWord, Holds, Note, Platform, RwSemaphore, Site, SpinLock, What, Word,
         };
@@ -36,7 +36,6 @@ macro_rules! checked_platform {
         fn barrier(site: &'static Site) {
             let order = order_of(site);
             if order != Relaxed {
-                races_of_fence(cpu);
                 fence(order);
                 step(|| What::Fence(site));
             } else {

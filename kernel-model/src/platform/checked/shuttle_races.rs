@@ -11,6 +11,3 @@ impl Races {
     /// The calling CPU is about to store to it, or to modify it.
     pub(super) fn stores(&self, _cpu: fn() -> Option<u32>) {}
 }
-
-/// The calling CPU is about to pass a fence.
-pub(super) fn races_of_fence(_cpu: fn() -> Option<u32>) {}
