@@ -184,7 +184,8 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
     assert_eq!(row[6..9], ["relaxed", "window-vs-punch", "no-stale-pte"]);
     let (json, _, _) = told(&[&cell[..], &quick, &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(json["scheme"], "mapcount-recheck");
+    assert_eq!(json[0]["scheme"], "mapcount-recheck");
+    assert_eq!(json[0]["complete"], true);
 }
 
 #[test]

@@ -402,7 +402,10 @@ fn the_weakest_ordering_that_passes_is_found() {
     // In this scenario alone a reference needs no order; with the full barrier it stays.
     let alone = [of("slot_load"), of("ref_put"), full];
     let mut told = Vec::new();
-    let joint = joint(&alone, &cells, &BOUND, &cancel, |site| told.push(site.name)).unwrap();
+    let joint = joint(&alone, &cells, &cells, &BOUND, &cancel, |site| {
+        told.push(site.name)
+    })
+    .unwrap();
     assert_eq!(told, ["slot_load", "ref_put", "remover_lock_mb"]);
     assert_eq!(
         joint.mutation.weakened,

@@ -171,9 +171,9 @@ impl<P: Platform> AddressSpace<P> {
         Ok(())
     }
 
-    /// Takes locked folios out of the cache under one `xa_lock`: each slot first, then its
-    /// folio's mapping (`delete_from_page_cache_batch()`). The cache's references are the
-    /// caller's to put.
+    /// Takes locked folios out of the cache under one `xa_lock` (`delete_from_page_cache_batch()`):
+    /// each slot first, then its folio's mapping, in the order of `page_cache_delete()`. Linux
+    /// 6.1's batch form clears the mapping first. The cache's references are the caller's to put.
     pub(crate) fn delete_folios<'m>(&self, folios: impl Iterator<Item = (u64, &'m Folio<P>)>) {
         let mut cached = self.xa_lock.0.lock();
         for (index, folio) in folios {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kernel_model::Invariant;
+use kernel_model::address_space::site::SLOT_RELOAD;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Holds, Note, Step, What};
 
@@ -141,11 +142,15 @@ impl Trace {
             match step.what {
                 What::Note(Note::Begins(what, _)) => doing[cpu] = what,
                 What::Load {
+                    site,
                     word,
-                    got: 0,
-                    newest: 0,
-                    ..
-                } if word.holds == Holds::Slot && !doing[cpu].contains("fault") => {
+                    got,
+                    newest,
+                } if word.holds == Holds::Slot
+                    && got == newest
+                    && (got == 0 || site.name == SLOT_RELOAD.name)
+                    && !doing[cpu].contains("fault") =>
+                {
                     continue;
                 }
                 _ => {}

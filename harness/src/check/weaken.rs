@@ -103,8 +103,11 @@ pub fn weaken(
     })
 }
 
-/// The first scenario that breaks.
-fn first_break(
+/// The first scenario that breaks; `order` is what is told of it.
+///
+/// # Errors
+/// [`Interrupted`].
+pub fn first_break(
     order: Ordering,
     mutation: &Mutation,
     cells: &[Cell],
@@ -153,13 +156,14 @@ impl Joint {
 }
 
 /// Weakens site after site, keeping each weakening that passes together with those before it, and
-/// goes through the result with the scenarios' own bounds. `begins` is told of each site.
+/// goes through the result in `all` scenarios with their own bounds. `begins` is told of each site.
 ///
 /// # Errors
 /// [`Interrupted`].
 pub fn joint(
     alone: &[Weakening],
     cells: &[Cell],
+    all: &[Cell],
     extent: &Extent,
     cancel: &Cancel,
     mut begins: impl FnMut(&'static Site),
@@ -178,7 +182,7 @@ pub fn joint(
             }
         }
     }
-    let (executions, confirmed) = broken(&mutation, cells, &Extent::default(), cancel)?;
+    let (executions, confirmed) = broken(&mutation, all, &Extent::default(), cancel)?;
     Ok(Joint {
         mutation,
         confirmed,

@@ -73,6 +73,12 @@ impl<'a> Words<'a> {
                 let stale = got != newest;
                 let read = self.read(site, *word, *got, stale)?;
                 let missed = match stale {
+                    true if site.name == WINDOW_FLAGS.name && (got ^ newest) & PG_UPTODATE == 0 => {
+                        match newest & PG_LOCKED {
+                            0 => " (STALE: not locked by now)".to_owned(),
+                            _ => " (STALE: locked by now)".to_owned(),
+                        }
+                    }
                     true => format!(" (STALE: {} by now)", self.value(*word, *newest, *got)),
                     false => String::new(),
                 };
@@ -165,8 +171,9 @@ impl<'a> Words<'a> {
                 self.folio(word),
                 self.value(word, got, got)
             ),
-            // A reload that finds what was there says nothing.
-            Holds::Slot if got != 0 && !stale && site.name == SLOT_RELOAD.name => return None,
+            Holds::Slot if got != 0 && !stale && site.name == SLOT_RELOAD.name => {
+                format!("slot {}: still {}", word.number, self.value(word, got, got))
+            }
             Holds::Slot => format!("slot {}: {}", word.number, self.value(word, got, got)),
             Holds::Size if !stale && !self.size => return None,
             Holds::Size => format!("i_size? {}", self.value(word, got, got)),

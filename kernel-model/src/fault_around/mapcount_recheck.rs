@@ -40,7 +40,7 @@ pub(super) const MAPCOUNT_INC_MB: Site = Site::fence(
 pub(super) const RECHECK_LOCKED: Site = Site::load(
     "recheck_locked",
     Acquire,
-    "smp_load_acquire() of PG_locked",
+    "test_bit_acquire(PG_locked)",
     "folio_unlock: a remover that has come and gone is seen in the mapping",
 );
 /// Has a remover come and gone?

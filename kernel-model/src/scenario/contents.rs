@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::folio::Pfn;
 use crate::mm::Vma;
-use crate::platform::{AtomicWord, Holds, Platform, Site};
+use crate::platform::{AtomicWord, Holds, Note, Platform, Site};
 use crate::system::BackingStore;
 use crate::{Invariant, System};
 
@@ -45,6 +45,7 @@ impl<P: Platform> Contents<P> {
         if !vma.mm.page_table.has_table(vpns.start) {
             return;
         }
+        P::note(|| Note::Begins("the process reads", vma.pgoffs()));
         let ptes = vma.mm.page_table.lock(vpns);
         for (index, pte) in (vma.pgoff..).zip(ptes.iter()) {
             let Some(pfn) = pte.pfn() else { continue };

@@ -7,6 +7,7 @@ mod weaken;
 
 use harness::cancel::Cancel;
 use harness::check::trace::simplest;
+use harness::check::weaken::sites_of;
 use harness::check::{Bound, Cell, Ended, Exploration, Extent, explore, explore_all};
 use harness::progress::{Progress, say};
 use kernel_model::platform::checked::Mutation;
@@ -30,6 +31,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
     })?;
     if let Some(directory) = &options.litmus {
+        refuse_repeated("--scheme", &options.scheme)?;
         return litmus::run(directory, options, &cancel);
     }
     if options.trace && options.format != Format::Text {
@@ -42,6 +44,14 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         return weaken::run(options, &cells, &cancel);
     }
     let mutation = mutation(options, &cells)?;
+    let cells = affected(cells, &mutation);
+    if !mutation.weakened.is_empty() && cells.iter().all(|cell| cell.scenario.is_at_random()) {
+        return Err(Failure::Usage(format!(
+            "--with and --scenario {}: random schedules are of a machine on which orderings make no \
+             difference",
+            options.scenario.join(",")
+        )));
+    }
     let started = Instant::now();
     let explored = explore_cells(&cells, &mutation, &extent(options), &cancel);
     let complete = explored.len() == cells.len();
@@ -82,6 +92,21 @@ fn cells(options: &Options) -> Result<Vec<Cell>, Failure> {
     Ok(cells)
 }
 
+/// The cells of schemes that a change is a change to.
+fn affected(cells: Vec<Cell>, mutation: &Mutation) -> Vec<Cell> {
+    let changes = |cell: &Cell| {
+        let sites = sites_of(cell.scheme.name);
+        let mut weakened = mutation.weakened.iter();
+        let mut left_out = mutation.left_out.iter();
+        weakened.any(|(name, _)| sites.iter().any(|site| site.name == *name))
+            || left_out.any(|name| cell.scheme.checks().any(|check| check.name == *name))
+    };
+    match *mutation == Mutation::NONE {
+        true => cells,
+        false => cells.into_iter().filter(changes).collect(),
+    }
+}
+
 /// What is to be changed in the code under test.
 fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
     refuse_repeated("--without", &options.without)?;
@@ -100,9 +125,11 @@ fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
             }
         }
     }
+    let names: Vec<_> = options.with.iter().map(|it| it.site.name).collect();
+    refuse_repeated("--with", &names)?;
     for weakened in &options.with {
         let uses = |cell: &Cell| {
-            let mut sites = harness::check::weaken::sites_of(cell.scheme.name).into_iter();
+            let mut sites = sites_of(cell.scheme.name).into_iter();
             sites.any(|site| site.name == weakened.site.name)
         };
         if !cells.iter().any(uses) {
@@ -153,7 +180,10 @@ fn explore_cells(
 
 /// Shows an execution for each violation that was found by going through executions.
 fn print_traces(outcome: &verdicts::Outcome<'_>, cancel: &Cancel) -> Result<(), Failure> {
-    for (cell, _) in outcome.violations() {
+    for cell in outcome.shown() {
+        if cancel.is_requested() {
+            break;
+        }
         if cell.scenario.is_at_random() {
             continue;
         }
@@ -162,8 +192,9 @@ fn print_traces(outcome: &verdicts::Outcome<'_>, cancel: &Cancel) -> Result<(), 
                 let title = format!("\n{} in {}:\n\n", cell.scheme.name, cell.scenario.name);
                 output::print(&(title + &trace.text(outcome.mutation)))?;
             }
+            None if cancel.is_requested() => break,
             None => say(&format!(
-                "no execution of {} in {} with up to {TRACE_BOUND} preemptions to show",
+                "found no execution of {} in {} to show with up to {TRACE_BOUND} preemptions",
                 cell.scheme.name, cell.scenario.name
             )),
         }

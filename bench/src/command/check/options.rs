@@ -35,11 +35,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = values::schedules, allow_hyphen_values = true)]
     pub(super) schedules: Option<u32>,
 
-    /// Show the simplest violating execution of each scheme, a column for each CPU
+    /// Show the simplest violating execution for each violation, a column for each CPU
     #[arg(long)]
     pub(super) trace: bool,
 
-    /// Weaken every ordering of the sound schemes in turn, then all together, and show what breaks
+    /// Weaken every ordering of the sound schemes in turn, then all together, in the scenarios of two
+    /// CPUs, and show what breaks
     #[arg(long, conflicts_with_all = ["limit", "schedules", "with", "without"])]
     pub(super) weaken: bool,
 

@@ -30,6 +30,20 @@ impl Outcome<'_> {
         self.all().filter(|(_, it)| it.violated().is_some())
     }
 
+    /// The violations that a scheme doesn't declare of itself: those that a change brought about.
+    pub(super) fn caught(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
+        self.violations()
+            .filter(|(cell, _)| cell.declared().is_empty())
+    }
+
+    /// What is to be shown by traces.
+    pub(super) fn shown(&self) -> Vec<&Cell> {
+        match self.is_mutated() {
+            true => self.caught().map(|(cell, _)| cell).collect(),
+            false => self.violations().map(|(cell, _)| cell).collect(),
+        }
+    }
+
     /// Whether somebody has changed the code: it is to be caught then.
     fn is_mutated(&self) -> bool {
         *self.mutation != Mutation::NONE
@@ -39,7 +53,7 @@ impl Outcome<'_> {
     /// scenarios, whether a transient mapcount was seen. A mutation is to be caught somewhere.
     pub(super) fn is_as_declared(&self) -> bool {
         if self.is_mutated() {
-            return self.violations().next().is_some();
+            return self.caught().next().is_some();
         }
         let verdicts = self.all().all(|(cell, it)| it.is_declared(cell.declared()));
         let transients = self
@@ -139,6 +153,9 @@ impl Outcome<'_> {
         };
         let declared = cell.declared();
         let suffix = match (self.is_mutated(), exploration.is_declared(declared)) {
+            (true, _) if !declared.is_empty() && exploration.violated().is_some() => {
+                ", as it does unchanged".to_owned()
+            }
             (true, _) | (false, true) => String::new(),
             (false, false) if declared.is_empty() => {
                 "; NOT AS DECLARED: it is to be sound".to_owned()
@@ -162,10 +179,11 @@ impl Outcome<'_> {
         );
         let work = format!("{reached} from {executions} in {seconds:.1} s");
         let text = if self.is_mutated() {
-            let caught = self.violations().count();
-            match caught {
+            let gave_up = self.all().any(|(_, it)| it.ended == Ended::OutOfTime);
+            match self.caught().count() {
+                0 if gave_up => format!("{work}: the change was not noticed in that time"),
                 0 => format!("{work}: the change was NOT noticed"),
-                _ => format!("{work}: the change was caught in {caught}"),
+                caught => format!("{work}: the change was caught in {caught}"),
             }
         } else {
             let declared = self
@@ -185,6 +203,9 @@ impl Outcome<'_> {
             );
             out.push_str(&wrap("* ", &text));
         }
+        if self.all().all(|(cell, _)| cell.scenario.is_at_random()) {
+            return out;
+        }
         out.push_str(&wrap(
             "",
             "\"ok\" means that no execution which Loom knows of goes wrong, within the bound. It \
@@ -196,7 +217,7 @@ impl Outcome<'_> {
     fn tsv(&self) -> String {
         let mut out = String::from(
             "scheme\tscenario\tdeclared\tverdict\tas_declared\texecutions\tbound\tchecker\t\
-             transient_mapcount\telapsed_s\n",
+             not_exhausted\tforgot_values\ttransient_mapcount\telapsed_s\n",
         );
         for (cell, it) in self.all() {
             let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
@@ -206,7 +227,7 @@ impl Outcome<'_> {
             };
             let _ = writeln!(
                 out,
-                "{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
+                "{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
                 cell.scheme.name,
                 cell.scenario.name,
                 word(&it.ended),
@@ -214,6 +235,9 @@ impl Outcome<'_> {
                 it.executions,
                 bound(it.explored),
                 checker(it.explored),
+                it.not_exhausted
+                    .map_or("nan".to_owned(), |it| it.to_string()),
+                it.forgot_values(),
                 it.transient_mapcount,
                 it.elapsed.as_secs_f64(),
             );
@@ -238,7 +262,12 @@ impl Outcome<'_> {
                     "detail": detail,
                     "as_declared": it.is_declared(cell.declared()),
                     "executions": it.executions,
-                    "bound": bound(it.explored),
+                    "bound": match it.explored {
+                        Explored::Exhaustively { bound } => bound,
+                        Explored::AtRandom { .. } => None,
+                    },
+                    "not_exhausted": it.not_exhausted,
+                    "forgot_values": it.forgot_values(),
                     "checker": checker(it.explored),
                     "transient_mapcount": it.transient_mapcount,
                     "longest_history": it.longest_history,

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use harness::cancel::Cancel;
 use harness::check::trace::{Trace, simplest};
-use harness::check::weaken::{Interrupted, Joint, Weakening, joint, ladder, sites_of, weaken};
+use harness::check::weaken::{
+    Interrupted, Joint, Weakening, cells_of, first_break, joint, ladder, sites_of, weaken,
+};
 use harness::check::{Bound, Cell, Extent, explore_all};
 use harness::progress::{Progress, say};
 use harness::report::wrap;
@@ -18,8 +20,8 @@ use super::verdicts::{grouped, many};
 use crate::command::output::Format;
 use crate::command::{Failure, output};
 
-/// Preemptions that are tried for each weakening; the joint minimum is gone through again with the
-/// scenarios' own bounds.
+/// Preemptions that are tried for each weakening, in scenarios of two CPUs; the joint minimum is gone
+/// through again in all scenarios with their own bounds.
 const BOUND: Bound = Bound::Preemptions(2);
 
 /// Runs the command on the sound schemes among the cells.
@@ -48,6 +50,8 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
         bound: Some(options.bound.unwrap_or(BOUND)),
         ..Extent::default()
     };
+    let mut tables = Tables::default();
+    let mut result = Ok(());
     for scheme in schemes {
         let cells: Vec<Cell> = cells
             .iter()
@@ -55,22 +59,52 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
             .filter(|cell| cell.scheme.name == scheme)
             .filter(|cell| !cell.scenario.is_at_random())
             .collect();
-        one_scheme(scheme, &cells, &extent, options, cancel).map_err(|Interrupted| {
-            say(&format!("interrupted while {scheme} was being weakened"));
-            Failure::Interrupted
-        })??;
+        result = one_scheme(scheme, &cells, &extent, options, cancel, &mut tables);
+        if result.is_err() {
+            break;
+        }
     }
-    Ok(())
+    if options.format == Format::Json {
+        output::print(&format!("{:#}\n", serde_json::Value::from(tables.json)))?;
+    }
+    result
+}
+
+/// What goes out as one table, though it is of several schemes.
+#[derive(Default)]
+struct Tables {
+    json: Vec<serde_json::Value>,
+    has_head: bool,
 }
 
 fn one_scheme(
     scheme: &str,
-    cells: &[Cell],
+    all: &[Cell],
     extent: &Extent,
     options: &Options,
     cancel: &Cancel,
-) -> Result<Result<(), Failure>, Interrupted> {
+    tables: &mut Tables,
+) -> Result<(), Failure> {
+    let interrupted = |Interrupted| {
+        say(&format!("interrupted while {scheme} was being weakened"));
+        Failure::Interrupted
+    };
     let sites = sites_of(scheme);
+    let pairs: Vec<Cell> = all
+        .iter()
+        .copied()
+        .filter(|cell| cell.scenario.cpus.len() == 2)
+        .collect();
+    let cells = if pairs.is_empty() { all } else { &pairs[..] };
+    // What breaks unchanged would be taken for needed.
+    let unchanged = first_break(Ordering::SeqCst, &Mutation::NONE, cells, extent, cancel);
+    if let Some(broken) = unchanged.map_err(interrupted)? {
+        say(&format!(
+            "{scheme} breaks as it is, in {}: {}",
+            broken.cell.scenario.name, broken.found
+        ));
+        return Err(Failure::NotAsDeclared);
+    }
     // A step for each site, and one for each in the joint minimum.
     let mut progress = Progress::new(2 * sites.len() as u64);
     progress.step_begins(&format!("{scheme}: weakening one site at a time"));
@@ -82,25 +116,39 @@ fn one_scheme(
             progress.step_ended();
         },
     );
-    let weakenings: Vec<Weakening> = weakenings.into_iter().collect::<Result<_, _>>()?;
-    progress.step_begins(&format!("{scheme}: weakening all together"));
-    let joint = joint(&weakenings, cells, extent, cancel, |site| {
-        progress.step_begins(&format!("{scheme}: {} and those before it", site.name));
-        progress.step_ended();
-    })?;
-    progress.finish();
-    let table = match options.format {
-        Format::Text => text(scheme, &weakenings, &joint, extent),
-        Format::Tsv => tsv(scheme, &weakenings, &joint),
-        Format::Json => format!("{:#}\n", json(scheme, &weakenings, &joint)),
+    // Those that were reached are kept, whatever comes.
+    let weakenings: Vec<Weakening> = weakenings.into_iter().flatten().collect();
+    let joint = if weakenings.len() == sites.len() {
+        progress.step_begins(&format!("{scheme}: weakening all together"));
+        joint(&weakenings, cells, all, extent, cancel, |site| {
+            progress.step_begins(&format!("{scheme}: {} and those before it", site.name));
+            progress.step_ended();
+        })
+    } else {
+        Err(Interrupted)
     };
-    if let Err(failure) = output::print(&table) {
-        return Ok(Err(failure));
+    progress.finish();
+    let table = Table {
+        scheme,
+        all,
+        weakenings: &weakenings,
+        joint: joint.as_ref().ok(),
+        extent,
+    };
+    match options.format {
+        Format::Text => output::print(&table.text())?,
+        Format::Tsv => output::print(&table.tsv(!tables.has_head))?,
+        Format::Json => tables.json.push(table.json()),
     }
+    tables.has_head = true;
+    let joint = joint.map_err(interrupted)?;
     if options.trace {
-        return Ok(print_traces(&weakenings, cancel));
+        print_traces(&weakenings, cancel)?;
     }
-    Ok(Ok(()))
+    match joint.confirmed {
+        None => Ok(()),
+        Some(_) => Err(Failure::NotAsDeclared),
+    }
 }
 
 /// An ordering as it is said of a site.
@@ -116,140 +164,178 @@ fn order_of(site: &Site, order: Ordering) -> &'static str {
     }
 }
 
-fn text(scheme: &str, weakenings: &[Weakening], joint: &Joint, extent: &Extent) -> String {
-    let bound = match extent.bound {
-        Some(Bound::Preemptions(bound)) => format!("bound {bound}"),
-        _ => "no bound".to_owned(),
-    };
-    let mut out = format!("{scheme}: orderings, each weakened alone ({bound})\n");
-    let _ = writeln!(
-        out,
-        "{:<20} {:<8} {:<8} {:<8} what breaks below that",
-        "site", "is", "needs", "jointly"
-    );
-    for weakening in weakenings {
-        let site = weakening.site;
-        let jointly = joint.order(site);
+/// What became of a scheme's sites.
+struct Table<'a> {
+    scheme: &'a str,
+    /// The scenarios that were gone through, some of them for the joint minimum only.
+    all: &'a [Cell],
+    weakenings: &'a [Weakening],
+    /// None if somebody pressed Ctrl-C.
+    joint: Option<&'a Joint>,
+    extent: &'a Extent,
+}
+
+impl Table<'_> {
+    /// What a site is left with when all are weakened.
+    fn jointly(&self, site: &Site) -> &'static str {
+        self.joint
+            .map_or("nan", |joint| order_of(site, joint.order(site)))
+    }
+
+    /// The scenarios, if they aren't all that there are.
+    fn scenarios(&self) -> String {
+        if self.all.len() == cells_of(self.scheme).len() {
+            return "all scenarios".to_owned();
+        }
+        let names: Vec<_> = self.all.iter().map(|cell| cell.scenario.name).collect();
+        format!("{} ALONE", names.join(", "))
+    }
+
+    fn text(&self) -> String {
+        let bound = match self.extent.bound {
+            Some(Bound::Preemptions(bound)) => format!("bound {bound}"),
+            _ => "no bound".to_owned(),
+        };
+        let title = format!(
+            "orderings, each weakened alone ({bound}; {})",
+            self.scenarios()
+        );
+        let mut out = wrap(&format!("{}: ", self.scheme), &title);
         let _ = writeln!(
             out,
-            "{:<20} {:<8} {:<8} {:<8} {}",
-            site.name,
-            order_of(site, site.order),
-            order_of(site, weakening.weakest),
-            order_of(site, jointly),
-            weakening
-                .breaks
-                .last()
-                .map_or("-".to_owned(), |it| format!("{}", it.found.invariant)),
+            "{:<20} {:<8} {:<8} {:<8} what breaks below that",
+            "site", "is", "needs", "jointly"
         );
-        out.push_str(&wrap("    stands for ", site.stands_for));
-        for broken in &weakening.breaks {
-            let head = format!("    {}: ", order_of(site, broken.order));
-            let text = format!(
-                "{} VIOLATES {} (execution {})",
-                broken.cell.scenario.name,
-                broken.found.invariant,
-                grouped(broken.executions)
-            );
-            out.push_str(&wrap(&head, &text));
-        }
-    }
-    out.push('\n');
-    out.push_str(&joint_text(joint));
-    out
-}
-
-fn joint_text(joint: &Joint) -> String {
-    let weakened: Vec<_> = joint
-        .mutation
-        .weakened
-        .iter()
-        .map(|(site, order)| format!("{site} {}", format!("{order:?}").to_lowercase()))
-        .collect();
-    let together = match weakened[..] {
-        [] => "nothing can be weakened".to_owned(),
-        _ => weakened.join(", "),
-    };
-    let again = match &joint.confirmed {
-        None => format!(
-            "passes all scenarios with their own bounds too ({})",
-            many(joint.executions, "execution")
-        ),
-        Some((cell, found)) => format!(
-            "but with its own bound {} VIOLATES {}",
-            cell.scenario.name, found.invariant
-        ),
-    };
-    wrap("jointly: ", &format!("{together}; {again}."))
-        + &wrap(
-            "",
-            "\"needs\" is proved by an execution that goes wrong below it; that something weaker \
-             passes holds for what Loom models and no further (docs/checking.md).",
-        )
-}
-
-fn tsv(scheme: &str, weakenings: &[Weakening], joint: &Joint) -> String {
-    let mut out = String::from(
-        "scheme\tsite\tstands_for\tis\tneeds\tjointly\tbelow\tscenario\tinvariant\texecutions\n",
-    );
-    for it in weakenings {
-        let site = it.site;
-        let _ = write!(
-            out,
-            "{scheme}\t{}\t{}\t{}\t{}\t{}",
-            site.name,
-            site.stands_for,
-            order_of(site, site.order),
-            order_of(site, it.weakest),
-            order_of(site, joint.order(site)),
-        );
-        let _ = match it.breaks.last() {
-            None => writeln!(out, "\tnan\tnan\tnan\tnan"),
-            Some(broken) => writeln!(
+        for weakening in self.weakenings {
+            let site = weakening.site;
+            let _ = writeln!(
                 out,
-                "\t{}\t{}\t{}\t{}",
-                order_of(site, broken.order),
-                broken.cell.scenario.name,
-                broken.found.invariant,
-                broken.executions
+                "{:<20} {:<8} {:<8} {:<8} {}",
+                site.name,
+                order_of(site, site.order),
+                order_of(site, weakening.weakest),
+                self.jointly(site),
+                weakening
+                    .breaks
+                    .last()
+                    .map_or("-", |it| it.found.invariant.name()),
+            );
+            out.push_str(&wrap("    stands for ", site.stands_for));
+            for broken in &weakening.breaks {
+                let head = format!("    {}: ", order_of(site, broken.order));
+                let text = format!(
+                    "{} VIOLATES {} (execution {})",
+                    broken.cell.scenario.name,
+                    broken.found.invariant,
+                    grouped(broken.executions)
+                );
+                out.push_str(&wrap(&head, &text));
+            }
+        }
+        out.push('\n');
+        if let Some(joint) = self.joint {
+            out.push_str(&self.joint_text(joint));
+        }
+        out
+    }
+
+    fn joint_text(&self, joint: &Joint) -> String {
+        let weakened: Vec<_> = joint
+            .mutation
+            .weakened
+            .iter()
+            .map(|(site, order)| format!("{site} {}", format!("{order:?}").to_lowercase()))
+            .collect();
+        let together = match weakened[..] {
+            [] => "nothing can be weakened".to_owned(),
+            _ => weakened.join(", "),
+        };
+        let again = match &joint.confirmed {
+            None => format!(
+                "passes {} with their own bounds too ({})",
+                self.scenarios(),
+                many(joint.executions, "execution")
+            ),
+            Some((cell, found)) => format!(
+                "but with its own bound {} VIOLATES {}",
+                cell.scenario.name, found.invariant
             ),
         };
+        wrap("jointly: ", &format!("{together}; {again}."))
+            + &wrap(
+                "",
+                "\"needs\" is proved by an execution that goes wrong below it; that something \
+                 weaker passes holds for what Loom models and no further (docs/checking.md).",
+            )
     }
-    out
-}
 
-fn json(scheme: &str, weakenings: &[Weakening], joint: &Joint) -> serde_json::Value {
-    let sites: Vec<_> = weakenings
-        .iter()
-        .map(|it| {
-            let breaks: Vec<_> = it
-                .breaks
-                .iter()
-                .map(|broken| {
-                    serde_json::json!({
-                        "order": order_of(it.site, broken.order),
-                        "scenario": broken.cell.scenario.name,
-                        "invariant": broken.found.invariant.name(),
-                        "executions": broken.executions,
-                    })
+    fn tsv(&self, head: bool) -> String {
+        let mut out = String::new();
+        if head {
+            out.push_str(
+                "scheme\tsite\tstands_for\tis\tneeds\tjointly\tbelow\tscenario\tinvariant\t\
+                 executions\n",
+            );
+        }
+        for it in self.weakenings {
+            let site = it.site;
+            let _ = write!(
+                out,
+                "{}\t{}\t{}\t{}\t{}\t{}",
+                self.scheme,
+                site.name,
+                site.stands_for,
+                order_of(site, site.order),
+                order_of(site, it.weakest),
+                self.jointly(site),
+            );
+            let _ = match it.breaks.last() {
+                None => writeln!(out, "\tnan\tnan\tnan\tnan"),
+                Some(broken) => writeln!(
+                    out,
+                    "\t{}\t{}\t{}\t{}",
+                    order_of(site, broken.order),
+                    broken.cell.scenario.name,
+                    broken.found.invariant,
+                    broken.executions
+                ),
+            };
+        }
+        out
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let broken = |it: &Weakening| {
+            let breaks = it.breaks.iter().map(|broken| {
+                serde_json::json!({
+                    "order": order_of(it.site, broken.order),
+                    "scenario": broken.cell.scenario.name,
+                    "invariant": broken.found.invariant.name(),
+                    "executions": broken.executions,
                 })
-                .collect();
+            });
+            breaks.collect::<Vec<_>>()
+        };
+        let sites = self.weakenings.iter().map(|it| {
             serde_json::json!({
                 "site": it.site.name,
                 "stands_for": it.site.stands_for,
                 "pairs_with": it.site.pairs_with,
                 "is": order_of(it.site, it.site.order),
                 "needs": order_of(it.site, it.weakest),
-                "jointly": order_of(it.site, joint.order(it.site)),
-                "breaks": breaks,
+                "jointly": self.joint.map(|joint| order_of(it.site, joint.order(it.site))),
+                "breaks": broken(it),
             })
+        });
+        let scenarios = self.all.iter().map(|cell| cell.scenario.name);
+        serde_json::json!({
+            "scheme": self.scheme,
+            "scenarios": scenarios.collect::<Vec<_>>(),
+            "complete": self.joint.is_some(),
+            "sites": sites.collect::<Vec<_>>(),
+            "joint_confirmed": self.joint.map(|joint| joint.confirmed.is_none()),
         })
-        .collect();
-    serde_json::json!({
-        "scheme": scheme,
-        "sites": sites,
-        "joint_confirmed": joint.confirmed.is_none(),
-    })
+    }
 }
 
 /// An execution for the strongest ordering of each site that doesn't pass.
@@ -258,6 +344,9 @@ fn print_traces(weakenings: &[Weakening], cancel: &Cancel) -> Result<(), Failure
         let Some(broken) = weakening.breaks.last() else {
             continue;
         };
+        if cancel.is_requested() {
+            return Err(Failure::Interrupted);
+        }
         debug_assert!(ladder(weakening.site).contains(&broken.order));
         let mut mutation = Mutation::NONE;
         mutation.weakened.push((weakening.site.name, broken.order));
