@@ -98,6 +98,20 @@ fn what_is_changed_is_said_and_is_to_be_caught() {
     let (text, _, status) = changed(&["--with", "slot_load=relaxed"]);
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("the change was NOT noticed."), "{text}");
+    // A scheme that is broken unchanged catches nothing.
+    let (text, _, status) = told(&[
+        "--scenario",
+        "fault-vs-punch",
+        "--bound",
+        "2",
+        "--with",
+        "mapcount_dec=relaxed",
+        "--trace",
+    ]);
+    assert_eq!(status, 1, "{text}");
+    assert_eq!(text.matches("unchanged").count(), 2, "{text}");
+    assert!(text.contains("the change was NOT noticed."), "{text}");
+    assert!(!text.contains("CPU0"), "{text}");
 }
 
 #[test]
@@ -142,7 +156,7 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
         "--scheme",
         "mapcount-recheck",
         "--scenario",
-        "window-vs-punch",
+        "fault-vs-punch",
     ];
     let quick = ["--bound", "2"];
     let (text, _, status) = told(&[&cell[..], &quick, &["--trace"]].concat());
@@ -170,7 +184,7 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
     assert!(text.contains("stands for smp_mb__after_atomic()"), "{text}");
     assert!(text.contains("\njointly: "), "{text}");
     assert!(
-        text.contains("mapcount-recheck in window-vs-punch, remover_lock_mb acqrel:"),
+        text.contains("mapcount-recheck in fault-vs-punch, remover_lock_mb acqrel:"),
         "{text}"
     );
 
@@ -181,11 +195,23 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
         .expect("a row");
     let row: Vec<&str> = row.split('\t').collect();
     assert_eq!(row[3..6], ["acquire", "acquire", "acquire"]);
-    assert_eq!(row[6..9], ["relaxed", "window-vs-punch", "no-stale-pte"]);
-    let (json, _, _) = told(&[&cell[..], &quick, &["--format", "json"]].concat());
+    assert_eq!(row[6..9], ["relaxed", "fault-vs-punch", "no-stale-pte"]);
+    // Where nobody removes anything, nothing of it is needed; and that it was asked there is said.
+    let quiet = [
+        "--weaken",
+        "--scheme",
+        "mapcount-recheck",
+        "--scenario",
+        "fault-vs-fault",
+    ];
+    let (text, _, status) = told(&quiet);
+    assert_eq!(status, 0, "{text}");
+    assert_eq!(text.matches("fault-vs-fault ALONE").count(), 2, "{text}");
+    let (json, _, _) = told(&[&quiet[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json[0]["scheme"], "mapcount-recheck");
     assert_eq!(json[0]["complete"], true);
+    assert_eq!(json[0]["sites"][0]["needs"], "none");
 }
 
 #[test]
@@ -228,6 +254,14 @@ fn bad_input_is_told_in_one_line_with_status_2() {
             &["--with", "--weaken"],
         ),
         (&["--trace", "--format", "json"], &["--trace", "json"]),
+        (
+            &["--with", "slot_load=relaxed", "--scenario", "crowd"],
+            &["crowd", "random"],
+        ),
+        (
+            &["--with", "ref_put=acquire,ref_put=none"],
+            &["ref_put", "twice"],
+        ),
         (
             &["--litmus", "/nowhere"],
             &["/nowhere", "tools/memory-model"],

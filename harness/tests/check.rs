@@ -59,7 +59,16 @@ fn every_verdict_is_the_declared_one() {
     let cancel = Cancel::default();
     let explorations = explore_all(
         &cells,
-        |cell| explore(*cell, &Mutation::NONE, &BOUND, &cancel),
+        |cell| {
+            // Three CPUs that do nothing wrong have most executions of all.
+            let many = cell.scenario.cpus.len() > 2 && cell.declared().is_empty();
+            let bound = if many { 1 } else { 2 };
+            let extent = Extent {
+                bound: Some(Bound::Preemptions(bound)),
+                ..BOUND
+            };
+            explore(*cell, &Mutation::NONE, &extent, &cancel)
+        },
         |_, _| (),
     );
     for (cell, exploration) in cells.iter().zip(&explorations) {
