@@ -54,6 +54,9 @@ pub fn simplest(cell: Cell, mutation: &Mutation, bound: u8, cancel: &Cancel) -> 
     Some(second.unwrap_or(first))
 }
 
+/// What was found, and the steps that led to it.
+type Violating = (Found, Vec<Step>);
+
 /// The simplest one with at most so many preemptions.
 fn simplest_with(
     cell: Cell,
@@ -61,7 +64,7 @@ fn simplest_with(
     preemptions: u8,
     cancel: &Cancel,
 ) -> Option<Trace> {
-    let best: Arc<Mutex<Option<(Found, Vec<Step>)>>> = Arc::default();
+    let best: Arc<Mutex<Option<Violating>>> = Arc::default();
     let gathered = Arc::new(Gathered::for_trace(SEARCH, cancel.clone()));
     let keep = Arc::clone(&best);
     let names = (cell.scheme.name, cell.scenario.name);
