@@ -8,7 +8,7 @@ pub mod output;
 pub mod storm;
 pub mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -16,6 +16,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use harness::cancel::INTERRUPTED;
 use harness::progress::say;
+use kernel_model::fault_around::About;
+use kernel_model::platform::Site;
 
 /// Measures and audits locking schemes for Linux's fault-around (filemap_map_pages).
 #[derive(Debug, Parser)]
@@ -137,6 +139,26 @@ fn refuse_repeated<T: Ord + std::fmt::Display>(option: &str, values: &[T]) -> Re
         ))),
         None => Ok(()),
     }
+}
+
+/// The checks that are named to `--without`; refuses those that no scheme of the run makes.
+fn checks_named(
+    names: &[String],
+    schemes: impl Iterator<Item = &'static About>,
+) -> Result<Vec<&'static Site>, Failure> {
+    refuse_repeated("--without", names)?;
+    let checks = schemes.flat_map(|scheme| scheme.checks().map(|site| (site.name, site)));
+    let known: BTreeMap<_, _> = checks.collect();
+    let site = |name: &String| {
+        known.get(name.as_str()).copied().ok_or_else(|| {
+            let known: Vec<_> = known.keys().copied().collect();
+            Failure::Usage(format!(
+                "--without {name}: no scheme of this run makes such a check; they make {}",
+                known.join(", ")
+            ))
+        })
+    };
+    names.iter().map(site).collect()
 }
 
 /// The command as it would be typed.

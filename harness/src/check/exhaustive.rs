@@ -10,7 +10,7 @@ use kernel_model::platform::{Loom, Step};
 use kernel_model::scenario::{Scenarios, Work};
 
 use super::gathered::Gathered;
-use super::{Ended, Found, execute, quietly, stuck};
+use super::{Ended, Found, execute, quietly};
 
 /// Bytes of stack for a thread of Loom's.
 const STACK: usize = 1 << 16;
@@ -61,7 +61,7 @@ pub(super) fn explore_with(
         });
     });
     mutate(Mutation::NONE);
-    gathered.conclude(result, stuck)
+    gathered.conclude(result)
 }
 
 fn run(cpus: Vec<Work>) -> Vec<Task> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kernel_model::scenario::Explored;
 
-use super::{Ended, Exploration, Found, Shown, deadline};
+use super::{Ended, Exploration, Shown, stuck};
 use crate::cancel::Cancel;
 
 /// See the module. Shared by the threads of a checker, which take turns.
@@ -30,7 +30,8 @@ impl Gathered {
     pub(super) fn new(limit: Option<Duration>, cancel: Cancel) -> Self {
         Self {
             started: Instant::now(),
-            deadline: deadline(limit),
+            // A limit that no clock reaches is none.
+            deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
             cancel,
             for_trace: false,
             so_far: Mutex::default(),
@@ -79,11 +80,7 @@ impl Gathered {
     ///
     /// # Panics
     /// With a checker's own words where these say nothing of the code under test.
-    pub(super) fn conclude(
-        &self,
-        result: Result<(), String>,
-        stuck: impl Fn(&str) -> Option<Found>,
-    ) -> Ended {
+    pub(super) fn conclude(&self, result: Result<(), String>) -> Ended {
         match (self.ended(), result) {
             (Some(ended), _) => ended,
             (None, Ok(())) => Ended::Exhausted,

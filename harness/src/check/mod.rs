@@ -8,7 +8,7 @@ use std::cell::Cell as Flag;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Once};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kernel_model::fault_around::{About as Scheme, Schemes};
 use kernel_model::platform::checked::{self, Mutation};
@@ -282,9 +282,4 @@ fn stuck(said: &str) -> Option<Found> {
         invariant: Invariant::Progress,
         detail: detail.to_owned(),
     })
-}
-
-/// A moment that may never come.
-fn deadline(limit: Option<Duration>) -> Option<Instant> {
-    limit.and_then(|limit| Instant::now().checked_add(limit))
 }

@@ -14,7 +14,7 @@ use shuttle::scheduler::{
 use shuttle::{Config, FailurePersistence, Runner};
 
 use super::gathered::Gathered;
-use super::{Ended, execute, quietly, stuck};
+use super::{Ended, execute, quietly};
 
 /// Points at which PCT changes priorities: it finds what takes so many orderings less one.
 const PCT_DEPTH: usize = 4;
@@ -69,7 +69,7 @@ fn run_all(
         });
     });
     mutate(Mutation::NONE);
-    gathered.conclude(result, stuck)
+    gathered.conclude(result)
 }
 
 fn run(cpus: Vec<Work>) -> Vec<Task> {

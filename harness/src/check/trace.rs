@@ -13,6 +13,7 @@ use super::gathered::Gathered;
 use super::words::{self, Words};
 use super::{Cell, Ended, Found, exhaustive};
 use crate::cancel::Cancel;
+use crate::report::wrap_to;
 
 /// The widest line of a trace.
 pub const TRACE_COLUMNS: usize = 75;
@@ -125,7 +126,7 @@ impl Trace {
             }
         }
         let head = format!("{}: ", self.found.invariant);
-        out.push_str(&words::wrap(&head, &self.found.detail, TRACE_COLUMNS));
+        out.push_str(&wrap_to(TRACE_COLUMNS, &head, &self.found.detail));
         out
     }
 

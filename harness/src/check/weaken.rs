@@ -146,12 +146,7 @@ pub struct Joint {
 impl Joint {
     /// The ordering that a site is left with.
     pub fn order(&self, site: &Site) -> Ordering {
-        let weaker = self
-            .mutation
-            .weakened
-            .iter()
-            .find(|(name, _)| *name == site.name);
-        weaker.map_or(site.order, |&(_, order)| order)
+        self.mutation.weaker(site).unwrap_or(site.order)
     }
 }
 

@@ -286,13 +286,8 @@ impl<'a> Words<'a> {
 
     /// The site, with its ordering where that isn't its own.
     fn tag(&self, site: &Site) -> String {
-        let weaker = self
-            .mutation
-            .weakened
-            .iter()
-            .find(|(name, _)| *name == site.name);
-        match weaker {
-            Some((_, order)) => format!("[{}, WEAK: {order:?}]", site.name),
+        match self.mutation.weaker(site) {
+            Some(order) => format!("[{}, WEAK: {order:?}]", site.name),
             None => format!("[{}]", site.name),
         }
     }
@@ -302,23 +297,4 @@ impl<'a> Words<'a> {
 fn barrier(site: &Site) -> &'static str {
     debug_assert_eq!((site.access, site.order), (Access::Fence, Ordering::SeqCst));
     "smp_mb()"
-}
-
-/// Breaks text into lines of at most `columns`. The first begins with `head`, the others with
-/// spaces.
-pub(super) fn wrap(head: &str, text: &str, columns: usize) -> String {
-    let mut out = String::new();
-    let mut line = head.to_owned();
-    for word in text.split_whitespace() {
-        if line.len() + word.len() > columns && line.len() > head.len() {
-            out.push_str(line.trim_end());
-            out.push('\n');
-            line = " ".repeat(head.len());
-        }
-        line.push_str(word);
-        line.push(' ');
-    }
-    out.push_str(line.trim_end());
-    out.push('\n');
-    out
 }

@@ -5,5 +5,5 @@ mod text;
 mod tsv;
 
 pub use sentence::in_a_sentence;
-pub use text::{COLUMNS, text, wrap};
+pub use text::{COLUMNS, text, wrap, wrap_to};
 pub use tsv::{HEADER, tsv};

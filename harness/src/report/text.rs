@@ -20,11 +20,16 @@ const NAMES: usize = 21;
 /// Breaks text into lines of at most [`COLUMNS`]. The first begins with `head` as it is, the
 /// others with as many spaces.
 pub fn wrap(head: &str, text: &str) -> String {
+    wrap_to(COLUMNS, head, text)
+}
+
+/// The same for lines of at most `columns`.
+pub fn wrap_to(columns: usize, head: &str, text: &str) -> String {
     let mut out = head.to_owned();
     let mut column = head.len();
     let mut fresh = true;
     for word in text.split_whitespace() {
-        if !fresh && column + 1 + word.len() > COLUMNS {
+        if !fresh && column + 1 + word.len() > columns {
             out.push('\n');
             out.push_str(&" ".repeat(head.len()));
             column = head.len();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Setting, Stage, remove};
+use super::{About, Explored, Scenario, Stage, remove};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -29,11 +29,11 @@ impl<P: Platform> Scenario<P> for Crowd {
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
         // Two frames more than the file has pages: what is freed comes back soon.
-        let (mut setting, contents) = Setting::with_windows(scheme, PAGES as u32, 4, 2, 2);
+        let (mut stage, contents) = Stage::with_windows(scheme, PAGES as u32, 4, 2, 2);
         for _ in 0..3 {
-            let vma = setting.map();
+            let vma = stage.map();
             let contents = Arc::clone(&contents);
-            setting.cpu(move |system, _, task| {
+            stage.cpu(move |system, _, task| {
                 for _ in 0..TURNS {
                     for pgoff in [0, 2] {
                         system.handle_mm_fault(&vma, pgoff, task);
@@ -43,18 +43,18 @@ impl<P: Platform> Scenario<P> for Crowd {
                 }
             });
         }
-        setting.cpu(|system, file, task| {
+        stage.cpu(|system, file, task| {
             for turn in 0..TURNS {
                 let start = u64::from(turn);
                 remove(system, file, "punch-hole", start..start + 2, task);
             }
         });
-        setting.cpu(|system, file, task| {
+        stage.cpu(|system, file, task| {
             for turn in 0..TURNS {
                 remove(system, file, "truncate", u64::from(turn) + 1..PAGES, task);
                 file.extend(PAGES);
             }
         });
-        setting.stage()
+        stage
     }
 }

@@ -1,6 +1,6 @@
 //! `fault-vs-fault`: the same page, faulted on by two processes at once.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -21,11 +21,11 @@ impl<P: Platform> Scenario<P> for FaultVsFault {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
+        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
         for _ in 0..2 {
-            let vma = setting.map_with_table();
-            setting.faults_around(vma);
+            let vma = stage.map_with_table();
+            stage.faults_around(vma);
         }
-        setting.stage()
+        stage
     }
 }

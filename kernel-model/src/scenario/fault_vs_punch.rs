@@ -1,6 +1,6 @@
 //! `fault-vs-punch` and `first-fault-vs-punch`: one page, one fault, one hole. The core of it all.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -32,11 +32,11 @@ impl<P: Platform> Scenario<P> for FaultVsPunch {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
-        let vma = setting.map_with_table();
-        setting.faults_around(vma);
-        setting.removes("punch-hole", 1);
-        setting.stage()
+        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+        let vma = stage.map_with_table();
+        stage.faults_around(vma);
+        stage.removes("punch-hole", 1);
+        stage
     }
 }
 
@@ -46,10 +46,10 @@ impl<P: Platform> Scenario<P> for FirstFaultVsPunch {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
-        let vma = setting.map();
-        setting.faults_around(vma);
-        setting.removes("punch-hole", 1);
-        setting.stage()
+        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+        let vma = stage.map();
+        stage.faults_around(vma);
+        stage.removes("punch-hole", 1);
+        stage
     }
 }

@@ -1,7 +1,7 @@
 //! `fault-vs-punch-and-refill`: the folio is removed, freed, and taken for another offset of the
 //! same file while a fault still looks at it from the old one (ABA).
 
-use super::{About, Explored, Scenario, Setting, Stage, remove};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -22,17 +22,10 @@ impl<P: Platform> Scenario<P> for FaultVsPunchAndRefill {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, contents) = Setting::new(scheme, 2, 1, 0);
-        let vma = setting.map_with_table();
-        setting.cpu(move |system, _, task| {
-            system.do_fault_around(&vma, 0, task);
-            contents.read_mapped(system, &vma);
-        });
-        // There is one frame: what is read next can only be read into the one that was freed.
-        setting.cpu(|system, file, task| {
-            remove(system, file, "punch-hole", 0..1, task);
-            system.read_ahead(file, 1..2, task);
-        });
-        setting.stage()
+        let (mut stage, contents) = Stage::new(scheme, 2, 1, 0);
+        let vma = stage.map_with_table();
+        stage.faults_around_and_reads(vma, contents);
+        stage.punches_and_refills();
+        stage
     }
 }

@@ -1,7 +1,7 @@
 //! `fault-vs-read-error`: a page is in the cache that could not be read: it is unlocked and not up to
 //! date. The slow path reads it again while another process faults around it.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -22,16 +22,13 @@ impl<P: Platform> Scenario<P> for FaultVsReadError {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, contents) = Setting::new(scheme, 1, 0, 1);
-        setting.fail_to_read(0);
-        let (vma, other) = (setting.map_with_table(), setting.map_with_table());
-        setting.cpu(move |system, _, task| {
-            system.do_fault_around(&vma, 0, task);
-            contents.read_mapped(system, &vma);
-        });
-        setting.cpu(move |system, _, task| {
+        let (mut stage, contents) = Stage::new(scheme, 1, 0, 1);
+        stage.fail_to_read(0);
+        let (vma, other) = (stage.map_with_table(), stage.map_with_table());
+        stage.faults_around_and_reads(vma, contents);
+        stage.cpu(move |system, _, task| {
             system.handle_mm_fault(&other, 0, task);
         });
-        setting.stage()
+        stage
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -24,10 +24,10 @@ impl<P: Platform> Scenario<P> for FaultVsThread {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
-        let vma = setting.map();
-        setting.faults_around(Arc::clone(&vma));
-        setting.faults_around(vma);
-        setting.stage()
+        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+        let vma = stage.map();
+        stage.faults_around(Arc::clone(&vma));
+        stage.faults_around(vma);
+        stage
     }
 }

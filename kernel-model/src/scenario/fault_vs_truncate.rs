@@ -1,7 +1,7 @@
 //! `fault-vs-truncate` and `first-fault-vs-truncate`: one page, one fault, and the file cut off
 //! before it.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -34,11 +34,11 @@ impl<P: Platform> Scenario<P> for FaultVsTruncate {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
-        let vma = setting.map_with_table();
-        setting.faults_around(vma);
-        setting.removes("truncate", 1);
-        setting.stage()
+        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+        let vma = stage.map_with_table();
+        stage.faults_around(vma);
+        stage.removes("truncate", 1);
+        stage
     }
 }
 
@@ -48,10 +48,10 @@ impl<P: Platform> Scenario<P> for FirstFaultVsTruncate {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
-        let vma = setting.map();
-        setting.faults_around(vma);
-        setting.removes("truncate", 1);
-        setting.stage()
+        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+        let vma = stage.map();
+        stage.faults_around(vma);
+        stage.removes("truncate", 1);
+        stage
     }
 }

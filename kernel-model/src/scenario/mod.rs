@@ -140,14 +140,7 @@ impl<P: Platform> Scenarios<P> {
     }
 }
 
-/// A machine with one small file, and the CPUs so far.
-struct Setting<P: Platform> {
-    system: Arc<System<P>>,
-    file: Arc<AddressSpace<P>>,
-    cpus: Vec<Work>,
-}
-
-impl<P: Platform> Setting<P> {
+impl<P: Platform> Stage<P> {
     /// A file of `pages` pages, its first `cached` in the page cache, and `free` frames beyond
     /// those. Windows are as large as the file, reads are of one page.
     fn new(
@@ -177,17 +170,17 @@ impl<P: Platform> Setting<P> {
             readahead_pages: 1,
         };
         let store = Box::new(Arc::clone(&contents));
-        let setting = Self {
+        let stage = Self {
             system: Arc::new(System::new(config, scheme, store)),
             file: Arc::new(AddressSpace::new(1, u64::from(pages))),
             cpus: Vec::new(),
         };
         let mut task = Task::default();
-        let there = setting
+        let there = stage
             .system
-            .read_ahead(&setting.file, 0..u64::from(cached), &mut task);
+            .read_ahead(&stage.file, 0..u64::from(cached), &mut task);
         assert!(there, "a scenario has memory enough");
-        (setting, contents)
+        (stage, contents)
     }
 
     /// An address space that maps the whole file, without a PTE table.
@@ -238,9 +231,29 @@ impl<P: Platform> Setting<P> {
         self.cpu(move |system, file, task| remove(system, file, remover, 0..pages, task));
     }
 
-    fn stage(self) -> Stage<P> {
-        let Self { system, file, cpus } = self;
-        Stage { system, file, cpus }
+    /// A CPU that faults on page 0 as far as fault-around goes, and reads what it has mapped then.
+    fn faults_around_and_reads(&mut self, vma: Arc<Vma<P>>, contents: Arc<Contents<P>>) {
+        self.cpu(move |system, _, task| {
+            system.do_fault_around(&vma, 0, task);
+            contents.read_mapped(system, &vma);
+        });
+    }
+
+    /// The same with the slow path.
+    fn faults_and_reads(&mut self, vma: Arc<Vma<P>>, contents: Arc<Contents<P>>) {
+        self.cpu(move |system, _, task| {
+            system.handle_mm_fault(&vma, 0, task);
+            contents.read_mapped(system, &vma);
+        });
+    }
+
+    /// A CPU that punches a hole over page 0 and reads page 1. Where there is one frame, that can
+    /// only be read into the one that was freed.
+    fn punches_and_refills(&mut self) {
+        self.cpu(|system, file, task| {
+            remove(system, file, "punch-hole", 0..1, task);
+            system.read_ahead(file, 1..2, task);
+        });
     }
 }
 

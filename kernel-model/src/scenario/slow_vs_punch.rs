@@ -1,7 +1,7 @@
 //! `slow-vs-punch`: a whole fault, with the slow path that waits for the page lock and reads
 //! the page again if a hole has taken it.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -22,13 +22,10 @@ impl<P: Platform> Scenario<P> for SlowVsPunch {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, contents) = Setting::new(scheme, 1, 1, 1);
-        let vma = setting.map_with_table();
-        setting.cpu(move |system, _, task| {
-            system.handle_mm_fault(&vma, 0, task);
-            contents.read_mapped(system, &vma);
-        });
-        setting.removes("punch-hole", 1);
-        setting.stage()
+        let (mut stage, contents) = Stage::new(scheme, 1, 1, 1);
+        let vma = stage.map_with_table();
+        stage.faults_and_reads(vma, contents);
+        stage.removes("punch-hole", 1);
+        stage
     }
 }

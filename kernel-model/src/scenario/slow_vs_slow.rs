@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -24,15 +24,11 @@ impl<P: Platform> Scenario<P> for SlowVsSlow {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, contents) = Setting::new(scheme, 1, 0, 2);
+        let (mut stage, contents) = Stage::new(scheme, 1, 0, 2);
         for _ in 0..2 {
-            let vma = setting.map_with_table();
-            let contents = Arc::clone(&contents);
-            setting.cpu(move |system, _, task| {
-                system.handle_mm_fault(&vma, 0, task);
-                contents.read_mapped(system, &vma);
-            });
+            let vma = stage.map_with_table();
+            stage.faults_and_reads(vma, Arc::clone(&contents));
         }
-        setting.stage()
+        stage
     }
 }

@@ -1,6 +1,6 @@
 //! `two-faults-vs-punch`: two processes fault on the page that a hole takes away.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -21,12 +21,12 @@ impl<P: Platform> Scenario<P> for TwoFaultsVsPunch {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 1, 1, 0);
+        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
         for _ in 0..2 {
-            let vma = setting.map_with_table();
-            setting.faults_around(vma);
+            let vma = stage.map_with_table();
+            stage.faults_around(vma);
         }
-        setting.removes("punch-hole", 1);
-        setting.stage()
+        stage.removes("punch-hole", 1);
+        stage
     }
 }

@@ -1,7 +1,7 @@
 //! `window-past-eof`: a window reaches beyond the end of the file, where a folio is all the same (as
 //! `fallocate()` with `FALLOC_FL_KEEP_SIZE` may leave one), while a hole is punched inside the file.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -22,11 +22,11 @@ impl<P: Platform> Scenario<P> for WindowPastEof {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 2, 2, 0);
-        setting.file.set_i_size_pages(1);
-        let vma = setting.map_with_table();
-        setting.faults_around(vma);
-        setting.removes("punch-hole", 1);
-        setting.stage()
+        let (mut stage, _) = Stage::new(scheme, 2, 2, 0);
+        stage.file.set_i_size_pages(1);
+        let vma = stage.map_with_table();
+        stage.faults_around(vma);
+        stage.removes("punch-hole", 1);
+        stage
     }
 }

@@ -1,7 +1,7 @@
 //! `window-vs-punch`: a window of two pages, a hole over both: the first pass locks them
 //! together and has one barrier for the batch.
 
-use super::{About, Explored, Scenario, Setting, Stage};
+use super::{About, Explored, Scenario, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -22,10 +22,10 @@ impl<P: Platform> Scenario<P> for WindowVsPunch {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 2, 2, 0);
-        let vma = setting.map_with_table();
-        setting.faults_around(vma);
-        setting.removes("punch-hole", 2);
-        setting.stage()
+        let (mut stage, _) = Stage::new(scheme, 2, 2, 0);
+        let vma = stage.map_with_table();
+        stage.faults_around(vma);
+        stage.removes("punch-hole", 2);
+        stage
     }
 }

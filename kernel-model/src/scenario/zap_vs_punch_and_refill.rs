@@ -1,7 +1,7 @@
 //! `zap-vs-punch-and-refill`: a process zaps what it has mapped (MADV_DONTNEED) while a hole is
 //! punched over it and its frame comes back at another offset.
 
-use super::{About, Explored, Scenario, Setting, Stage, remove};
+use super::{About, Explored, Scenario, Stage};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
@@ -23,18 +23,13 @@ impl<P: Platform> Scenario<P> for ZapVsPunchAndRefill {
     }
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut setting, _) = Setting::new(scheme, 2, 1, 0);
-        let vma = setting.map_with_table();
-        setting
-            .system
-            .do_fault_around(&vma, 0, &mut Task::default());
-        setting.cpu(move |system, _, task| {
+        let (mut stage, _) = Stage::new(scheme, 2, 1, 0);
+        let vma = stage.map_with_table();
+        stage.system.do_fault_around(&vma, 0, &mut Task::default());
+        stage.cpu(move |system, _, task| {
             system.zap_range(&vma, 0..2, task);
         });
-        setting.cpu(|system, file, task| {
-            remove(system, file, "punch-hole", 0..1, task);
-            system.read_ahead(file, 1..2, task);
-        });
-        setting.stage()
+        stage.punches_and_refills();
+        stage
     }
 }

@@ -14,7 +14,7 @@ use kernel_model::platform::checked::Mutation;
 use std::time::{Duration, Instant};
 
 use super::output::Format;
-use super::{Failure, output, refuse_repeated};
+use super::{Failure, checks_named, output, refuse_repeated};
 
 pub(super) use options::Options;
 
@@ -109,22 +109,12 @@ fn affected(cells: Vec<Cell>, mutation: &Mutation) -> Vec<Cell> {
 
 /// What is to be changed in the code under test.
 fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
-    refuse_repeated("--without", &options.without)?;
-    let mut mutation = Mutation::NONE;
-    for name in &options.without {
-        let checks = || cells.iter().flat_map(|cell| cell.scheme.checks());
-        match checks().find(|site| site.name == name) {
-            Some(site) => mutation.left_out.push(site.name),
-            None => {
-                let known: std::collections::BTreeSet<_> = checks().map(|site| site.name).collect();
-                let known: Vec<_> = known.into_iter().collect();
-                return Err(Failure::Usage(format!(
-                    "--without {name}: no scheme of this run makes such a check; they make {}",
-                    known.join(", ")
-                )));
-            }
-        }
-    }
+    let schemes = cells.iter().map(|cell| cell.scheme);
+    let left_out = checks_named(&options.without, schemes)?;
+    let mut mutation = Mutation {
+        left_out: left_out.iter().map(|site| site.name).collect(),
+        ..Mutation::NONE
+    };
     let names: Vec<_> = options.with.iter().map(|it| it.site.name).collect();
     refuse_repeated("--with", &names)?;
     for weakened in &options.with {

@@ -1,6 +1,5 @@
 //! `faultaround storm --audit`: verdicts, no timings.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -9,12 +8,11 @@ use harness::cancel::Cancel;
 use harness::progress::{Progress, say};
 use harness::report::wrap;
 use harness::storms::Storm;
-use kernel_model::fault_around::FaultAround;
 
 use super::options::{Options, Order};
 use super::plan::{schemes, sizes, storms};
 use crate::command::output::Format;
-use crate::command::{Failure, output, refuse_repeated};
+use crate::command::{Failure, checks_named, output};
 
 const DURATION: Duration = Duration::from_secs(10);
 const THREADS: u32 = 2;
@@ -28,7 +26,10 @@ const SHOWN: usize = 3;
 pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
     let schemes = schemes::<Audited>(&options.scheme)?;
     let storms = removing(options)?;
-    refuse_unknown_checks(&options.without, &schemes)?;
+    checks_named(
+        &options.without,
+        schemes.iter().map(|scheme| scheme.about()),
+    )?;
     let setup = setup(options)?;
     let mut audits = Vec::new();
     let mut failure = None;
@@ -97,23 +98,6 @@ fn removing(options: &Options) -> Result<Vec<&'static dyn Storm<Audited>>, Failu
             storm.about().name
         ))),
         None => Ok(storms),
-    }
-}
-
-fn refuse_unknown_checks(
-    without: &[String],
-    schemes: &[&'static dyn FaultAround<Audited>],
-) -> Result<(), Failure> {
-    refuse_repeated("--without", without)?;
-    let checks = schemes.iter().flat_map(|scheme| scheme.about().checks());
-    let known: BTreeSet<_> = checks.map(|check| check.name).collect();
-    let known: Vec<_> = known.into_iter().collect();
-    match without.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(Failure::Usage(format!(
-            "--without {name}: no scheme of this run makes such a check; they make {}",
-            known.join(", ")
-        ))),
-        None => Ok(()),
     }
 }
 

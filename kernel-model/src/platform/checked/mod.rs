@@ -46,9 +46,10 @@ impl Mutation {
         left_out: Vec::new(),
     };
 
-    fn order(&self, site: &'static Site) -> Ordering {
+    /// The ordering that a site is weakened to, if it is.
+    pub fn weaker(&self, site: &Site) -> Option<Ordering> {
         let weaker = self.weakened.iter().find(|(name, _)| *name == site.name);
-        weaker.map_or(site.order, |&(_, order)| order)
+        weaker.map(|&(_, order)| order)
     }
 }
 
@@ -114,7 +115,9 @@ fn loaded(stores: &AtomicU32) {
 }
 
 fn order_of(site: &'static Site) -> Ordering {
-    MUTATION.with_borrow(|mutation| mutation.order(site))
+    MUTATION
+        .with_borrow(|mutation| mutation.weaker(site))
+        .unwrap_or(site.order)
 }
 
 fn is_left_out(site: &'static Site) -> bool {
