@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use harness::clock::Clock;
-use harness::storms::{Storm, Storms, Target};
+use harness::storms::{Operation, Storm, Storms, Target};
 use harness::topology::{Topology, pin_current_thread};
 use kernel_model::Task;
 use kernel_model::fault_around::FaultAround;
@@ -56,9 +56,11 @@ impl Contended {
     fn start(&mut self, cpu: u32, walk: &Walk) -> Result<(), String> {
         let (bed, stop) = (Arc::clone(&self.bed), Arc::clone(&self.stop));
         let target = Target {
+            start: 0,
             pages: u64::from(walk.pages),
             hole_pages: HOLE_PAGES.min(u64::from(walk.pages)),
             window_pages: u64::from(walk.window_pages),
+            refill: false,
         };
         let storm = Storms::<Native>::named("punch-hole").expect("it is a storm of the harness");
         let body = move || {
@@ -78,15 +80,14 @@ fn blow(bed: &Bed, storm: &dyn Storm<Native>, target: &Target, stop: &AtomicBool
     let interval = clock.ticks(1_000_000_000 / RATE_PER_S);
     let mut random = Pcg64Mcg::seed_from_u64(1);
     let mut task = Task::new(1);
-    let remover = storm.remover().expect("it removes");
     let mut next = clock.now();
     // Relaxed: nothing hangs on it but the end of the storm.
     while !stop.load(Ordering::Relaxed) {
         clock.spin_until(next);
         // After a stop of the whole machine there is nothing to catch up with.
         next = (next + interval).max(clock.now());
-        let hole = storm.next_range(target, &mut random);
-        remover.remove(&bed.system, &bed.vma.mapping, hole, &mut task);
+        let Operation { remover, range } = storm.next(target, &mut random);
+        remover.remove(&bed.system, &bed.vma.mapping, range, &mut task);
     }
 }
 

@@ -7,10 +7,11 @@ use kernel_model::fault_around::FaultAround;
 use kernel_model::folio::Pfn;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::Platform;
-use kernel_model::{BackingStore, Config, System, Task};
-use serde::Serialize;
+use kernel_model::{BackingStore, Config, Orders, System, Task};
+use serde::{Serialize, Serializer};
 
 use crate::clock::{Clock, Ticks};
+use crate::storms::Target;
 
 /// Entries of a PTE table on x86-64 and on arm64 with 4K pages.
 pub const ENTRIES_PER_TABLE: u32 = 512;
@@ -28,8 +29,13 @@ pub enum MmKind {
 /// The sizes of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sizes {
-    /// Pages of the file.
+    /// Pages of the file that are mapped and faulted on: all of it, unless there are neighbours.
     pub pages: u32,
+    /// Whether the storm hits another part of the file, as large again, that nobody maps.
+    pub neighbour: bool,
+    /// Of which orders folios are.
+    #[serde(serialize_with = "order_name")]
+    pub orders: Orders,
     /// Pages that a fault maps at most.
     pub window_pages: u32,
     /// Pages that a miss reads.
@@ -44,8 +50,38 @@ impl Sizes {
     /// Frames for the file and for what is on its way: folios that are out of the file but still
     /// referenced, and those that fillers hold.
     fn frames(&self) -> u32 {
-        self.pages + (self.pages / 64).max(1024)
+        let spare = (self.file_pages() / 64).max(1024);
+        // Some blocks of the largest size, so that memory isn't all in pieces at once.
+        self.file_pages() + spare.max(8 << self.orders.highest())
     }
+
+    /// Pages of the file.
+    pub fn file_pages(&self) -> u32 {
+        self.pages * if self.neighbour { 2 } else { 1 }
+    }
+
+    /// What a storm hits.
+    pub fn target(&self) -> Target {
+        Target {
+            start: u64::from(self.file_pages() - self.pages),
+            pages: u64::from(self.pages),
+            hole_pages: u64::from(self.hole_pages),
+            window_pages: u64::from(self.window_pages),
+            refill: self.neighbour,
+        }
+    }
+}
+
+/// The name of folios' orders, as `--order` takes it.
+pub fn orders_in_words(orders: Orders) -> String {
+    match orders {
+        Orders::All(order) => order.to_string(),
+        Orders::Mix => "mix".to_owned(),
+    }
+}
+
+pub(crate) fn order_name<S: Serializer>(orders: &Orders, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&orders_in_words(*orders))
 }
 
 /// A store that takes its time on the CPU: the time is the same for every scheme, and no sleep
@@ -89,15 +125,16 @@ impl<P: Platform> Machine<P> {
             entries_per_table: ENTRIES_PER_TABLE,
             window_pages: sizes.window_pages,
             readahead_pages: sizes.readahead_pages,
+            orders: sizes.orders,
         };
-        let pages = u64::from(sizes.pages);
+        let (pages, file_pages) = (u64::from(sizes.pages), u64::from(sizes.file_pages()));
         let store = Spinning {
             clock: clock.clone(),
             ticks_per_page: clock.ticks(u64::from(sizes.fill_ns_per_page)),
         };
         let system = System::new(config, scheme, Box::new(store));
-        let mapping = Arc::new(AddressSpace::new(1, pages));
-        let populated = system.populate(&mapping, 0..pages, &mut Task::new(0));
+        let mapping = Arc::new(AddressSpace::new(1, file_pages));
+        let populated = system.populate(&mapping, 0..file_pages, &mut Task::new(0));
         assert!(populated, "there is a frame for every page");
         let map = || {
             let mm = Mm::new(pages, ENTRIES_PER_TABLE);

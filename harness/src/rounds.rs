@@ -122,8 +122,14 @@ pub struct RemoverRound {
     pub latency: Option<Latency>,
     /// Folios taken out of the page cache.
     pub folios_removed: u64,
-    /// Folios that the first pass could not lock.
+    /// Pages of those folios.
+    pub pages_removed: u64,
+    /// Folios whose lock could not be had at once.
     pub skipped_locked: u64,
+    /// Folios that could not be frozen, since somebody held a reference.
+    pub busy: u64,
+    /// Large folios that were split.
+    pub split: u64,
     /// Folios that had to be unmapped one by one.
     pub unmapped_singly: u64,
     /// Folios with a mapcount above 0 at the point of removal.
@@ -170,6 +176,8 @@ pub struct CellRound {
     pub slot_changed: u64,
     /// Mapcounts taken back after a re-check.
     pub undone: u64,
+    /// Windows given up because a remover was at that part of the file.
+    pub gate_closed: u64,
     /// Pages read.
     pub filled: u64,
     /// The slowest thread's rate over the fastest one's.
@@ -319,12 +327,16 @@ fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Finished {
         let threads = measured.storm_threads.iter();
         threads.map(|thread| count(&thread.counters)).sum()
     };
-    let remover = place.cell.storm.remover().map(|_| RemoverRound {
+    let storms = !place.cell.storm.removers().is_empty();
+    let remover = storms.then(|| RemoverRound {
         ops: operations.len(),
         ops_per_s: per_s(operations.len(), setup.duration_ns),
         latency: Latency::of(&operations),
         folios_removed: removals(|count| count.removed),
+        pages_removed: removals(|count| count.removed_pages),
         skipped_locked: removals(|count| count.skipped_locked),
+        busy: removals(|count| count.busy),
+        split: removals(|count| count.split),
         unmapped_singly: removals(|count| count.unmapped_singly),
         transient_mapcount: removals(|count| count.transient_mapcount),
     });
@@ -353,6 +365,7 @@ fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Finished {
         skipped_locked: sum(|count| count.skipped_locked),
         slot_changed: sum(|count| count.slot_changed),
         undone: sum(|count| count.undone),
+        gate_closed: sum(|count| count.gate_closed),
         filled: sum(|count| count.filled),
         fairness: slowest / fastest,
         fault_threads: (threads.iter())

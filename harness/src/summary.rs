@@ -126,6 +126,8 @@ pub struct Totals {
     pub slot_changed: u64,
     /// Mapcounts taken back after a re-check.
     pub undone: u64,
+    /// Windows given up because a remover was at that part of the file.
+    pub gate_closed: u64,
     /// Pages read.
     pub filled: u64,
     /// Faults past the end of the file.
@@ -153,8 +155,14 @@ pub struct RemoverSummary {
     pub ops: u64,
     /// Folios taken out of the page cache.
     pub folios_removed: u64,
-    /// Folios that the first pass could not lock.
+    /// Pages of those folios.
+    pub pages_removed: u64,
+    /// Folios whose lock could not be had at once.
     pub skipped_locked: u64,
+    /// Folios that could not be frozen, since somebody held a reference.
+    pub busy: u64,
+    /// Large folios that were split.
+    pub split: u64,
     /// Folios that had to be unmapped one by one.
     pub unmapped_singly: u64,
     /// Folios with a mapcount above 0 at the point of removal.
@@ -237,6 +245,7 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
             skipped_locked: sum(|cell| cell.skipped_locked),
             slot_changed: sum(|cell| cell.slot_changed),
             undone: sum(|cell| cell.undone),
+            gate_closed: sum(|cell| cell.gate_closed),
             filled: sum(|cell| cell.filled),
             sigbus: sum(|cell| cell.sigbus),
             oom: sum(|cell| cell.oom),
@@ -250,7 +259,10 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
                 latency: Latency::of(&operations),
                 ops: removals.iter().map(|round| round.ops).sum(),
                 folios_removed: removals.iter().map(|round| round.folios_removed).sum(),
+                pages_removed: removals.iter().map(|round| round.pages_removed).sum(),
                 skipped_locked: removals.iter().map(|round| round.skipped_locked).sum(),
+                busy: removals.iter().map(|round| round.busy).sum(),
+                split: removals.iter().map(|round| round.split).sum(),
                 unmapped_singly: removals.iter().map(|round| round.unmapped_singly).sum(),
                 transient_mapcount: removals.iter().map(|round| round.transient_mapcount).sum(),
             }

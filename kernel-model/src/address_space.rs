@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::folio::{Folio, Pfn};
+use crate::gates::Gates;
 use crate::mm::Vma;
 use crate::platform::{AtomicWord, Holds, Platform, RwSemaphore, Site, SpinLock};
 
@@ -64,7 +65,7 @@ pub mod site {
 
 /// A cache line of its own.
 #[repr(align(64))]
-struct Line<T>(T);
+pub(crate) struct Line<T>(pub(crate) T);
 
 /// A file in the page cache.
 pub struct AddressSpace<P: Platform> {
@@ -73,6 +74,8 @@ pub struct AddressSpace<P: Platform> {
     i_size_pages: Line<P::AtomicU64>,
     /// The number of folios in the cache, with the lock of the slots (`i_pages.xa_lock`).
     xa_lock: Line<P::SpinLock<u64>>,
+    /// What removers tell faults by, under the schemes that have gates.
+    pub gates: Gates<P>,
     /// Who maps the file. The kernel's interval tree is a list here, which is searched whole.
     pub i_mmap: P::RwSemaphore<Vec<Arc<Vma<P>>>>,
     /// Held shared by whoever fills the cache, exclusively by truncate and punch-hole.
@@ -89,6 +92,11 @@ impl<P: Platform> AddressSpace<P> {
     /// An empty cache of a file of `pages` pages. `id` stands for the mapping's address, and is
     /// what folios carry; it must not be 0.
     pub fn new(id: u64, pages: u64) -> Self {
+        Self::with_gates(id, pages, Gates::for_file(pages))
+    }
+
+    /// The same with other gates than a file of this size gets.
+    pub fn with_gates(id: u64, pages: u64, gates: Gates<P>) -> Self {
         assert_ne!(id, 0, "0 is what a folio without a mapping carries");
         Self {
             id,
@@ -97,6 +105,7 @@ impl<P: Platform> AddressSpace<P> {
                 .collect(),
             i_size_pages: Line(P::AtomicU64::new(Holds::Size, pages)),
             xa_lock: Line(P::SpinLock::new("xa_lock", 0)),
+            gates,
             i_mmap: P::RwSemaphore::new("i_mmap_rwsem", Vec::new()),
             invalidate_lock: P::RwSemaphore::new("invalidate_lock", ()),
             i_rwsem: P::RwSemaphore::new("i_rwsem", ()),
@@ -147,40 +156,106 @@ impl<P: Platform> AddressSpace<P> {
     /// The slots of a range, for a walk over a window. There are none beyond the largest file that
     /// was planned for, however far a VMA may reach.
     #[inline(always)]
-    pub fn slots(&self, range: Range<u64>) -> impl Iterator<Item = Slot<'_, P>> {
+    pub fn slots(&self, range: Range<u64>) -> Slots<'_, P> {
         let end = (range.end as usize).min(self.slots.len());
         let start = (range.start as usize).min(end);
-        self.slots[start..end].iter().map(Slot)
+        Slots(&self.slots[start..end])
     }
 
-    /// Puts a locked folio at `index`, with a reference for the cache (`filemap_add_folio()`).
+    /// Puts a locked folio of `pages` pages at `index`, with a reference for each of them
+    /// (`filemap_add_folio()`).
     ///
     /// # Errors
-    /// [`SlotTaken`] if another folio is there already.
-    pub fn add_folio(&self, folio: &Folio<P>, pfn: Pfn, index: u64) -> Result<(), SlotTaken> {
+    /// [`SlotTaken`] if there is another folio in one of its slots already.
+    pub fn add_folio(
+        &self,
+        folio: &Folio<P>,
+        pfn: Pfn,
+        index: u64,
+        pages: u32,
+    ) -> Result<(), SlotTaken> {
         let mut cached = self.xa_lock.0.lock();
-        let slot = &self.slots[index as usize];
-        if slot.load(&site::SLOT_LOAD) != 0 {
+        let slots = self.slots(index..index + u64::from(pages));
+        if slots.iter().any(|slot| slot.load().is_some()) {
             return Err(SlotTaken);
         }
-        folio.get();
+        folio.get_more(pages);
         folio.set_index(index);
         folio.set_mapping(self.id);
-        slot.store(encode(pfn), &site::SLOT_STORE);
-        *cached += 1;
+        slots.fill(Some(pfn));
+        *cached += u64::from(pages);
         Ok(())
     }
 
     /// Takes locked folios out of the cache under one `xa_lock` (`delete_from_page_cache_batch()`):
-    /// each slot first, then its folio's mapping, in the order of `page_cache_delete()`. Linux
+    /// each one's slots first, then its mapping, in the order of `page_cache_delete()`. Linux
     /// 6.1's batch form clears the mapping first. The cache's references are the caller's to put.
-    pub(crate) fn delete_folios<'m>(&self, folios: impl Iterator<Item = (u64, &'m Folio<P>)>) {
+    pub(crate) fn delete_folios<'m>(
+        &self,
+        folios: impl Iterator<Item = (u64, u32, &'m Folio<P>)>,
+    ) {
         let mut cached = self.xa_lock.0.lock();
-        for (index, folio) in folios {
-            self.slots[index as usize].store(0, &site::SLOT_STORE);
+        for (index, pages, folio) in folios {
+            self.slots(index..index + u64::from(pages)).fill(None);
             folio.set_mapping(0);
-            *cached -= 1;
+            *cached -= u64::from(pages);
         }
+    }
+
+    /// Takes a locked folio out of the cache if nobody holds it but the cache and the caller
+    /// (`__remove_mapping()`); returns whether it did. All references are gone then.
+    pub(crate) fn delete_frozen(&self, folio: &Folio<P>, index: u64, pages: u32) -> bool {
+        let mut cached = self.xa_lock.0.lock();
+        if !folio.try_freeze(pages + 1) {
+            return false;
+        }
+        self.slots(index..index + u64::from(pages)).fill(None);
+        folio.set_mapping(0);
+        *cached -= u64::from(pages);
+        true
+    }
+
+    /// Puts `new` in the place of the locked folio `old` if nobody holds that but the cache and the
+    /// caller (`folio_migrate_mapping()`); returns whether it did. The old folio keeps the caller's
+    /// reference, and its mapping, until the caller is done with it.
+    pub(crate) fn migrate_folio(
+        &self,
+        old: &Folio<P>,
+        (new, pfn): (&Folio<P>, Pfn),
+        index: u64,
+        pages: u32,
+    ) -> bool {
+        let _cached = self.xa_lock.0.lock();
+        if !old.try_freeze(pages + 1) {
+            return false;
+        }
+        new.set_index(index);
+        new.set_mapping(self.id);
+        new.get_more(pages);
+        self.slots(index..index + u64::from(pages)).fill(Some(pfn));
+        old.unfreeze(1);
+        true
+    }
+
+    /// Makes folios of one page of a locked large one if nobody holds it but the cache and the caller
+    /// (`split_folio()`); returns whether it did. `split` makes them, with the folio frozen.
+    pub(crate) fn split_folio(
+        &self,
+        folio: &Folio<P>,
+        (head, index, pages): (Pfn, u64, u32),
+        split: impl FnOnce(),
+    ) -> bool {
+        let _cached = self.xa_lock.0.lock();
+        if !folio.try_freeze(pages + 1) {
+            return false;
+        }
+        split();
+        let slots = self.slots(index..index + u64::from(pages));
+        for (number, slot) in (0..).zip(slots.iter()) {
+            slot.store(Some(Pfn(head.0 + number)));
+        }
+        folio.unfreeze(2);
+        true
     }
 
     /// How many folios are in the cache (`nrpages`).
@@ -189,7 +264,42 @@ impl<P: Platform> AddressSpace<P> {
     }
 }
 
-/// One slot of the cache.
+/// Some neighbouring slots of the cache.
+pub struct Slots<'a, P: Platform>(&'a [P::AtomicU64]);
+
+impl<'a, P: Platform> Slots<'a, P> {
+    /// How many there are.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One of them.
+    #[inline(always)]
+    pub fn at(&self, place: usize) -> Slot<'a, P> {
+        Slot(&self.0[place])
+    }
+
+    /// All of them.
+    #[inline(always)]
+    pub fn iter(&self) -> impl Iterator<Item = Slot<'a, P>> + use<'a, P> {
+        self.0.iter().map(Slot)
+    }
+
+    /// Stores the same to all of them. The caller holds the `xa_lock`.
+    fn fill(&self, folio: Option<Pfn>) {
+        for slot in self.iter() {
+            slot.store(folio);
+        }
+    }
+}
+
+/// One slot of the cache: the folio that the page belongs to, as an entry of several indices has it.
 pub struct Slot<'a, P: Platform>(&'a P::AtomicU64);
 
 impl<P: Platform> Slot<'_, P> {
@@ -208,6 +318,11 @@ impl<P: Platform> Slot<'_, P> {
     #[inline(always)]
     pub fn reload(&self) -> Option<Pfn> {
         decode(self.0.load(&site::SLOT_RELOAD))
+    }
+
+    /// The caller holds the `xa_lock`.
+    fn store(&self, folio: Option<Pfn>) {
+        self.0.store(folio.map_or(0, encode), &site::SLOT_STORE);
     }
 }
 

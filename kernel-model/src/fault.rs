@@ -8,6 +8,7 @@ use crate::fault_around::Window;
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{PG_UPTODATE, Pfn};
 use crate::mm::Vma;
+use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::{Note, Platform, RwSemaphore};
 use crate::system::{BackingStore, Instantly, System, Task};
@@ -105,10 +106,13 @@ impl<P: Platform> System<P> {
             if ours && inside {
                 if !uptodate {
                     // Its first read failed: filemap_read_folio() tries again.
-                    self.store.read(&[(pgoff, pfn)]);
-                    P::note(|| Note::Filled { index: pgoff, pfn });
+                    let pages = self.memmap.pages(pfn);
+                    let start = folio.index(&STABLE_READ);
+                    self.store
+                        .read(&pages_of(start, pfn, pages).collect::<Vec<_>>());
+                    P::note(|| Note::Filled { index: start, pfn });
                     folio.set_uptodate();
-                    task.faults.filled += 1;
+                    task.faults.filled += u64::from(pages);
                 }
                 return Ok(Some(pfn));
             }
@@ -123,6 +127,11 @@ impl<P: Platform> System<P> {
     /// Maps a locked folio, and gives its reference to the PTE.
     fn finish_fault(&self, vma: &Vma<P>, pgoff: u64, pfn: Pfn, task: &mut Task) {
         let folio = self.memmap.folio(pfn);
+        let flags = folio.flags(&STABLE_READ);
+        let page = Run {
+            pages: 1,
+            ..self.memmap.run_from(pfn, flags, pgoff)
+        };
         let vpn = vma.vpn_of(pgoff);
         let page_table = &vma.mm.page_table;
         if !page_table.has_table(vpn) {
@@ -131,9 +140,12 @@ impl<P: Platform> System<P> {
         let mut ptes = page_table.lock(vpn..vpn + 1);
         let raced = !ptes[0].is_none();
         if !raced {
-            folio.mapcount_inc(&MAPCOUNT_INC_LOCKED);
-            ptes[0] = Pte::present(pfn);
-            P::note(|| Note::PteSet { index: pgoff, pfn });
+            self.memmap.mapcount_add(page, &MAPCOUNT_INC_LOCKED);
+            ptes[0] = Pte::present(page.first);
+            P::note(|| Note::PteSet {
+                index: pgoff,
+                pfn: page.first,
+            });
             task.faults.mapped_slowly += 1;
         }
         drop(ptes);
@@ -152,7 +164,9 @@ impl<P: Platform> System<P> {
     ) -> Result<(), OutOfMemory> {
         // Shared: fillers don't exclude each other, removers exclude them all.
         let _filling = mapping.invalidate_lock.read();
-        let pages = u64::from(self.config.readahead_pages);
+        // A folio is read whole.
+        let folio = 1 << self.config.orders.at(pgoff);
+        let pages = u64::from(self.config.readahead_pages).max(folio);
         let start = pgoff & !(pages - 1);
         let end = (start + pages).min(mapping.i_size_pages());
         self.fill(mapping, start..end, &*self.store, task)
@@ -178,41 +192,69 @@ impl<P: Platform> System<P> {
         task: &mut Task,
     ) -> Result<(), OutOfMemory> {
         let mut reading = Vec::with_capacity((range.end.saturating_sub(range.start)) as usize);
+        let mut folios = Vec::new();
         let mut out_of_memory = false;
-        for index in range {
+        let mut index = range.start;
+        while index < range.end {
             if mapping.slot(index).load().is_some() {
+                index += 1;
                 continue;
             }
-            let Some(pfn) = self.memmap.alloc(task.cpu) else {
+            let Some((pfn, pages)) = self.new_folio(mapping, index..range.end, task) else {
                 out_of_memory = true;
                 break;
             };
             let folio = self.memmap.folio(pfn);
             // Nobody else can reach it yet: this is __folio_set_locked().
             folio.lock();
-            if mapping.add_folio(folio, pfn, index).is_ok() {
-                reading.push((index, pfn));
+            if mapping.add_folio(folio, pfn, index, pages).is_ok() {
+                reading.extend(pages_of(index, pfn, pages));
+                folios.push((index, pfn));
             } else {
                 folio.unlock();
                 self.put(pfn, task);
             }
+            index += u64::from(pages);
         }
         if !reading.is_empty() {
             store.read(&reading);
         }
         task.faults.filled += reading.len() as u64;
-        let nothing_read = reading.is_empty();
-        for (index, pfn) in reading {
+        for &(index, pfn) in &folios {
             P::note(|| Note::Filled { index, pfn });
             let folio = self.memmap.folio(pfn);
             folio.set_uptodate();
             folio.unlock();
             self.put(pfn, task);
         }
-        if out_of_memory && nothing_read {
+        if out_of_memory && folios.is_empty() {
             return Err(OutOfMemory);
         }
         Ok(())
+    }
+
+    /// Memory for a folio with the page at the start of a range that is to be read, and its pages: as
+    /// large as its order says, as its place is aligned, as the range is long, as there are slots
+    /// free, and as there is memory in one piece (`page_cache_ra_order()`).
+    fn new_folio(
+        &self,
+        mapping: &AddressSpace<P>,
+        range: Range<u64>,
+        task: &Task,
+    ) -> Option<(Pfn, u32)> {
+        let index = range.start;
+        let fits = |order: &u8| {
+            let end = index + (1 << order);
+            index & ((1 << order) - 1) == 0
+                && end <= range.end
+                && mapping
+                    .slots(index..end)
+                    .iter()
+                    .all(|slot| slot.load().is_none())
+        };
+        let wanted = self.config.orders.at(index);
+        let mut orders = (1..=wanted).rev().filter(fits).chain([0]);
+        orders.find_map(|order| Some((self.memmap.alloc(task.cpu, order)?, 1 << order)))
     }
 
     /// Brings a whole range into the cache at once, for set-up: the same, from a store that takes
@@ -230,6 +272,12 @@ impl<P: Platform> System<P> {
     ) -> bool {
         let _filling = mapping.invalidate_lock.read();
         let filled = self.fill(mapping, range.clone(), store, task);
-        filled.is_ok() && mapping.slots(range).all(|slot| slot.observe().is_some())
+        let slots = mapping.slots(range);
+        filled.is_ok() && slots.iter().all(|slot| slot.observe().is_some())
     }
+}
+
+/// The pages of a folio, and where in the file they are.
+fn pages_of(index: u64, pfn: Pfn, pages: u32) -> impl Iterator<Item = (u64, Pfn)> {
+    (0..pages).map(move |number| (index + u64::from(number), Pfn(pfn.0 + number)))
 }

@@ -6,7 +6,13 @@
 //!
 //! Both counts are zero-based halves of one 64-bit word, since accesses of different widths to the
 //! same bytes have no meaning in a memory model. The kernel's `_mapcount` starts at -1 and has a
-//! word of its own next to `_refcount`.
+//! word of its own next to `_refcount`: a checker gives it one, too, unless the scheme under test is
+//! one that fuses them ([`Counting`]). One word is ordered more strongly than two are, so that what
+//! holds of two holds of their halves.
+//!
+//! A large folio is a run of frames. Its head frame carries the lock, the references, the mapping and
+//! the index; every frame has a mapcount of its own, and the first tail the total, where `struct
+//! folio` has `_large_mapcount`.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -20,6 +26,8 @@ pub struct Pfn(pub u32);
 pub const PG_LOCKED: u64 = 1 << 0;
 /// `PG_uptodate`: the contents have been read.
 pub const PG_UPTODATE: u64 = 1 << 2;
+/// `PG_head`: the first frame of a large folio.
+pub const PG_HEAD: u64 = 1 << 6;
 /// `PG_waiters`: somebody sleeps in the wait queue for this folio.
 pub const PG_WAITERS: u64 = 1 << 7;
 /// `PG_readahead`: hitting this folio should start more readahead, so fault-around leaves it alone.
@@ -31,6 +39,20 @@ const REFCOUNT_ONE: u64 = 1;
 const REFCOUNT_MASK: u64 = (1 << 32) - 1;
 const MAPCOUNT_ONE: u64 = 1 << 32;
 
+/// How a scheme keeps the two counts of a folio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// Two words, each with accesses of its own, as the kernel does; one mapcount for each page, and
+    /// a total for a large folio.
+    Apart,
+    /// Two halves of one word, which one access can change together. A large folio has the total
+    /// there, and its pages have no mapcounts (as with the kernel's `CONFIG_NO_PAGE_MAPCOUNT`).
+    Fused,
+}
+
+/// The largest order of a folio: 2 MiB, what a PMD maps.
+pub const MAX_ORDER: u8 = 9;
+
 /// A snapshot of both counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts(u64);
@@ -39,6 +61,10 @@ impl Counts {
     /// Those of a word as it is kept.
     pub fn of(word: u64) -> Self {
         Self(word)
+    }
+
+    fn join(refcount: u64, mapcount: u64) -> Self {
+        Self(refcount | mapcount << 32)
     }
 
     /// References: page cache, PTEs, and whoever holds the folio at the moment.
@@ -120,6 +146,20 @@ pub mod site {
         "folio_put_testzero(): atomic_dec_and_test(), full in the kernel",
         "itself: all uses come before the last put, and that before the freeing",
     );
+    /// Takes all references at once, if they are as many as they should be.
+    pub const REF_FREEZE: Site = Site::rmw(
+        "ref_freeze",
+        AcqRel,
+        "folio_ref_freeze(): atomic_cmpxchg(), full in the kernel",
+        "ref_get_unless_zero: one of the two comes first, and the other fails",
+    );
+    /// Gives references back to a frozen folio.
+    pub const REF_UNFREEZE: Site = Site::store(
+        "ref_unfreeze",
+        Release,
+        "folio_ref_unfreeze(): atomic_set_release()",
+        "ref_get_unless_zero: who gets a reference sees what was done to the folio meanwhile",
+    );
     /// Counts a mapping down when its PTE is zapped.
     pub const MAPCOUNT_DEC: Site = Site::rmw(
         "mapcount_dec",
@@ -187,6 +227,8 @@ pub mod site {
         &REF_GET_UNLESS_ZERO,
         &REF_GET,
         &REF_PUT,
+        &REF_FREEZE,
+        &REF_UNFREEZE,
         &MAPCOUNT_DEC,
         &MAPCOUNT_INC_LOCKED,
         &SET_UPTODATE,
@@ -198,25 +240,33 @@ pub mod site {
     ];
 }
 
-/// One page frame. 64 bytes on [`Native`](crate::platform::Native), each field at `struct page`'s
-/// offset, so that what shares a cache line there shares it here.
+/// One page frame, and the folio of which it is the head. 64 bytes on
+/// [`Native`](crate::platform::Native), each field at `struct page`'s offset, so that what shares a
+/// cache line there shares it here.
 #[repr(C, align(64))]
 pub struct Folio<P: Platform> {
+    /// In the first tail of a large folio: its order, as in `_flags_1`.
     flags: P::AtomicU64,
-    _lru: [u64; 2],
+    /// In a tail: the number of its head and one more, as `compound_head` has the head's address.
+    compound_head: P::AtomicU64,
+    /// In the first tail: the total of the pages' mapcounts.
+    large_mapcount: P::AtomicU64,
     mapping: P::AtomicU64,
     index: P::AtomicU64,
     /// Stands where `private` does: how often the frame has been allocated, so that an audit can
     /// tell a folio that was removed from one that is legally back.
     incarnation: P::AtomicU64,
     counts: P::AtomicU64,
-    _memcg_data: u64,
+    /// The mapcount where it has a word of its own: under a checker. Stands where `memcg_data` does.
+    mapcount: P::AtomicU64,
 }
 
 const _: () = {
     use crate::platform::Native;
     use std::mem::{offset_of, size_of};
     assert!(size_of::<Folio<Native>>() == 64);
+    assert!(offset_of!(Folio<Native>, compound_head) == 8);
+    assert!(offset_of!(Folio<Native>, large_mapcount) == 16);
     assert!(offset_of!(Folio<Native>, mapping) == 24);
     assert!(offset_of!(Folio<Native>, index) == 32);
     assert!(offset_of!(Folio<Native>, counts) == 48);
@@ -226,12 +276,13 @@ impl<P: Platform> Folio<P> {
     pub(crate) fn new() -> Self {
         Self {
             flags: P::AtomicU64::new(Holds::Flags, 0),
-            _lru: [0; 2],
+            compound_head: P::AtomicU64::new(Holds::CompoundHead, 0),
+            large_mapcount: P::AtomicU64::new(Holds::LargeMapcount, 0),
             mapping: P::AtomicU64::new(Holds::Mapping, 0),
             index: P::AtomicU64::new(Holds::Index, 0),
             incarnation: P::AtomicU64::new(Holds::Incarnation, 0),
             counts: P::AtomicU64::new(Holds::Counts, 0),
-            _memcg_data: 0,
+            mapcount: P::AtomicU64::new(Holds::Mapcount, 0),
         }
     }
 
@@ -270,14 +321,37 @@ impl<P: Platform> Folio<P> {
             flags: self.flags.observe(),
             mapping: self.mapping.observe(),
             index: self.index.observe(),
-            counts: Counts(self.counts.observe()),
+            counts: self.observe_counts(),
+        }
+    }
+
+    fn observe_counts(&self) -> Counts {
+        let word = self.counts.observe();
+        if P::counts_are_apart() {
+            Counts::join(word, self.mapcount.observe())
+        } else {
+            Counts(word)
         }
     }
 
     /// Both counts.
-    #[inline(always)]
     pub fn counts(&self, site: &'static Site) -> Counts {
-        Counts(self.counts.load(site))
+        let word = self.counts.load(site);
+        if P::counts_are_apart() {
+            Counts::join(word, self.mapcount.load(site))
+        } else {
+            Counts(word)
+        }
+    }
+
+    /// The mapcount of this frame; of a large folio whose counts are fused, the total.
+    #[inline(always)]
+    pub fn mapcount(&self, site: &'static Site) -> u32 {
+        if P::counts_are_apart() {
+            self.mapcount.load(site) as u32
+        } else {
+            Counts(self.counts.load(site)).mapcount()
+        }
     }
 
     /// Takes the page lock if it is free (`folio_trylock()`). Acquire only: it doesn't order the
@@ -324,37 +398,138 @@ impl<P: Platform> Folio<P> {
     /// Takes a reference unless the folio is free (`folio_try_get()`).
     #[inline(always)]
     pub fn try_get(&self) -> bool {
-        if P::left_out(&site::REF_GET_UNLESS_ZERO) {
-            self.counts
-                .fetch_add(REFCOUNT_ONE, &site::REF_GET_UNLESS_ZERO);
+        self.try_get_many(1)
+    }
+
+    /// Takes so many references unless the folio is free.
+    #[inline(always)]
+    pub(crate) fn try_get_many(&self, references: u32) -> bool {
+        let references = REFCOUNT_ONE * u64::from(references);
+        self.add_unless_free(references, &site::REF_GET_UNLESS_ZERO)
+    }
+
+    /// Takes so many references and as many mapcounts in one access, unless the folio is free. The
+    /// counts must be fused.
+    #[inline(always)]
+    pub fn try_get_mapped(&self, pages: u32, site: &'static Site) -> bool {
+        self.add_unless_free((REFCOUNT_ONE | MAPCOUNT_ONE) * u64::from(pages), site)
+    }
+
+    #[inline(always)]
+    fn add_unless_free(&self, counts: u64, site: &'static Site) -> bool {
+        if P::left_out(site) {
+            self.counts.fetch_add(counts, site);
             return true;
         }
-        self.counts
-            .add_unless(REFCOUNT_MASK, REFCOUNT_ONE, &site::REF_GET_UNLESS_ZERO)
+        self.counts.add_unless(REFCOUNT_MASK, counts, site)
     }
 
     /// Takes a reference; the caller holds one already (`folio_get()`).
     pub fn get(&self) {
-        self.counts.fetch_add(REFCOUNT_ONE, &site::REF_GET);
+        self.get_more(1);
     }
 
-    /// Drops a reference. Returns the counts as they are left; with a refcount of 0 the folio is
-    /// the caller's to free.
+    /// Takes so many references; the caller holds one already (`folio_ref_add()`).
     #[inline(always)]
-    pub(crate) fn put(&self) -> Counts {
-        Counts(self.counts.fetch_sub(REFCOUNT_ONE, &site::REF_PUT) - REFCOUNT_ONE)
+    pub fn get_more(&self, references: u32) {
+        self.counts
+            .fetch_add(REFCOUNT_ONE * u64::from(references), &site::REF_GET);
     }
 
-    /// Counts one more mapping.
+    /// Drops references. Returns the counts as they are left; with a refcount of 0 the folio is the
+    /// caller's to free.
     #[inline(always)]
-    pub fn mapcount_inc(&self, site: &'static Site) {
-        self.counts.fetch_add(MAPCOUNT_ONE, site);
+    pub(crate) fn put(&self, references: u32) -> Counts {
+        self.subtract(REFCOUNT_ONE * u64::from(references), &site::REF_PUT)
     }
 
-    /// Counts one mapping less.
+    /// Drops so many references and as many mapcounts in one access, which must be fused. Returns
+    /// the counts as they are left.
+    pub(crate) fn put_mapped(&self, pages: u32, site: &'static Site) -> Counts {
+        self.subtract((REFCOUNT_ONE | MAPCOUNT_ONE) * u64::from(pages), site)
+    }
+
     #[inline(always)]
-    pub fn mapcount_dec(&self, site: &'static Site) {
-        self.counts.fetch_sub(MAPCOUNT_ONE, site);
+    fn subtract(&self, counts: u64, site: &'static Site) -> Counts {
+        let left = self.counts.fetch_sub(counts, site).wrapping_sub(counts);
+        if P::counts_are_apart() {
+            Counts::join(left, self.mapcount.observe())
+        } else {
+            Counts(left)
+        }
+    }
+
+    /// Takes all `expected` references away, if there are no others and no mapcount; the folio can't
+    /// be got then (`folio_ref_freeze()`).
+    pub(crate) fn try_freeze(&self, expected: u32) -> bool {
+        // Whoever counts a mapping holds a reference: where the counts are apart, references that
+        // are as expected are enough.
+        self.counts
+            .compare_exchange(u64::from(expected), 0, &site::REF_FREEZE)
+    }
+
+    /// Gives a frozen folio references again (`folio_ref_unfreeze()`).
+    pub(crate) fn unfreeze(&self, references: u32) {
+        self.counts
+            .store(u64::from(references), &site::REF_UNFREEZE);
+    }
+
+    /// Counts so many more mappings of this frame.
+    #[inline(always)]
+    pub(crate) fn mapcount_add(&self, mappings: u32, site: &'static Site) {
+        if P::counts_are_apart() {
+            self.mapcount.fetch_add(u64::from(mappings), site);
+        } else {
+            self.counts
+                .fetch_add(MAPCOUNT_ONE * u64::from(mappings), site);
+        }
+    }
+
+    /// Counts so many mappings of this frame less.
+    #[inline(always)]
+    pub(crate) fn mapcount_sub(&self, mappings: u32, site: &'static Site) {
+        if P::counts_are_apart() {
+            self.mapcount.fetch_sub(u64::from(mappings), site);
+        } else {
+            self.counts
+                .fetch_sub(MAPCOUNT_ONE * u64::from(mappings), site);
+        }
+    }
+
+    /// In the first tail: the word of the large folio's total.
+    #[inline(always)]
+    pub(crate) fn large_mapcount(&self) -> &P::AtomicU64 {
+        &self.large_mapcount
+    }
+
+    /// In a tail: the head; `None` in a head and in a folio of one frame.
+    #[inline(always)]
+    pub(crate) fn compound_head(&self) -> Option<Pfn> {
+        // Truncation is exact: set_compound_head() makes nothing larger.
+        let head = self.compound_head.load(&site::STABLE_READ);
+        head.checked_sub(1).map(|pfn| Pfn(pfn as u32))
+    }
+
+    /// The same as an audit sees it.
+    pub(crate) fn observe_compound_head(&self) -> Option<Pfn> {
+        let head = self.compound_head.observe();
+        head.checked_sub(1).map(|pfn| Pfn(pfn as u32))
+    }
+
+    /// Makes it a tail of `head`, or a folio of its own again.
+    pub(crate) fn set_compound_head(&self, head: Option<Pfn>) {
+        let head = head.map_or(0, |pfn| u64::from(pfn.0) + 1);
+        self.compound_head.store(head, &site::FOLIO_INIT);
+    }
+
+    /// Sets all flags at once; nobody else can have the folio.
+    pub(crate) fn init_flags(&self, flags: u64) {
+        self.flags.store(flags, &site::FOLIO_INIT);
+    }
+
+    /// Takes the mark of a head off a folio that is locked and frozen.
+    pub(crate) fn clear_head(&self) {
+        self.flags.fetch_and(!PG_HEAD, &site::SET_UPTODATE);
     }
 
     /// Marks the contents as read. The caller holds the page lock.
@@ -380,10 +555,23 @@ impl<P: Platform> Folio<P> {
 
     /// Makes a free frame somebody's, with a refcount of 1. The caller took it off the free list.
     pub(crate) fn reincarnate(&self, publish: &'static Site) {
-        self.flags.store(0, &site::FOLIO_INIT);
+        self.prepare(0);
+        self.publish(publish);
+    }
+
+    /// Makes a free frame new, with no reference and these flags.
+    pub(crate) fn prepare(&self, flags: u64) {
+        self.flags.store(flags, &site::FOLIO_INIT);
         self.mapping.store(0, &site::FOLIO_INIT);
         let incarnation = self.incarnation.observe() + 1;
         self.incarnation.store(incarnation, &site::FOLIO_INIT);
-        self.counts.store(REFCOUNT_ONE, publish);
+        if P::counts_are_apart() {
+            self.mapcount.store(0, &site::FOLIO_INIT);
+        }
+    }
+
+    /// Gives a frame that was prepared its first reference.
+    pub(crate) fn publish(&self, site: &'static Site) {
+        self.counts.store(REFCOUNT_ONE, site);
     }
 }

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::address_space::AddressSpace;
-use crate::folio::{Folio, PG_LOCKED, PG_UPTODATE, Pfn};
-use crate::mm::Vma;
-use crate::platform::{Note, Platform, RwSemaphore};
+use crate::folio::{Counting, Observed, PG_LOCKED, PG_UPTODATE, Pfn};
+use crate::platform::{Note, Platform};
+use crate::rmap::rmap_walk;
 use crate::{System, Violation};
 
 /// A property that no run of a sound scheme breaks.
@@ -88,29 +87,16 @@ pub(crate) struct Removed {
 }
 
 /// Calls `each` with every present PTE that maps a part of `pgoffs`, its table locked.
-pub(crate) fn for_each_pte<P: Platform>(
+fn for_each_pte<P: Platform>(
     mapping: &AddressSpace<P>,
     pgoffs: &Range<u64>,
-    mut each: impl FnMut(&Arc<Vma<P>>, u64, Pfn),
+    mut each: impl FnMut(u64, Pfn),
 ) {
-    for vma in mapping.i_mmap.read().iter() {
-        let page_table = &vma.mm.page_table;
-        let mut rest = vma.vpns_of(pgoffs);
-        while !rest.is_empty() {
-            let (here, left) = page_table.split(rest);
-            rest = left;
-            if !page_table.has_table(here.start) {
-                continue;
-            }
-            let first = vma.pgoff_of(here.start);
-            let ptes = page_table.lock(here);
-            for (offset, pte) in ptes.iter().enumerate() {
-                if let Some(pfn) = pte.pfn() {
-                    each(vma, first + offset as u64, pfn);
-                }
-            }
+    rmap_walk(mapping, pgoffs, |index, pte| {
+        if let Some(pfn) = pte.pfn() {
+            each(index, pfn);
         }
-    }
+    });
 }
 
 impl<P: Platform> System<P> {
@@ -134,47 +120,55 @@ impl<P: Platform> System<P> {
         range: &Range<u64>,
         removed: &[Removed],
     ) {
-        for_each_pte(mapping, range, |_, index, pfn| {
-            let folio = self.memmap.folio(pfn);
+        for_each_pte(mapping, range, |index, pfn| {
             // The PTE holds a reference, so that the incarnation stands still.
+            let incarnation = self.memmap.folio(pfn).incarnation();
             let stale = removed.iter().any(|gone| {
-                gone.index == index && gone.pfn == pfn && gone.incarnation == folio.incarnation()
+                gone.index == index && gone.pfn == pfn && gone.incarnation == incarnation
             });
             if stale {
                 let detail = "still mapped after its removal returned".to_owned();
                 self.violated(Invariant::NoStalePte, index, pfn, detail);
             }
-            self.audit_pte(mapping, index, pfn, folio);
+            self.audit_pte(mapping, index, pfn);
         });
     }
 
     /// The audit of a PTE that is about to be zapped, its table locked: a zap heals what a remover
     /// has let go, and nobody would see it afterwards.
     pub(crate) fn audit_zapped(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn) {
-        let folio = self.memmap.folio(pfn);
-        if folio.observe().mapping == 0 {
+        if self.observe_folio_of(pfn).mapping == 0 {
             let detail = "zapped after it had left the page cache".to_owned();
             self.violated(Invariant::NoMappedRemoval, index, pfn, detail);
         } else {
-            self.audit_pte(mapping, index, pfn, folio);
+            self.audit_pte(mapping, index, pfn);
         }
     }
 
+    /// The head of the folio that a frame belongs to.
+    fn observe_folio_of(&self, pfn: Pfn) -> Observed {
+        self.memmap
+            .folio(self.memmap.observe_head_of(pfn))
+            .observe()
+    }
+
     /// What holds of every PTE whenever its table is locked.
-    fn audit_pte(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn, folio: &Folio<P>) {
-        let folio = folio.observe();
+    fn audit_pte(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn) {
+        let head = self.memmap.observe_head_of(pfn);
+        let folio = self.memmap.folio(head).observe();
         if folio.counts.refcount() == 0 {
             let detail = "mapped with a refcount of 0".to_owned();
             self.violated(Invariant::NoMappedFree, index, pfn, detail);
         }
+        let page_index = folio.index + u64::from(pfn.0 - head.0);
         if folio.mapping != mapping.id() {
             let detail = match folio.mapping {
                 0 => "mapped with folio->mapping == NULL".to_owned(),
                 other => format!("mapped, but of address space {other}"),
             };
             self.violated(Invariant::RightOffset, index, pfn, detail);
-        } else if folio.index != index {
-            let detail = format!("mapped, but its index is {}", folio.index);
+        } else if page_index != index {
+            let detail = format!("mapped, but its index is {page_index}");
             self.violated(Invariant::RightOffset, index, pfn, detail);
         }
         if folio.flags & PG_UPTODATE == 0 {
@@ -187,7 +181,7 @@ impl<P: Platform> System<P> {
     /// past the new end.
     pub(crate) fn audit_eof(&self, mapping: &AddressSpace<P>) {
         let past = mapping.observe_size()..mapping.max_pages();
-        for_each_pte(mapping, &past, |_, index, pfn| {
+        for_each_pte(mapping, &past, |index, pfn| {
             let detail = format!("mapped, but the file ends at {}", past.start);
             self.violated(Invariant::NoPtePastEof, index, pfn, detail);
         });
@@ -197,56 +191,88 @@ impl<P: Platform> System<P> {
     /// to `mapping`.
     pub fn audit_at_rest(&self, mapping: &AddressSpace<P>) {
         let mut ptes_of = vec![0_u32; self.memmap.len()];
-        for_each_pte(mapping, &(0..mapping.max_pages()), |_, index, pfn| {
+        for_each_pte(mapping, &(0..mapping.max_pages()), |index, pfn| {
             ptes_of[pfn.0 as usize] += 1;
-            let folio = self.memmap.folio(pfn);
-            let gone = folio.observe();
+            let gone = self.observe_folio_of(pfn);
             if gone.mapping == 0 && gone.counts.refcount() != 0 {
                 // Only a removal takes a mapping away, and all of them have returned.
                 let detail = "still mapped with folio->mapping == NULL".to_owned();
                 self.violated(Invariant::NoStalePte, index, pfn, detail);
             } else {
-                self.audit_pte(mapping, index, pfn, folio);
+                self.audit_pte(mapping, index, pfn);
             }
         });
         self.audit_eof(mapping);
 
-        let mut cached = vec![false; self.memmap.len()];
-        for (index, slot) in mapping.slots(0..mapping.max_pages()).enumerate() {
+        let mut cached = vec![0_u32; self.memmap.len()];
+        let slots = mapping.slots(0..mapping.max_pages());
+        for (index, slot) in (0..).zip(slots.iter()) {
             let Some(pfn) = slot.observe() else { continue };
-            cached[pfn.0 as usize] = true;
+            cached[pfn.0 as usize] += 1;
             let folio = self.memmap.folio(pfn).observe();
-            if folio.mapping != mapping.id() || folio.index != index as u64 {
+            let pages = u64::from(self.memmap.observe_pages(pfn));
+            let lies_there = (folio.index..folio.index + pages).contains(&index);
+            if folio.mapping != mapping.id() || !lies_there {
                 let detail = "in a slot that its mapping and index don't name".to_owned();
-                self.violated(Invariant::CountsBalance, index as u64, pfn, detail);
-            }
-        }
-
-        let mut unused = 0;
-        for (pfn, folio) in self.memmap.iter() {
-            let (ptes, cache) = (ptes_of[pfn.0 as usize], cached[pfn.0 as usize]);
-            let folio = folio.observe();
-            let (counts, index) = (folio.counts, folio.index);
-            let references = ptes + u32::from(cache);
-            if (counts.mapcount(), counts.refcount()) != (ptes, references) {
-                let detail = format!(
-                    "mapcount {} refcount {}, but {ptes} PTEs and {} reference of the cache",
-                    counts.mapcount(),
-                    counts.refcount(),
-                    u32::from(cache),
-                );
                 self.violated(Invariant::CountsBalance, index, pfn, detail);
             }
-            if references != 0 && folio.flags & PG_LOCKED != 0 {
-                let detail = "locked with all threads stopped".to_owned();
-                self.violated(Invariant::CountsBalance, index, pfn, detail);
-            }
-            unused += usize::from(references == 0);
         }
+        let unused = self.audit_counts(&ptes_of, &cached);
         let free = self.memmap.free_frames();
         if free != unused {
             let detail = format!("{free} frames are free, but {unused} are unused");
             self.violated(Invariant::CountsBalance, 0, Pfn(0), detail);
+        }
+    }
+
+    /// Checks each folio's counts against its PTEs and the slots that it is in; returns how many
+    /// frames have neither.
+    fn audit_counts(&self, ptes_of: &[u32], cached: &[u32]) -> usize {
+        let mut unused = 0;
+        let mut next = 0;
+        while next < self.memmap.len() as u32 {
+            let head = Pfn(next);
+            let frames = self.memmap.observe_frames(head);
+            next = frames.end;
+            let folio = self.memmap.folio(head).observe();
+            let places = frames.start as usize..frames.end as usize;
+            let ptes: u32 = ptes_of[places.clone()].iter().sum();
+            let cache: u32 = cached[places].iter().sum();
+            let (refcount, mapcount) = (
+                folio.counts.refcount(),
+                self.memmap.observe_mapcount(head),
+            );
+            let references = ptes + cache;
+            if (mapcount, refcount) != (ptes, references) {
+                let detail = format!(
+                    "mapcount {mapcount} refcount {refcount}, but {ptes} PTEs and {cache} reference \
+                     of the cache"
+                );
+                self.violated(Invariant::CountsBalance, folio.index, head, detail);
+            }
+            if frames.len() > 1 && self.memmap.counting() == Counting::Apart {
+                self.audit_page_mapcounts(frames.clone(), ptes_of);
+            }
+            if references != 0 && folio.flags & PG_LOCKED != 0 {
+                let detail = "locked with all threads stopped".to_owned();
+                self.violated(Invariant::CountsBalance, folio.index, head, detail);
+            }
+            if references == 0 {
+                unused += frames.len();
+            }
+        }
+        unused
+    }
+
+    /// Checks the mapcounts of a large folio's pages.
+    fn audit_page_mapcounts(&self, frames: Range<u32>, ptes_of: &[u32]) {
+        for pfn in frames {
+            let mapcount = self.memmap.folio(Pfn(pfn)).observe().counts.mapcount();
+            let ptes = ptes_of[pfn as usize];
+            if mapcount != ptes {
+                let detail = format!("its page has mapcount {mapcount}, but {ptes} PTEs");
+                self.violated(Invariant::CountsBalance, 0, Pfn(pfn), detail);
+            }
         }
     }
 }

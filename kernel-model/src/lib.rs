@@ -10,11 +10,12 @@
 //! use kernel_model::fault_around::Schemes;
 //! use kernel_model::mm::{Mm, Vma};
 //! use kernel_model::platform::Native;
-//! use kernel_model::{Config, FaultOutcome, Instantly, System, Task};
+//! use kernel_model::{Config, FaultOutcome, Instantly, Orders, System, Task};
 //! use std::sync::Arc;
 //!
 //! let config = Config {
 //!     folios: 64, free_lists: 1, entries_per_table: 512, window_pages: 16, readahead_pages: 16,
+//!     orders: Orders::All(0),
 //! };
 //! let scheme = Schemes::<Native>::named("mapcount-recheck").unwrap();
 //! let system = System::new(config, scheme, Box::new(Instantly));
@@ -30,6 +31,7 @@
 pub mod address_space;
 pub mod fault_around;
 pub mod folio;
+pub mod gates;
 pub mod litmus;
 pub mod mm;
 pub mod page_allocator;
@@ -40,6 +42,7 @@ pub mod scenario;
 
 mod fault;
 mod invariants;
+mod orders;
 mod rmap;
 mod sites;
 mod system;
@@ -47,6 +50,7 @@ mod violations;
 
 pub use fault::FaultOutcome;
 pub use invariants::Invariant;
+pub use orders::Orders;
 pub use sites::sites;
 pub use system::{BackingStore, Config, FaultCounters, Instantly, RemovalCounters, System, Task};
 pub use violations::{Violation, Violations};

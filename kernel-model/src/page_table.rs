@@ -24,11 +24,13 @@ pub const PMD_INSTALL: Site = Site::store(
     "pmd_read; a zap that still sees no table passes through no PTE-table lock",
 );
 
-/// A page-table entry: nothing, or present with a frame number, laid out like x86's.
+/// A page-table entry: nothing, present with a frame number, or a migration entry. Laid out like
+/// x86's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pte(u64);
 
 const PRESENT: u64 = 1;
+const MIGRATION: u64 = 2;
 const PAGE_SHIFT: u32 = 12;
 
 impl Pte {
@@ -39,6 +41,16 @@ impl Pte {
     #[inline(always)]
     pub fn present(pfn: Pfn) -> Self {
         Self(u64::from(pfn.0) << PAGE_SHIFT | PRESENT)
+    }
+
+    /// An entry that stands for a frame while its folio migrates (`make_migration_entry()`).
+    pub fn migration(pfn: Pfn) -> Self {
+        Self(u64::from(pfn.0) << PAGE_SHIFT | MIGRATION)
+    }
+
+    /// The frame that a migration entry stands for.
+    pub fn migrating(self) -> Option<Pfn> {
+        (self.0 & MIGRATION != 0).then_some(Pfn((self.0 >> PAGE_SHIFT) as u32))
     }
 
     /// Whether there is no entry.

@@ -8,11 +8,38 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::address_space::AddressSpace;
+use crate::folio::Pfn;
 use crate::folio::site::MAPCOUNT_DEC;
 use crate::mm::Vma;
+use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::{Note, Platform, RwSemaphore};
 use crate::system::{System, Task};
+
+/// Calls `each` with the entries of a range of a file in every VMA that maps it, and the offset that
+/// each entry maps, its table locked (`rmap_walk()`). Tables that aren't there are skipped.
+pub(crate) fn rmap_walk<P: Platform>(
+    mapping: &AddressSpace<P>,
+    pgoffs: &Range<u64>,
+    mut each: impl FnMut(u64, &mut Pte),
+) {
+    for vma in mapping.i_mmap.read().iter() {
+        let page_table = &vma.mm.page_table;
+        let mut rest = vma.vpns_of(pgoffs);
+        while !rest.is_empty() {
+            let (here, left) = page_table.split(rest);
+            rest = left;
+            if !page_table.has_table(here.start) {
+                P::note(|| Note::NoPteTable);
+                continue;
+            }
+            let first = vma.pgoff_of(here.start);
+            for (index, pte) in (first..).zip(page_table.lock(here).iter_mut()) {
+                each(index, pte);
+            }
+        }
+    }
+}
 
 impl<P: Platform> System<P> {
     /// Zaps virtual pages of a VMA. Tables that aren't there are skipped, without taking a lock.
@@ -30,25 +57,54 @@ impl<P: Platform> System<P> {
             }
             let first = vma.pgoff_of(here.start);
             let mut ptes = page_table.lock(here);
-            for (offset, pte) in ptes.iter_mut().enumerate() {
-                if let Some(pfn) = pte.pfn() {
-                    let index = first + offset as u64;
-                    *pte = Pte::NONE;
+            let mut at = 0;
+            while at < ptes.len() {
+                let Some(run) = self.run_of_ptes(&ptes[at..]) else {
+                    // Nothing, or a migration entry, which holds no reference.
+                    if !ptes[at].is_none() {
+                        ptes[at] = Pte::NONE;
+                    }
+                    at += 1;
+                    continue;
+                };
+                for offset in 0..run.pages {
+                    let (index, pfn) = (first + at as u64, Pfn(run.first.0 + offset));
+                    ptes[at] = Pte::NONE;
                     P::note(|| Note::PteZapped { index, pfn });
                     if P::AUDIT {
                         self.audit_zapped(&vma.mapping, index, pfn);
                     }
-                    self.memmap.folio(pfn).mapcount_dec(&MAPCOUNT_DEC);
-                    task.gather.push(pfn);
+                    at += 1;
                 }
+                self.memmap.mapcount_sub(run, &MAPCOUNT_DEC);
+                task.gather.push((run.head, run.pages));
+                zapped += u64::from(run.pages);
             }
             drop(ptes);
-            zapped += task.gather.len() as u64;
-            while let Some(pfn) = task.gather.pop() {
-                self.put(pfn, task);
+            while let Some((head, pages)) = task.gather.pop() {
+                self.put_many(head, pages, task);
             }
         }
         zapped
+    }
+
+    /// The pages of one folio that the first of these entries and those after it map
+    /// (`folio_pte_batch()`).
+    #[inline(always)]
+    fn run_of_ptes(&self, ptes: &[Pte]) -> Option<Run> {
+        let first = ptes[0].pfn()?;
+        if !self.memmap.has_large() {
+            return Some(Run::single(first));
+        }
+        let head = self.memmap.head_of(first);
+        let end = head.0 + self.memmap.pages(head);
+        let mapped = (first.0..end).zip(ptes);
+        let pages = mapped.take_while(|(pfn, pte)| pte.pfn() == Some(Pfn(*pfn)));
+        Some(Run {
+            head,
+            first,
+            pages: pages.count() as u32,
+        })
     }
 
     /// Zaps a range of a file in every VMA that maps it (`unmap_mapping_range()`).

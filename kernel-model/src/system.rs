@@ -2,9 +2,10 @@
 
 use crate::address_space::AddressSpace;
 use crate::fault_around::FaultAround;
-use crate::folio::{Folio, Pfn};
+use crate::folio::{Counting, Folio, Pfn};
 use crate::invariants::Removed;
-use crate::page_allocator::MemMap;
+use crate::orders::Orders;
+use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
 use crate::violations::Violations;
 
@@ -22,8 +23,11 @@ pub struct Config {
     /// the kernel. 1 maps one page by the scheme, where the kernel would go straight to the slow
     /// path.
     pub window_pages: u32,
-    /// Pages that a miss reads, aligned, a power of two (`do_sync_mmap_readahead()`).
+    /// Pages that a miss reads, aligned, a power of two (`do_sync_mmap_readahead()`). More where a
+    /// folio is larger.
     pub readahead_pages: u32,
+    /// Of which orders folios are.
+    pub orders: Orders,
 }
 
 /// Where missing pages are read from. The time it takes is the caller's business: the model has no
@@ -32,6 +36,9 @@ pub trait BackingStore: Send + Sync {
     /// Reads pages, each from its offset in the file into its frame; returns when all have been
     /// read.
     fn read(&self, pages: &[(u64, Pfn)]);
+
+    /// Copies what is in one folio's pages to another's, when it migrates.
+    fn copy(&self, _from: Pfn, _to: Pfn, _pages: u32) {}
 }
 
 /// A store that takes no time.
@@ -68,6 +75,8 @@ pub struct FaultCounters {
     pub slot_changed: u64,
     /// Mapcount increments undone because a re-check failed.
     pub undone: u64,
+    /// Windows given up because a remover was at that part of the file, or held its lock.
+    pub gate_closed: u64,
     /// Faults that fell to the slow path.
     pub slow_faults: u64,
     /// Faults beyond the end of the file (`VM_FAULT_SIGBUS`).
@@ -83,8 +92,16 @@ pub struct FaultCounters {
 pub struct RemovalCounters {
     /// Folios taken out of the page cache.
     pub removed: u64,
-    /// Folios that the first pass could not lock.
+    /// Pages of those folios.
+    pub removed_pages: u64,
+    /// Folios left alone because their lock could not be had at once.
     pub skipped_locked: u64,
+    /// Folios left alone because somebody else held a reference.
+    pub busy: u64,
+    /// Folios moved to other frames; they count as removed.
+    pub migrated: u64,
+    /// Large folios split because only a part of them was to go.
+    pub split: u64,
     /// Folios still mapped when locked, and unmapped one by one.
     pub unmapped_singly: u64,
     /// The graded outcome: mapcount above 0 at the point of removal. No PTE maps the folio then
@@ -102,8 +119,11 @@ pub struct Task {
     pub faults: FaultCounters,
     /// What its removals counted.
     pub removals: RemovalCounters,
-    /// Zapped folios whose references wait for the lock to be dropped (`mmu_gather`).
-    pub(crate) gather: Vec<Pfn>,
+    /// Zapped folios whose references wait for the lock to be dropped (`mmu_gather`), with how many
+    /// each is to lose.
+    pub(crate) gather: Vec<(Pfn, u32)>,
+    /// Pages that a fault has counted and not yet mapped: the first entry of each run, and the run.
+    pub(crate) window: Vec<(usize, Run)>,
     /// Folios removed in this operation; kept on platforms that audit only.
     pub(crate) removed: Vec<Removed>,
 }
@@ -129,9 +149,12 @@ impl<P: Platform> System<P> {
             config.window_pages.is_power_of_two() && config.readahead_pages.is_power_of_two(),
             "windows are aligned to their size, which must be a power of two"
         );
+        assert!(config.orders.is_allowed(), "a folio is at most 2 MiB");
+        let counting = scheme.about().counting;
+        P::keep_counts_apart(counting == Counting::Apart);
         Self {
             config,
-            memmap: MemMap::new(config.folios, config.free_lists),
+            memmap: MemMap::new(config.folios, config.free_lists, config.orders, counting),
             scheme,
             violations: Violations::default(),
             store,
@@ -144,7 +167,14 @@ impl<P: Platform> System<P> {
         self.memmap.put(pfn, task.cpu, &self.violations);
     }
 
-    /// The folio at `index` with a reference (`filemap_get_folio()`).
+    /// Drops so many references (`folio_put_refs()`).
+    #[inline(always)]
+    pub(crate) fn put_many(&self, pfn: Pfn, references: u32, task: &Task) {
+        self.memmap
+            .put_many(pfn, references, task.cpu, &self.violations);
+    }
+
+    /// The folio with the page at `index`, with a reference (`filemap_get_folio()`).
     pub fn get_folio(
         &self,
         mapping: &AddressSpace<P>,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use harness::storms::Storms;
 use jiff::SignedDuration;
+use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
+use kernel_model::folio::MAX_ORDER;
 use kernel_model::platform::Native;
 
 /// A scheme's name.
@@ -110,6 +112,17 @@ const MOST_THREADS: u32 = 4096;
 /// A number of threads.
 pub(super) fn threads(text: &str) -> Result<u32, String> {
     whole(text, 1, MOST_THREADS)
+}
+
+/// An order of folios, or `mix`.
+pub(super) fn orders(text: &str) -> Result<Orders, String> {
+    match text {
+        "mix" => Ok(Orders::Mix),
+        _ => match text.parse() {
+            Ok(order @ 0..=MAX_ORDER) => Ok(Orders::All(order)),
+            _ => Err(format!("an order is from 0 to {MAX_ORDER}, or mix")),
+        },
+    }
 }
 
 /// A number of rounds.

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use kernel_model::Task;
 use kernel_model::fault_around::{About, FaultAround, Mapped, Verdict, WINDOW_FLAGS, Window};
+use kernel_model::folio::Counting;
+use kernel_model::page_allocator::Run;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Platform, Site};
 
@@ -36,7 +38,9 @@ const fn about(name: &'static str) -> About {
             why: "it does not look at what it maps",
         },
         transient_mapcount: false,
+        counting: Counting::Apart,
         rmws_per_page: 2,
+        shared_lines_per_fault: 0,
         asks_of_removers: "that there be none",
         sites: &[&FLOOR_MAPCOUNT],
         own_checks: &[],
@@ -63,7 +67,7 @@ impl<P: Platform, const UNLESS_ZERO: bool, const LOOKS: bool> FaultAround<P>
         let ptes: &mut [Pte] = &mut locked;
         let mut mapped = Mapped::default();
         let slots = window.vma.mapping.slots(window.pgoffs.clone());
-        for (pte, slot) in ptes.iter_mut().zip(slots) {
+        for (pte, slot) in ptes.iter_mut().zip(slots.iter()) {
             let Some(pfn) = slot.load() else { continue };
             let folio = window.system.memmap.folio(pfn);
             if UNLESS_ZERO {
@@ -78,7 +82,8 @@ impl<P: Platform, const UNLESS_ZERO: bool, const LOOKS: bool> FaultAround<P>
                 // Never taken: nobody else is there.
                 continue;
             }
-            folio.mapcount_inc(&FLOOR_MAPCOUNT);
+            let memmap = &window.system.memmap;
+            memmap.mapcount_add(Run::single(pfn), &FLOOR_MAPCOUNT);
             *pte = Pte::present(pfn);
             mapped.pages += 1;
         }

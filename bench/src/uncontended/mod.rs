@@ -12,7 +12,7 @@ use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::FaultAround;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::Native;
-use kernel_model::{Config, Instantly, System, Task};
+use kernel_model::{Config, Instantly, Orders, System, Task};
 
 pub use floor::Floor;
 pub use twin::Twin;
@@ -32,6 +32,8 @@ pub struct Walk {
     pub pages: u32,
     /// Pages in a window.
     pub window_pages: u32,
+    /// Of which orders its folios are.
+    pub orders: Orders,
     /// Numbers of the windows in the order in which they are mapped, each once.
     pub order: Vec<u64>,
 }
@@ -42,8 +44,14 @@ impl Walk {
         Self {
             pages,
             window_pages,
+            orders: Orders::All(0),
             order: (0..u64::from(pages / window_pages)).collect(),
         }
+    }
+
+    /// The same with folios of these orders.
+    pub fn with_orders(self, orders: Orders) -> Self {
+        Self { orders, ..self }
     }
 
     /// All windows of a file in a scattered but fixed order, which no prefetcher follows.
@@ -89,11 +97,12 @@ impl Bed {
     /// A file, mapped once, with all PTE tables installed.
     pub fn new(scheme: &'static dyn FaultAround<Native>, walk: &Walk) -> Self {
         let config = Config {
-            folios: walk.pages + SPARE_FOLIOS,
+            folios: walk.pages + SPARE_FOLIOS.max(2 << walk.orders.highest()),
             free_lists: 1,
             entries_per_table: 512,
             window_pages: walk.window_pages,
             readahead_pages: 1,
+            orders: walk.orders,
         };
         let pages = u64::from(walk.pages);
         let system = System::new(config, scheme, Box::new(Instantly));

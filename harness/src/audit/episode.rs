@@ -19,7 +19,7 @@ use crate::cancel::Cancel;
 use crate::cell::thread_seed;
 use crate::machine::MmKind;
 use crate::order::Touches;
-use crate::storms::{Storm, Target};
+use crate::storms::{Operation, Storm, Target};
 use crate::topology::pin_current_thread;
 
 /// Entries of a PTE table in windows: few, so that there are tables to be missing.
@@ -68,12 +68,14 @@ impl Episode {
         number: u64,
     ) -> Self {
         let threads = setup.fault_threads + setup.storm_threads;
+        let folio = 1 << setup.orders.highest();
         let config = Config {
-            folios: setup.pages + SPARE_WINDOWS * setup.readahead_pages * threads,
+            folios: setup.pages + SPARE_WINDOWS * setup.readahead_pages.max(folio) * threads,
             free_lists: 1,
             entries_per_table: WINDOWS_PER_TABLE * setup.window_pages,
             window_pages: setup.window_pages,
             readahead_pages: setup.readahead_pages,
+            orders: setup.orders,
         };
         let mapping = Arc::new(AddressSpace::new(1, u64::from(setup.pages)));
         let mut shared = Shared {
@@ -243,19 +245,17 @@ impl Shared {
         let setup = &self.setup;
         let mut task = Task::new(number);
         let target = Target {
+            start: 0,
             pages: u64::from(setup.pages),
             hole_pages: u64::from(setup.hole_pages),
             window_pages: u64::from(setup.window_pages),
+            refill: false,
         };
-        let remover = self
-            .storm
-            .remover()
-            .expect("an audited storm has a remover");
         let mut removal_count = 0;
         while !self.is_over() {
-            let range = self.storm.next_range(&target, &mut random);
-            remover.remove(&self.system, &self.mapping, range, &mut task);
-            self.storm.mend(&self.mapping, &target);
+            let Operation { remover, range } = self.storm.next(&target, &mut random);
+            remover.remove(&self.system, &self.mapping, range.clone(), &mut task);
+            target.mend(&self.system, &self.mapping, range, &mut task);
             removal_count += 1;
             // Time for faulters to bring something back: nothing races for a hole that is empty.
             for _ in 0..1_u64 << random.random_range(0..=LONGEST_PAUSE_BITS) {

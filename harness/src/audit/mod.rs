@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use kernel_model::fault_around::{About, FaultAround};
 use kernel_model::platform::{Jittered, Native};
-use kernel_model::{Invariant, Violation};
+use kernel_model::{Invariant, Orders, Violation};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::cancel::Cancel;
-use crate::machine::MmKind;
+use crate::machine::{MmKind, order_name};
 use crate::order::Access;
 use crate::storms::Storm;
 use crate::topology::TopologyError;
@@ -35,6 +35,9 @@ pub struct AuditSetup {
     pub window_pages: u32,
     /// Pages that a miss reads.
     pub readahead_pages: u32,
+    /// Of which orders folios are.
+    #[serde(serialize_with = "order_name")]
+    pub orders: Orders,
     /// Pages that an operation of a storm removes.
     pub hole_pages: u32,
     /// Threads that fault.
@@ -173,11 +176,20 @@ const EPISODE: Duration = Duration::from_millis(150);
 /// removed.
 const LEAST_WORK: u64 = 100;
 
-/// Whether what was found is what the scheme's file declares for a remover.
-fn as_declared(about: &About, remover: &str, found: &[Found], worked: bool) -> bool {
-    match about.verdict.violates_under(remover) {
-        [] => found.is_empty() && worked,
-        violates => (found.iter()).any(|found| violates.contains(&found.invariant)),
+/// The invariants that a scheme may violate under any of some removers.
+fn violates_under(about: &About, removers: &[&str]) -> &'static [Invariant] {
+    let removers = removers.iter();
+    let mut all = removers.map(|remover| about.verdict.violates_under(remover));
+    all.find(|violates| !violates.is_empty()).unwrap_or(&[])
+}
+
+/// Whether what was found is what the scheme's file declares for the removers of a storm.
+fn as_declared(about: &About, removers: &[&str], found: &[Found], worked: bool) -> bool {
+    let violates = violates_under(about, removers);
+    if violates.is_empty() {
+        found.is_empty() && worked
+    } else {
+        (found.iter()).any(|found| violates.contains(&found.invariant))
     }
 }
 
@@ -206,16 +218,17 @@ pub fn audit(
         violations += outcome.violation_count;
     }
     let about = scheme.about();
-    let remover = storm.remover().map_or("", |remover| remover.about().name);
+    let removers = storm.removers();
+    let removers: Vec<_> = removers.iter().map(|remover| remover.about().name).collect();
     let worked = work.pages_mapped.min(work.folios_removed) >= LEAST_WORK;
     Ok(Audit {
         worked,
         scheme: about.name,
         storm: storm.about().name,
         broken: !about.verdict.is_sound(),
-        to_be_caught: !about.verdict.violates_under(remover).is_empty(),
+        to_be_caught: !violates_under(about, &removers).is_empty(),
         elapsed: start.elapsed(),
-        as_declared: as_declared(about, remover, &found, worked),
+        as_declared: as_declared(about, &removers, &found, worked),
         work,
         found,
         violations,

@@ -50,7 +50,11 @@ pub struct Setup {
 impl Setup {
     /// Threads that a storm has.
     pub fn storm_threads_of(&self, storm: &dyn Storm<Native>) -> u32 {
-        storm.remover().map_or(0, |_| self.storm_threads)
+        if storm.removers().is_empty() {
+            0
+        } else {
+            self.storm_threads
+        }
     }
 
     /// Whether threads have to share CPUs under a storm.

@@ -10,7 +10,7 @@ use rand_pcg::Pcg64Mcg;
 use super::{CellError, Phases, Shared, thread_seed};
 use crate::clock::Ticks;
 use crate::recorder::Recorder;
-use crate::storms::Target;
+use crate::storms::Operation;
 
 /// What a storm thread brings home.
 #[derive(Debug)]
@@ -84,11 +84,7 @@ impl Schedule {
 pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError> {
     let thread = shared.cell.fault_threads + number;
     let sizes = &shared.setup.sizes;
-    let target = Target {
-        pages: u64::from(sizes.pages),
-        hole_pages: u64::from(sizes.hole_pages),
-        window_pages: u64::from(sizes.window_pages),
-    };
+    let target = sizes.target();
     let mut random = Pcg64Mcg::seed_from_u64(thread_seed(shared.seed, u64::from(thread)));
     let mut task = Task::new(thread);
     let mut recorder = Recorder::new(BATCH as usize);
@@ -102,7 +98,6 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
     ) = shared.begin(thread)?;
 
     let storm = shared.cell.storm;
-    let remover = storm.remover().expect("a storm with threads has a remover");
     let (machine, clock) = (&shared.machine, &shared.clock);
     let mut schedule = Schedule::new(shared, number, started);
     let mut warming_up = true;
@@ -114,13 +109,13 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
             recorder.discard();
             operations = 0;
         }
-        let range = storm.next_range(&target, &mut random);
+        let Operation { remover, range } = storm.next(&target, &mut random);
         let start = schedule.interval.map_or_else(|| clock.now(), |_| intended);
-        remover.remove(&machine.system, &machine.mapping, range, &mut task);
+        remover.remove(&machine.system, &machine.mapping, range.clone(), &mut task);
         let done = clock.now();
         recorder.push(done - start);
         operations += 1;
-        storm.mend(&machine.mapping, &target);
+        target.mend(&machine.system, &machine.mapping, range, &mut task);
         if operations % BATCH == 0 {
             if warming_up {
                 recorder.discard();

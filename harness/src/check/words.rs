@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 
 use kernel_model::address_space::{self, site::SLOT_RELOAD};
 use kernel_model::fault_around::WINDOW_FLAGS;
-use kernel_model::folio::site::FOLIO_TRYLOCK;
+use kernel_model::folio::site::{FOLIO_TRYLOCK, REF_FREEZE, REF_UNFREEZE};
 use kernel_model::folio::{self, Counts, PG_LOCKED, PG_UPTODATE};
+use kernel_model::gates::GateState;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Holds, Note, Site, Step, What, Word};
 
@@ -38,13 +39,16 @@ const QUIET: &[&str] = &[
     "folio_init",
     "folio_set_waiters",
     "folio_clear_waiters",
+    "folio_is_large",
+    "folio_order",
+    "folio_index",
 ];
 
 impl<'a> Words<'a> {
     pub(super) fn of(trace: &Trace, mutation: &'a Mutation) -> Self {
         let number_of = |step: &Step| match step.what {
             What::Load { word, .. } | What::Store { word, .. } | What::Rmw { word, .. } => {
-                (word.holds == Holds::Counts).then_some(word.number)
+                matches!(word.holds, Holds::Counts | Holds::Mapcount).then_some(word.number)
             }
             _ => None,
         };
@@ -166,11 +170,12 @@ impl<'a> Words<'a> {
                 self.folio(word),
                 self.value(word, got, got)
             ),
-            Holds::Counts => format!(
+            Holds::Counts | Holds::Mapcount | Holds::LargeMapcount => format!(
                 "{}mapcount? {}",
                 self.folio(word),
                 self.value(word, got, got)
             ),
+            Holds::Gate => format!("gate? {}", self.value(word, got, got)),
             Holds::Slot if got != 0 && !stale && site.name == SLOT_RELOAD.name => {
                 format!("slot {}: still {}", word.number, self.value(word, got, got))
             }
@@ -180,8 +185,10 @@ impl<'a> Words<'a> {
             Holds::Pmd if !stale => return None,
             Holds::Pmd => format!("PTE table? {}", self.value(word, got, got)),
             Holds::Contents => format!("read the page: {}", self.value(word, got, got)),
-            Holds::Index | Holds::Incarnation if !stale => return None,
-            Holds::Index | Holds::Incarnation => format!("{}{}", self.folio(word), site.name),
+            Holds::Index | Holds::Incarnation | Holds::CompoundHead if !stale => return None,
+            Holds::Index | Holds::Incarnation | Holds::CompoundHead => {
+                format!("{}{}", self.folio(word), site.name)
+            }
         })
     }
 
@@ -198,7 +205,10 @@ impl<'a> Words<'a> {
             Holds::Slot => format!("slot {} = {}", word.number, self.value(word, new, old)),
             Holds::Size => format!("i_size = {}", self.value(word, new, old)),
             Holds::Pmd => INSTALLS.trim_start().to_owned(),
-            Holds::Counts if self.references => format!("{}refcount = 1", self.folio(word)),
+            Holds::Counts if self.references || site.name == REF_UNFREEZE.name => {
+                let refcount = Counts::of(new).refcount();
+                format!("{}refcount = {refcount}", self.folio(word))
+            }
             _ => return None,
         })
     }
@@ -220,20 +230,36 @@ impl<'a> Words<'a> {
                 Some(format!("{folio}PG_locked? yes: not taken"))
             }
             Holds::Flags => Some(format!("{folio}flags as they were")),
-            Holds::Counts => {
-                let (before, after) = (Counts::of(old), Counts::of(new));
-                if before.mapcount() != after.mapcount() {
-                    let (before, after) = (before.mapcount(), after.mapcount());
-                    Some(format!("{folio}mapcount {before} -> {after}"))
-                } else if old == new {
-                    Some(format!("{folio}refcount is 0: not taken"))
-                } else if self.references {
-                    let (before, after) = (before.refcount(), after.refcount());
-                    Some(format!("{folio}refcount {before} -> {after}"))
-                } else {
-                    None
-                }
-            }
+            Holds::Counts => self.counted(site, &folio, Counts::of(old), Counts::of(new)),
+            Holds::Mapcount => Some(format!("{folio}mapcount {old} -> {new}")),
+            Holds::LargeMapcount => Some(format!("{folio}total mapcount {old} -> {new}")),
+            Holds::Gate => Some(format!(
+                "gate: {} -> {}",
+                self.value(word, old, new),
+                self.value(word, new, old)
+            )),
+            _ => None,
+        }
+    }
+
+    /// A change of a folio's counts, of which one or both may be in the word.
+    fn counted(&self, site: &Site, folio: &str, before: Counts, after: Counts) -> Option<String> {
+        let (were, are) = (before.refcount(), after.refcount());
+        if site.name == REF_FREEZE.name {
+            return Some(match before == after {
+                true => format!("{folio}refcount is {were}: not frozen"),
+                false => format!("{folio}refcount {were} -> 0: frozen"),
+            });
+        }
+        if before == after {
+            return Some(format!("{folio}refcount is 0: not taken"));
+        }
+        let references = format!("refcount {were} -> {are}");
+        let mappings = format!("mapcount {} -> {}", before.mapcount(), after.mapcount());
+        match (were != are, before.mapcount() != after.mapcount()) {
+            (true, true) => Some(format!("{folio}{references}, {mappings}")),
+            (_, true) => Some(format!("{folio}{mappings}")),
+            _ if self.references => Some(format!("{folio}{references}")),
             _ => None,
         }
     }
@@ -273,7 +299,23 @@ impl<'a> Words<'a> {
                 None => "nothing was read into it".to_owned(),
                 Some(index) => format!("that of page {index}"),
             },
-            Holds::Size | Holds::Index | Holds::Incarnation => value.to_string(),
+            Holds::Gate => {
+                let (this, other) = (GateState::of(value), GateState::of(beside));
+                match this.generation() == other.generation() {
+                    true => format!("{} at work", this.active()),
+                    false => format!(
+                        "{} at work, generation {}",
+                        this.active(),
+                        this.generation()
+                    ),
+                }
+            }
+            Holds::Size
+            | Holds::Index
+            | Holds::Incarnation
+            | Holds::Mapcount
+            | Holds::LargeMapcount
+            | Holds::CompoundHead => value.to_string(),
         }
     }
 

@@ -75,6 +75,15 @@ fn label(row: &Row) -> String {
     }
 }
 
+/// The label in the column of names; one that is too long has a line of its own.
+fn name(row: &Row) -> String {
+    let label = label(row);
+    match label.len() {
+        0..=NAMES => format!("{label:NAMES$}"),
+        _ => format!("{label}\n{:NAMES$}", ""),
+    }
+}
+
 fn write_group(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     let plural = |count: u32| if count == 1 { "" } else { "s" };
     let mut title = format!(
@@ -117,8 +126,8 @@ fn write_throughput(out: &mut String, group: &GroupSummary) {
         let ns = &row.ns_per_page;
         let _ = writeln!(
             out,
-            "{:NAMES$}{}{:>13}{}{}",
-            label(row),
+            "{}{}{:>13}{}{}",
+            name(row),
             fit(ns.median, 8),
             range(ns.min, ns.max),
             fit(row.pages_per_s.median / 1e6, 9),
@@ -151,8 +160,8 @@ fn write_latency(out: &mut String, group: &GroupSummary) {
         };
         let _ = writeln!(
             out,
-            "{:NAMES$}{}{}{}{}{}{}",
-            label(row),
+            "{}{}{}{}{}{}{}",
+            name(row),
             percentile(latency.p50_ns, 7),
             percentile(latency.p90_ns, 8),
             percentile(latency.p99_ns, 8),
@@ -166,20 +175,21 @@ fn write_latency(out: &mut String, group: &GroupSummary) {
 fn write_counts(out: &mut String, group: &GroupSummary) {
     let _ = writeln!(
         out,
-        "{:NAMES$}{:>10}{:>7}{:>7}{:>10}{:>10}{:>7}",
-        "fault path", "kfaults/s", "slow%", "bus%", "locked/kf", "undone/kf", "fair"
+        "{:NAMES$}{:>10}{:>7}{:>6}{:>7}{:>7}{:>7}{:>7}",
+        "fault path, per kf", "kfaults/s", "slow%", "bus%", "locked", "undone", "closed", "fair"
     );
     for row in &group.rows {
         let share = |count: u64, of: f64| count as f64 * of / row.totals.faults as f64;
         let _ = writeln!(
             out,
-            "{:NAMES$}{:>10.1}{:>7.2}{:>7.2}{:>10.3}{:>10.3}{:>7.3}",
-            label(row),
+            "{}{:>10.1}{:>7.2}{:>6.2}{}{}{}{:>7.3}",
+            name(row),
             row.faults_per_s.median / 1e3,
             row.slow_path_share.median * 100.0,
             share(row.totals.sigbus, 100.0),
-            share(row.totals.skipped_locked, 1e3),
-            share(row.totals.undone, 1e3),
+            fit(share(row.totals.skipped_locked, 1e3), 7),
+            fit(share(row.totals.undone, 1e3), 7),
+            fit(share(row.totals.gate_closed, 1e3), 7),
             row.fairness.median
         );
     }
@@ -198,8 +208,8 @@ fn write_remover(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
         let at = |of: fn(&Latency) -> Option<u64>| remover.latency.as_ref().and_then(of);
         let _ = writeln!(
             out,
-            "{:NAMES$}{}{}{}{}{}",
-            label(row),
+            "{}{}{}{}{}{}",
+            name(row),
             whole(remover.ops_per_s.median as u64, 7),
             ratio(row, remover.ratio.as_ref()),
             percentile(at(|it| it.p50_ns), 7),
@@ -229,6 +239,12 @@ fn write_remover(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     });
     let transient: Vec<_> = transient.collect();
     out.push_str(&wrap("transient-mapcount   ", &transient.join(", ")));
+    let kept = removals.iter().filter(|(_, it)| it.busy + it.split > 0);
+    let kept = kept.map(|(row, it)| format!("{} {} and {}", label(row), it.busy, it.split));
+    let kept: Vec<_> = kept.collect();
+    if !kept.is_empty() {
+        out.push_str(&wrap("not frozen, split    ", &kept.join(", ")));
+    }
     let Some(rate) = run.configuration.setup.rate_per_s else {
         return;
     };

@@ -1,12 +1,10 @@
 //! `none`: the fault threads are alone.
 
-use std::ops::Range;
-
 use kernel_model::platform::Platform;
 use kernel_model::removal::Remover;
 use rand_pcg::Pcg64Mcg;
 
-use super::{About, Storm, Target};
+use super::{About, Operation, Storm, Target};
 
 /// See the module.
 #[derive(Debug)]
@@ -19,15 +17,19 @@ static ABOUT: About = About {
 };
 
 impl<P: Platform> Storm<P> for None {
-    fn about(&self) -> &'static About {
+    fn about(&self) -> &About {
         &ABOUT
     }
 
-    fn remover(&self) -> Option<&'static dyn Remover<P>> {
-        Option::None
+    fn removers(&self) -> Vec<&'static dyn Remover<P>> {
+        Vec::new()
     }
 
-    fn next_range(&self, _target: &Target, _random: &mut Pcg64Mcg) -> Range<u64> {
-        0..0
+    fn next(&self, _target: &Target, _random: &mut Pcg64Mcg) -> Operation<P> {
+        unreachable!("it has no threads that would ask")
+    }
+
+    fn is_default(&self) -> bool {
+        true
     }
 }

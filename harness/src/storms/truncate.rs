@@ -1,13 +1,10 @@
 //! `truncate`: the end of the file is cut off, and put back as a hole, again and again.
 
-use std::ops::Range;
-
-use kernel_model::address_space::AddressSpace;
 use kernel_model::platform::Platform;
 use kernel_model::removal::{self, Remover};
 use rand_pcg::Pcg64Mcg;
 
-use super::{About, Storm, Target};
+use super::{About, Operation, Storm, Target};
 
 /// See the module.
 #[derive(Debug)]
@@ -20,19 +17,22 @@ static ABOUT: About = About {
 };
 
 impl<P: Platform> Storm<P> for Truncate {
-    fn about(&self) -> &'static About {
+    fn about(&self) -> &About {
         &ABOUT
     }
 
-    fn remover(&self) -> Option<&'static dyn Remover<P>> {
-        Some(&removal::Truncate)
+    fn removers(&self) -> Vec<&'static dyn Remover<P>> {
+        vec![&removal::Truncate]
     }
 
-    fn next_range(&self, target: &Target, _random: &mut Pcg64Mcg) -> Range<u64> {
-        target.pages - target.hole_pages..target.pages
+    fn next(&self, target: &Target, _random: &mut Pcg64Mcg) -> Operation<P> {
+        Operation {
+            remover: &removal::Truncate,
+            range: target.tail(),
+        }
     }
 
-    fn mend(&self, mapping: &AddressSpace<P>, target: &Target) {
-        mapping.extend(target.pages);
+    fn is_default(&self) -> bool {
+        true
     }
 }

@@ -8,9 +8,12 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapcount_recheck::MAPCOUNT_INC;
-use super::{About, FaultAround, Mapped, Skip, Verdict, Window};
+use super::walk::{Claim, Skip};
+use super::{About, FaultAround, Mapped, Verdict, Window};
 use crate::Invariant;
-use crate::folio::Folio;
+use crate::folio::Counting;
+use crate::folio::site::REF_GET_UNLESS_ZERO;
+use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
 use crate::system::Task;
 
@@ -52,11 +55,30 @@ static ABOUT: About = About {
         why: "a whole removal fits between the look at the mapping and the increment",
     },
     transient_mapcount: true,
+    counting: Counting::Apart,
     rmws_per_page: 2,
+    shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
     sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],
-    own_checks: &[&CHECK_MAPPING],
+    own_checks: &[&CHECK_MAPPING, &REF_GET_UNLESS_ZERO],
 };
+
+/// One look at the mapping.
+struct Look {
+    mapping: u64,
+}
+
+impl<P: Platform> Claim<P> for Look {
+    #[inline(always)]
+    fn confirm(&self, memmap: &MemMap<P>, run: Run, _flags: u64) -> Result<(), Skip> {
+        let folio = memmap.folio(run.head);
+        if !P::left_out(&CHECK_MAPPING) && folio.mapping(&CHECK_MAPPING) != self.mapping {
+            return Err(Skip::Moved);
+        }
+        memmap.mapcount_add(run, &MAPCOUNT_INC);
+        Ok(())
+    }
+}
 
 impl<P: Platform> FaultAround<P> for LocklessRfc {
     fn about(&self) -> &'static About {
@@ -64,13 +86,7 @@ impl<P: Platform> FaultAround<P> for LocklessRfc {
     }
 
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
-        let id = window.vma.mapping.id();
-        window.map_speculatively(task, |folio: &Folio<P>, _flags| {
-            if !P::left_out(&CHECK_MAPPING) && folio.mapping(&CHECK_MAPPING) != id {
-                return Err(Skip::Moved);
-            }
-            folio.mapcount_inc(&MAPCOUNT_INC);
-            Ok(())
-        })
+        let mapping = window.vma.mapping.id();
+        window.map_speculatively(task, &Look { mapping })
     }
 }

@@ -14,8 +14,11 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use super::{About, FaultAround, Mapped, Skip, Verdict, Window};
-use crate::folio::{Folio, PG_LOCKED};
+use super::walk::{Claim, Skip};
+use super::{About, FaultAround, Mapped, Verdict, Window};
+use crate::folio::site::REF_GET_UNLESS_ZERO;
+use crate::folio::{Counting, PG_LOCKED};
+use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
 use crate::system::Task;
 
@@ -44,7 +47,7 @@ pub(super) const RECHECK_LOCKED: Site = Site::load(
     "folio_unlock: a remover that has come and gone is seen in the mapping",
 );
 /// Has a remover come and gone?
-const RECHECK_MAPPING: Site = Site::load(
+pub(super) const RECHECK_MAPPING: Site = Site::load(
     "recheck_mapping",
     Relaxed,
     "READ_ONCE(folio->mapping)",
@@ -73,7 +76,9 @@ static ABOUT: About = About {
               has its count seen, and one whose count is missed sees the lock or what came of it",
     },
     transient_mapcount: true,
+    counting: Counting::Apart,
     rmws_per_page: 2,
+    shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount",
     sites: &[
         &MAPCOUNT_INC,
@@ -83,8 +88,33 @@ static ABOUT: About = About {
         &MAPCOUNT_UNDO,
         &REMOVER_LOCK_MB,
     ],
-    own_checks: &[&RECHECK_LOCKED, &RECHECK_MAPPING],
+    own_checks: &[&RECHECK_LOCKED, &RECHECK_MAPPING, &REF_GET_UNLESS_ZERO],
 };
+
+/// A re-check against one file.
+struct Recheck {
+    mapping: u64,
+}
+
+impl<P: Platform> Claim<P> for Recheck {
+    #[inline(always)]
+    fn confirm(&self, memmap: &MemMap<P>, run: Run, flags: u64) -> Result<(), Skip> {
+        // Not for soundness, but so as not to disturb a remover: the re-check decides.
+        if flags & PG_LOCKED != 0 {
+            return Err(Skip::Locked);
+        }
+        let folio = memmap.folio(run.head);
+        memmap.mapcount_add(run, &MAPCOUNT_INC);
+        P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
+        let unlocked = P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED);
+        let ours = P::left_out(&RECHECK_MAPPING) || folio.mapping(&RECHECK_MAPPING) == self.mapping;
+        if unlocked && ours {
+            return Ok(());
+        }
+        memmap.mapcount_sub(run, &MAPCOUNT_UNDO);
+        Err(Skip::Undone)
+    }
+}
 
 impl<P: Platform> FaultAround<P> for MapcountRecheck {
     fn about(&self) -> &'static About {
@@ -92,22 +122,8 @@ impl<P: Platform> FaultAround<P> for MapcountRecheck {
     }
 
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
-        let id = window.vma.mapping.id();
-        window.map_speculatively(task, |folio: &Folio<P>, flags| {
-            // Not for soundness, but so as not to disturb a remover: the re-check decides.
-            if flags & PG_LOCKED != 0 {
-                return Err(Skip::Locked);
-            }
-            folio.mapcount_inc(&MAPCOUNT_INC);
-            P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
-            let unlocked = P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED);
-            let ours = P::left_out(&RECHECK_MAPPING) || folio.mapping(&RECHECK_MAPPING) == id;
-            if unlocked && ours {
-                return Ok(());
-            }
-            folio.mapcount_dec(&MAPCOUNT_UNDO);
-            Err(Skip::Undone)
-        })
+        let mapping = window.vma.mapping.id();
+        window.map_speculatively(task, &Recheck { mapping })
     }
 
     fn after_folio_lock(&self) {

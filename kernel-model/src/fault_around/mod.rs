@@ -7,19 +7,30 @@
 use std::ops::Range;
 
 use crate::Invariant;
+use crate::address_space::AddressSpace;
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
-use crate::folio::site::REF_GET_UNLESS_ZERO;
-use crate::folio::{Folio, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE, Pfn};
+use crate::folio::{Counting, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE};
 use crate::mm::Vma;
-use crate::page_table::{LockedPtes, Pte};
-use crate::platform::{Note, Platform, Site};
+use crate::page_table::LockedPtes;
+use crate::platform::{Platform, Site};
 use crate::system::{System, Task};
 
+mod folio_batched;
+mod fused_count;
+mod invalidate_gate;
+mod invalidate_seq;
+mod invalidate_shared;
 mod lockless_rfc;
 mod mapcount_recheck;
 mod page_locked;
 mod sketch;
+mod walk;
 
+pub use folio_batched::FolioBatched;
+pub use fused_count::FusedCount;
+pub use invalidate_gate::InvalidateGate;
+pub use invalidate_seq::InvalidateSeq;
+pub use invalidate_shared::InvalidateShared;
 pub use lockless_rfc::LocklessRfc;
 pub use mapcount_recheck::MapcountRecheck;
 pub use page_locked::PageLocked;
@@ -99,8 +110,13 @@ pub struct About {
     /// Whether a remover that holds the folio lock may see a mapcount above 0 at the point of
     /// removal, though no PTE maps the folio: `transient-mapcount`, graded and not judged.
     pub transient_mapcount: bool,
-    /// Atomic read-modify-writes on the fault side per 4K page mapped.
+    /// How it keeps a folio's two counts.
+    pub counting: Counting,
+    /// Atomic read-modify-writes on the fault side per page mapped, where folios are of one page.
     pub rmws_per_page: u32,
+    /// Lines of the file's own that each fault writes, and so shares with all other faults on the
+    /// file, whichever pages they map.
+    pub shared_lines_per_fault: u32,
     /// What a remover must do for it, beyond what Linux 6.1 does.
     pub asks_of_removers: &'static str,
     /// Its own ordering sites.
@@ -139,6 +155,19 @@ pub trait FaultAround<P: Platform>: Send + Sync {
     /// The duty of a remover that doesn't freeze the refcount: called after it has taken folio
     /// locks (once per batch in the first pass) and before it reads a mapcount.
     fn after_folio_lock(&self) {}
+
+    /// The duty of a remover that doesn't freeze the refcount: called before it looks at anything of
+    /// the range.
+    fn begin_removal(&self, _mapping: &AddressSpace<P>, _range: &Range<u64>) {}
+
+    /// Called when everything of the range is gone.
+    fn end_removal(&self, _mapping: &AddressSpace<P>, _range: &Range<u64>) {}
+
+    /// Whether such a remover must zap its range through the PTE-table locks after
+    /// [`Self::begin_removal`], whatever the mapcounts say.
+    fn must_zap(&self) -> bool {
+        false
+    }
 }
 
 /// Every scheme of the family. A new one is a file and a line here.
@@ -146,8 +175,19 @@ pub struct Schemes<P>(std::marker::PhantomData<P>);
 
 impl<P: Platform> Schemes<P> {
     /// In the order of tables: the baseline first, the broken ones last.
-    pub const ALL: &'static [&'static dyn FaultAround<P>] =
-        &[&PageLocked, &MapcountRecheck, &Sketch, &LocklessRfc];
+    pub const ALL: &'static [&'static dyn FaultAround<P>] = &[
+        &PageLocked,
+        &FolioBatched,
+        &MapcountRecheck,
+        &FusedCount,
+        &InvalidateGate::<false>,
+        &InvalidateGate::<true>,
+        &InvalidateSeq::<false>,
+        &InvalidateSeq::<true>,
+        &InvalidateShared,
+        &Sketch,
+        &LocklessRfc,
+    ];
 
     /// The scheme of a name.
     pub fn named(name: &str) -> Option<&'static dyn FaultAround<P>> {
@@ -170,19 +210,6 @@ pub struct Window<'a, P: Platform> {
     pub fault_pgoff: u64,
 }
 
-/// Why a folio to which there is a reference isn't mapped after all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Skip {
-    /// It isn't up to date, carries readahead's marker, or is poisoned.
-    Unfit,
-    /// Somebody has it locked.
-    Locked,
-    /// It isn't at that place of the file any more.
-    Moved,
-    /// Its mapcount was incremented, and decremented again after a re-check.
-    Undone,
-}
-
 impl<P: Platform> Window<'_, P> {
     /// Installs the PTE table if it isn't there, locks it, and gives the window's entries.
     #[inline(always)]
@@ -202,86 +229,12 @@ impl<P: Platform> Window<'_, P> {
     pub fn is_mappable(flags: u64) -> bool {
         flags & (PG_UPTODATE | PG_READAHEAD | PG_HWPOISON) == PG_UPTODATE
     }
-
-    /// The walk that the lockless schemes share. With the PTE table locked, for each slot that has
-    /// no PTE yet: take a speculative reference, look whether the folio is still there and may be
-    /// mapped at all, and let the scheme `decide`.
-    ///
-    /// The end of the file is read once, with the table locked and before the first lookup: a
-    /// truncation writes it before it comes to unmap through that lock.
-    #[inline(always)]
-    pub(crate) fn map_speculatively(
-        &self,
-        task: &mut Task,
-        decide: impl Fn(&Folio<P>, u64) -> Result<(), Skip>,
-    ) -> Mapped {
-        let memmap = &self.system.memmap;
-        let mapping = &*self.vma.mapping;
-        let mut locked = self.lock_ptes();
-        let ptes: &mut [Pte] = &mut locked;
-        let fault_pte = (self.fault_pgoff - self.pgoffs.start) as usize;
-        let fault_pte_was_none = ptes[fault_pte].is_none();
-        let size = match P::left_out(&I_SIZE_READ) {
-            true => u64::MAX,
-            false => mapping.i_size_pages(),
-        };
-        let end = self.pgoffs.end.min(size);
-        let start = self.pgoffs.start.min(end);
-        let mut pages = 0;
-        for (offset, (pte, slot)) in (0..).zip(ptes.iter_mut().zip(mapping.slots(start..end))) {
-            if !P::left_out(&PTE_NONE) && !pte.is_none() {
-                continue;
-            }
-            let Some(pfn) = slot.load() else { continue };
-            let folio = memmap.folio(pfn);
-            if !folio.try_get() {
-                continue;
-            }
-            if !P::left_out(&SLOT_RELOAD) && slot.reload() != Some(pfn) {
-                self.skip(pfn, Skip::Moved, task);
-                continue;
-            }
-            let flags = folio.flags(&WINDOW_FLAGS);
-            if !P::left_out(&WINDOW_FLAGS) && !Self::is_mappable(flags) {
-                self.skip(pfn, Skip::Unfit, task);
-                continue;
-            }
-            match decide(folio, flags) {
-                Ok(()) => {
-                    *pte = Pte::present(pfn);
-                    P::note(|| Note::PteSet {
-                        index: start + offset,
-                        pfn,
-                    });
-                    pages += 1;
-                }
-                Err(skip) => self.skip(pfn, skip, task),
-            }
-        }
-        Mapped {
-            pages,
-            fault_page: fault_pte_was_none && !ptes[fault_pte].is_none(),
-        }
-    }
-
-    /// Lets a speculative reference go. Out of line: it is rare, and the walk needs the registers.
-    #[cold]
-    #[inline(never)]
-    fn skip(&self, pfn: Pfn, skip: Skip, task: &mut Task) {
-        match skip {
-            Skip::Unfit => {}
-            Skip::Locked => task.faults.skipped_locked += 1,
-            Skip::Moved => task.faults.slot_changed += 1,
-            Skip::Undone => task.faults.undone += 1,
-        }
-        self.system.put(pfn, task);
-    }
 }
 
-/// The checks that every scheme makes in its walk, for whoever leaves one out.
-pub(crate) const WALK_CHECKS: [&Site; 5] = [
+/// The checks that every scheme makes in its walk, for whoever leaves one out. How it gets a reference
+/// is its own.
+const WALK_CHECKS: [&Site; 4] = [
     &PTE_NONE,
-    &REF_GET_UNLESS_ZERO,
     &SLOT_RELOAD,
     &WINDOW_FLAGS,
     &I_SIZE_READ,

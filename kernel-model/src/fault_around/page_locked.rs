@@ -8,14 +8,17 @@
 //! needed, nor is the order of the slot. Of its checks, only the one of the end of the file isn't for
 //! the sake of a race: it is for folios that lie beyond it (`window-past-eof`).
 
+use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::walk::set_ptes;
 use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
-use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
-use crate::folio::{Folio, Pfn};
+use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO, STABLE_READ};
+use crate::folio::{Counting, Folio};
+use crate::page_allocator::Run;
 use crate::page_table::Pte;
-use crate::platform::{Note, Platform, Site};
+use crate::platform::{Platform, Site};
 use crate::system::Task;
 
 /// See the module.
@@ -23,14 +26,14 @@ use crate::system::Task;
 pub struct PageLocked;
 
 /// Skips a locked folio before anything is paid for it.
-const TEST_LOCKED: Site = Site::load(
+pub(super) const TEST_LOCKED: Site = Site::load(
     "page_locked_test_locked",
     Relaxed,
     "folio_test_locked()",
     "nothing: folio_trylock decides",
 );
 /// Was the folio removed before the lock was had?
-const LOCKED_MAPPING: Site = Site::load(
+pub(super) const LOCKED_MAPPING: Site = Site::load(
     "page_locked_mapping",
     Relaxed,
     "folio->mapping != mapping, under the page lock",
@@ -46,16 +49,18 @@ static ABOUT: About = About {
               mapcount until the folio has left the page cache",
     },
     transient_mapcount: false,
+    counting: Counting::Apart,
     rmws_per_page: 4,
+    shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
     sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
-    own_checks: &[&LOCKED_MAPPING],
+    own_checks: &[&LOCKED_MAPPING, &REF_GET_UNLESS_ZERO],
 };
 
-/// A folio that is locked, referenced and fit to be mapped.
+/// A page whose folio is locked, referenced and fit to be mapped.
 struct Candidate<'a, P: Platform> {
     index: u64,
-    pfn: Pfn,
+    page: Run,
     folio: &'a Folio<P>,
 }
 
@@ -70,7 +75,7 @@ fn next_map_page<'a, P: Platform>(
     let mapping = &*window.vma.mapping;
     let left = from..window.pgoffs.end;
     let is_mappable = |flags| P::left_out(&WINDOW_FLAGS) || Window::<P>::is_mappable(flags);
-    for (index, slot) in left.clone().zip(mapping.slots(left)) {
+    for (index, slot) in left.clone().zip(mapping.slots(left).iter()) {
         let Some(pfn) = slot.load() else { continue };
         let folio = system.memmap.folio(pfn);
         if folio.is_locked(&TEST_LOCKED) {
@@ -86,11 +91,17 @@ fn next_map_page<'a, P: Platform>(
             if folio.try_lock() {
                 let ours =
                     P::left_out(&LOCKED_MAPPING) || folio.mapping(&LOCKED_MAPPING) == mapping.id();
+                let flags = folio.flags(&STABLE_READ);
                 if ours
-                    && is_mappable(folio.flags(&STABLE_READ))
+                    && is_mappable(flags)
                     && (P::left_out(&I_SIZE_READ) || index < mapping.i_size_pages())
                 {
-                    return Some(Candidate { index, pfn, folio });
+                    // One page at a time, whatever the folio's size.
+                    let page = Run {
+                        pages: 1,
+                        ..system.memmap.run_from(pfn, flags, index)
+                    };
+                    return Some(Candidate { index, page, folio });
                 }
                 folio.unlock();
             } else {
@@ -116,19 +127,21 @@ impl<P: Platform> FaultAround<P> for PageLocked {
         }
         let mut locked = window.lock_ptes();
         let ptes: &mut [Pte] = &mut locked;
-        while let Some(Candidate { index, pfn, folio }) = next {
+        while let Some(Candidate { index, page, folio }) = next {
             let pte = &mut ptes[(index - window.pgoffs.start) as usize];
             // Only now: a page that is mapped already has cost as much as any other.
             if P::left_out(&PTE_NONE) || pte.is_none() {
-                folio.mapcount_inc(&MAPCOUNT_INC_LOCKED);
-                *pte = Pte::present(pfn);
-                P::note(|| Note::PteSet { index, pfn });
+                window
+                    .system
+                    .memmap
+                    .mapcount_add(page, &MAPCOUNT_INC_LOCKED);
+                set_ptes::<P>(slice::from_mut(pte), page, index);
                 mapped.pages += 1;
                 mapped.fault_page |= index == window.fault_pgoff;
                 folio.unlock();
             } else {
                 folio.unlock();
-                window.system.put(pfn, task);
+                window.system.put(page.head, task);
             }
             next = next_map_page(window, index + 1, task);
         }

@@ -15,9 +15,12 @@
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
 };
-use super::{About, FaultAround, Mapped, Skip, Verdict, Window};
+use super::walk::{Claim, Skip};
+use super::{About, FaultAround, Mapped, Verdict, Window};
 use crate::Invariant;
-use crate::folio::{Folio, PG_LOCKED};
+use crate::folio::site::REF_GET_UNLESS_ZERO;
+use crate::folio::{Counting, PG_LOCKED};
+use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
 use crate::system::Task;
 
@@ -51,7 +54,9 @@ static ABOUT: About = About {
         why: "a whole removal fits between the first test of the lock and the increment",
     },
     transient_mapcount: true,
+    counting: Counting::Apart,
     rmws_per_page: 2,
+    shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount",
     sites: &[
         &MAPCOUNT_INC,
@@ -60,8 +65,25 @@ static ABOUT: About = About {
         &MAPCOUNT_UNDO,
         &REMOVER_LOCK_MB,
     ],
-    own_checks: &[&RECHECK_LOCKED],
+    own_checks: &[&RECHECK_LOCKED, &REF_GET_UNLESS_ZERO],
 };
+
+impl<P: Platform> Claim<P> for Sketch {
+    #[inline(always)]
+    fn confirm(&self, memmap: &MemMap<P>, run: Run, flags: u64) -> Result<(), Skip> {
+        if flags & PG_LOCKED != 0 {
+            return Err(Skip::Locked);
+        }
+        memmap.mapcount_add(run, &MAPCOUNT_INC);
+        P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
+        let folio = memmap.folio(run.head);
+        if P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED) {
+            return Ok(());
+        }
+        memmap.mapcount_sub(run, &MAPCOUNT_UNDO);
+        Err(Skip::Undone)
+    }
+}
 
 impl<P: Platform> FaultAround<P> for Sketch {
     fn about(&self) -> &'static About {
@@ -69,18 +91,7 @@ impl<P: Platform> FaultAround<P> for Sketch {
     }
 
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
-        window.map_speculatively(task, |folio: &Folio<P>, flags| {
-            if flags & PG_LOCKED != 0 {
-                return Err(Skip::Locked);
-            }
-            folio.mapcount_inc(&MAPCOUNT_INC);
-            P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
-            if P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED) {
-                return Ok(());
-            }
-            folio.mapcount_dec(&MAPCOUNT_UNDO);
-            Err(Skip::Undone)
-        })
+        window.map_speculatively(task, self)
     }
 
     fn after_folio_lock(&self) {

@@ -196,6 +196,11 @@ impl<P: Platform> AtomicWord for JitteredAtomic<P> {
         self.0.fetch_and(value, site)
     }
 
+    fn compare_exchange(&self, old: u64, new: u64, site: &'static Site) -> bool {
+        Jitter::maybe_stop(site);
+        self.0.compare_exchange(old, new, site)
+    }
+
     fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
         Jitter::maybe_stop(site);
         self.0.add_unless(mask, value, site)

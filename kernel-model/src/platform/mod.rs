@@ -77,6 +77,17 @@ pub trait Platform: Sized + Send + Sync + 'static {
         false
     }
 
+    /// Says before a machine is made whether its folios keep their two counts in words of their own,
+    /// as the kernel does. A platform that is measured keeps the halves of one word, which cost the
+    /// same and are ordered no more weakly; one that checks does as it is told.
+    fn keep_counts_apart(_apart: bool) {}
+
+    /// Whether folios keep their counts in words of their own.
+    #[inline(always)]
+    fn counts_are_apart() -> bool {
+        false
+    }
+
     /// Tells whoever traces the calling thread what it has just done, beyond its atomics and locks.
     #[inline(always)]
     fn note(_note: impl FnOnce() -> Note) {}
@@ -100,6 +111,8 @@ pub trait AtomicWord: Send + Sync {
     fn fetch_or(&self, value: u64, site: &'static Site) -> u64;
     /// Keeps only the bits of `value`; returns what was there before.
     fn fetch_and(&self, value: u64, site: &'static Site) -> u64;
+    /// Writes `new` if `old` is there; returns whether it was. Orders nothing where it wasn't.
+    fn compare_exchange(&self, old: u64, new: u64, site: &'static Site) -> bool;
     /// Adds `value` unless the bits of `mask` are all 0; returns whether it did
     /// (`atomic_add_unless()`). One read-modify-write to a checker, a loop on a machine; orders
     /// nothing where it doesn't add.
@@ -132,6 +145,8 @@ pub trait RwSemaphore<T>: Send + Sync {
     fn new(class: &'static str, value: T) -> Self;
     /// Takes the lock shared (`down_read()`).
     fn read(&self) -> Self::ReadGuard<'_>;
+    /// Takes the lock shared if that needs no waiting (`down_read_trylock()`).
+    fn try_read(&self) -> Option<Self::ReadGuard<'_>>;
     /// Takes the lock exclusively (`down_write()`).
     fn write(&self) -> Self::WriteGuard<'_>;
 }

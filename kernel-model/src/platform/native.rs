@@ -118,6 +118,12 @@ impl AtomicWord for AtomicU64 {
     }
 
     #[inline(always)]
+    fn compare_exchange(&self, old: u64, new: u64, site: &'static Site) -> bool {
+        self.compare_exchange(old, new, site.order, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[inline(always)]
     fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
         let mut now = self.load(Ordering::Relaxed);
         while now & mask != 0 {
@@ -220,6 +226,11 @@ impl<T: Send + Sync + 'static> RwSemaphore<T> for RwLock<T> {
     #[inline]
     fn read(&self) -> Self::ReadGuard<'_> {
         self.read()
+    }
+
+    #[inline]
+    fn try_read(&self) -> Option<Self::ReadGuard<'_>> {
+        self.try_read()
     }
 
     #[inline]

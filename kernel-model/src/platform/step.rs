@@ -17,8 +17,16 @@ pub enum Holds {
     Index,
     /// How often a frame has been allocated.
     Incarnation,
-    /// A folio's refcount and mapcount.
+    /// A folio's refcount and mapcount; the refcount alone where they are apart.
     Counts,
+    /// A folio's mapcount where it has a word of its own.
+    Mapcount,
+    /// The total of a large folio's mapcounts.
+    LargeMapcount,
+    /// The head that a tail of a large folio belongs to.
+    CompoundHead,
+    /// The gate or the sequence counter of a part of a file.
+    Gate,
     /// A slot of the page cache.
     Slot,
     /// The size of a file.

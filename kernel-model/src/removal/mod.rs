@@ -1,8 +1,9 @@
 //! Removers: what takes folios out of the page cache, one file each, over shared steps.
 //!
-//! The steps are Linux 6.1's `truncate_inode_pages_range()`. A first pass takes what it can lock
-//! at once, a batch at a time, and removes the batch under one `xa_lock`; a second pass sleeps on
-//! the locks of the rest and comes back until nothing is left.
+//! Each of them locks a folio, looks whether it is mapped and zaps it if so, and takes it out of the
+//! cache. They differ in which locks they hold around that, in whether they zap a range before, and
+//! in whether they freeze the folio's references first: who freezes can't remove a folio to which a
+//! fault has got a reference, and owes no scheme anything.
 
 use std::ops::Range;
 
@@ -10,13 +11,22 @@ use crate::address_space::AddressSpace;
 use crate::folio::site::STABLE_READ;
 use crate::folio::{Folio, Pfn};
 use crate::invariants::Removed;
-use crate::platform::{Platform, Site};
+use crate::platform::{Note, Platform, Site};
 use crate::system::{System, Task};
 
+mod invalidate;
+mod migrate;
 mod punch_hole;
+mod reclaim;
+mod shmem_swapout;
 mod truncate;
+mod truncate_range;
 
+pub use invalidate::Invalidate;
+pub use migrate::Migrate;
 pub use punch_hole::PunchHole;
+pub use reclaim::Reclaim;
+pub use shmem_swapout::ShmemSwapout;
 pub use truncate::Truncate;
 
 /// What a remover says of itself.
@@ -28,6 +38,10 @@ pub struct About {
     pub lineage: &'static str,
     /// What it does, in a sentence.
     pub summary: &'static str,
+    /// Whether it removes a folio only with all references frozen, so that it owes a scheme nothing.
+    pub freezes: bool,
+    /// Whether it unmaps all of its range before it removes anything, mapped or not.
+    pub zaps_range: bool,
 }
 
 /// An operation that removes a range of a file from the page cache.
@@ -50,7 +64,14 @@ pub struct Removers<P>(std::marker::PhantomData<P>);
 
 impl<P: Platform> Removers<P> {
     /// In the order of tables.
-    pub const ALL: &'static [&'static dyn Remover<P>] = &[&Truncate, &PunchHole];
+    pub const ALL: &'static [&'static dyn Remover<P>] = &[
+        &Truncate,
+        &PunchHole,
+        &Invalidate,
+        &Reclaim,
+        &Migrate,
+        &ShmemSwapout,
+    ];
 
     /// The remover of a name.
     pub fn named(name: &str) -> Option<&'static dyn Remover<P>> {
@@ -61,89 +82,122 @@ impl<P: Platform> Removers<P> {
     }
 }
 
-/// Folios that the first pass locks at a time (`PAGEVEC_SIZE` of Linux 6.1).
-pub const PAGEVEC_SIZE: usize = 15;
-
 /// The look that decides whether a locked folio has to be zapped.
 pub const REMOVER_MAPCOUNT: Site = Site::load(
     "remover_mapcount",
     std::sync::atomic::Ordering::Relaxed,
-    "folio_mapped() in truncate_cleanup_folio(): atomic_read()",
+    "folio_mapped(): atomic_read()",
     "mapcount_inc, over the barriers that the scheme asks for",
 );
 
-/// A folio that is locked, referenced and about to go.
+/// A folio to which a remover has a reference.
 struct Doomed<'a, P: Platform> {
+    /// Where in the file it begins.
     index: u64,
     pfn: Pfn,
+    pages: u32,
     folio: &'a Folio<P>,
 }
 
+impl<P: Platform> Doomed<'_, P> {
+    /// The file offsets of its pages.
+    fn pgoffs(&self) -> Range<u64> {
+        self.index..self.index + u64::from(self.pages)
+    }
+}
+
 impl<P: Platform> System<P> {
-    /// Removes every folio of the range, both passes (`truncate_inode_pages_range()`). The caller
-    /// holds `invalidate_lock` exclusively, so that nothing comes back meanwhile.
-    fn truncate_inode_pages_range(
+    /// A removal by one that doesn't freeze references, from what the scheme asks for at its begin to
+    /// the audit at its end.
+    fn removal(
         &self,
+        about: &'static About,
         mapping: &AddressSpace<P>,
         range: &Range<u64>,
         task: &mut Task,
+        body: impl FnOnce(&mut Task),
     ) {
-        let mut next = range.start;
-        let mut batch = Vec::with_capacity(PAGEVEC_SIZE);
-        while next < range.end {
-            next = self.find_lock_entries(mapping, next..range.end, &mut batch, task);
-            self.remove_locked(mapping, &mut batch, task);
+        P::note(|| Note::Begins(about.name, range.clone()));
+        task.removed.clear();
+        let owes = !about.freezes && !range.is_empty();
+        // A folio that lies in the range in part may go whole.
+        let reach = self.config.orders.widen(range);
+        if owes {
+            self.scheme.begin_removal(mapping, &reach);
+            if self.scheme.must_zap() && !(about.zaps_range && reach == *range) {
+                self.unmap_mapping_range(mapping, &reach, task);
+            }
         }
-        loop {
-            let mut found = false;
-            for index in range.clone() {
-                let Some((pfn, folio)) = self.get_folio(mapping, index, task) else {
-                    continue;
-                };
-                found = true;
-                folio.lock();
-                if folio.mapping(&STABLE_READ) == mapping.id() {
-                    batch.push(Doomed { index, pfn, folio });
-                    self.remove_locked(mapping, &mut batch, task);
-                } else {
-                    folio.unlock();
-                    self.put(pfn, task);
-                }
+        body(task);
+        if owes {
+            self.scheme.end_removal(mapping, &reach);
+        }
+        if P::AUDIT && P::AUDIT_TAKES_LOCKS {
+            self.audit_removal(mapping, range, &task.removed);
+        }
+        P::note(|| Note::Returns(about.name));
+    }
+
+    /// The folio with the page at `index`, with a reference.
+    fn find_folio<'s>(
+        &'s self,
+        mapping: &AddressSpace<P>,
+        index: u64,
+        task: &Task,
+    ) -> Option<Doomed<'s, P>> {
+        let (pfn, folio) = self.get_folio(mapping, index, task)?;
+        let pages = self.memmap.pages(pfn);
+        Some(Doomed {
+            index: if pages == 1 {
+                index
+            } else {
+                folio.index(&STABLE_READ)
+            },
+            pfn,
+            pages,
+            folio,
+        })
+    }
+
+    /// Lets a folio go that was locked.
+    fn unlock_and_put(&self, doomed: &Doomed<'_, P>, task: &Task) {
+        doomed.folio.unlock();
+        self.put(doomed.pfn, task);
+    }
+
+    /// Calls `each` with the folios of a range whose lock can be had at once, locked and in the file.
+    /// It lets them go.
+    fn for_each_trylocked<'s>(
+        &'s self,
+        mapping: &AddressSpace<P>,
+        range: &Range<u64>,
+        task: &mut Task,
+        mut each: impl FnMut(Doomed<'s, P>, &mut Task),
+    ) {
+        let mut index = range.start;
+        while index < range.end {
+            let Some(doomed) = self.find_folio(mapping, index, task) else {
+                index += 1;
+                continue;
+            };
+            index = doomed.pgoffs().end;
+            if !doomed.folio.try_lock() {
+                task.removals.skipped_locked += 1;
+                self.put(doomed.pfn, task);
+            } else if doomed.folio.mapping(&STABLE_READ) == mapping.id() {
+                each(doomed, task);
+            } else {
+                self.unlock_and_put(&doomed, task);
             }
-            if !found {
-                return;
-            }
-            P::cpu_relax();
         }
     }
 
-    /// Locks up to a batch of folios of the range without waiting; returns where it stopped
-    /// (`find_lock_entries()`).
-    fn find_lock_entries<'s>(
-        &'s self,
-        mapping: &AddressSpace<P>,
-        range: Range<u64>,
-        batch: &mut Vec<Doomed<'s, P>>,
-        task: &mut Task,
-    ) -> u64 {
-        for index in range.clone() {
-            let Some((pfn, folio)) = self.get_folio(mapping, index, task) else {
-                continue;
-            };
-            if !folio.try_lock() {
-                task.removals.skipped_locked += 1;
-            } else if folio.mapping(&STABLE_READ) != mapping.id() {
-                folio.unlock();
-            } else {
-                batch.push(Doomed { index, pfn, folio });
-                if batch.len() == PAGEVEC_SIZE {
-                    return index + 1;
-                }
-                continue;
-            }
-            self.put(pfn, task);
+    /// Unmaps one folio if it is mapped (`truncate_cleanup_folio()`).
+    fn unmap_if_mapped(&self, mapping: &AddressSpace<P>, doomed: &Doomed<'_, P>, task: &mut Task) {
+        if self.memmap.mapcount(doomed.pfn, &REMOVER_MAPCOUNT) != 0 {
+            task.removals.unmapped_singly += 1;
+            self.unmap_mapping_range(mapping, &doomed.pgoffs(), task);
         }
-        range.end
     }
 
     /// Unmaps locked folios if they are mapped, takes them out of the cache, and lets them go.
@@ -158,49 +212,37 @@ impl<P: Platform> System<P> {
         }
         self.scheme.after_folio_lock();
         for doomed in batch.iter() {
-            self.cleanup(mapping, doomed, task);
+            self.unmap_if_mapped(mapping, doomed, task);
         }
         // Where the kernel asserts that it is 0, in filemap_unaccount_folio(). Nothing else is done
         // about it here, and the audits look at PTEs only in zaps and at the end of an operation:
         // to take a PTE-table lock now would wait for the very fault that races.
-        for Doomed { folio, .. } in batch.iter() {
-            let mapped = folio.observe().counts.mapcount() != 0;
+        for Doomed { pfn, .. } in batch.iter() {
+            let mapped = self.memmap.observe_mapcount(*pfn) != 0;
             task.removals.transient_mapcount += u64::from(mapped);
         }
-        mapping.delete_folios(batch.iter().map(|doomed| (doomed.index, doomed.folio)));
-        task.removals.removed += batch.len() as u64;
-        for Doomed { index, pfn, folio } in batch.drain(..) {
-            if P::AUDIT {
+        let leaving = batch.iter().map(|it| (it.index, it.pages, it.folio));
+        mapping.delete_folios(leaving);
+        for doomed in batch.drain(..) {
+            self.has_left(&doomed, task);
+            self.put_many(doomed.pfn, doomed.pages, task); // the page cache's references
+            self.unlock_and_put(&doomed, task);
+        }
+    }
+
+    /// Counts a folio that has left the page cache, and remembers it for the audit.
+    fn has_left(&self, doomed: &Doomed<'_, P>, task: &mut Task) {
+        task.removals.removed += 1;
+        task.removals.removed_pages += u64::from(doomed.pages);
+        if P::AUDIT {
+            for number in 0..doomed.pages {
+                let pfn = Pfn(doomed.pfn.0 + number);
                 task.removed.push(Removed {
-                    index,
+                    index: doomed.index + u64::from(number),
                     pfn,
-                    incarnation: folio.incarnation(),
+                    incarnation: self.memmap.folio(pfn).incarnation(),
                 });
             }
-            self.put(pfn, task); // the page cache's reference
-            folio.unlock();
-            self.put(pfn, task);
-        }
-    }
-
-    /// Unmaps one folio if it is mapped (`truncate_cleanup_folio()`).
-    fn cleanup(&self, mapping: &AddressSpace<P>, doomed: &Doomed<'_, P>, task: &mut Task) {
-        let Doomed { index, folio, .. } = *doomed;
-        if folio.counts(&REMOVER_MAPCOUNT).mapcount() != 0 {
-            task.removals.unmapped_singly += 1;
-            self.unmap_mapping_range(mapping, &(index..index + 1), task);
-        }
-    }
-
-    /// Starts the record of what an operation removes.
-    fn begin_audit(&self, task: &mut Task) {
-        task.removed.clear();
-    }
-
-    /// Checks what an operation leaves behind, as its last step.
-    fn end_audit(&self, mapping: &AddressSpace<P>, range: &Range<u64>, task: &Task) {
-        if P::AUDIT && P::AUDIT_TAKES_LOCKS {
-            self.audit_removal(mapping, range, &task.removed);
         }
     }
 }

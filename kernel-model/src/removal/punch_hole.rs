@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::{About, Remover};
 use crate::address_space::AddressSpace;
-use crate::platform::{Note, Platform, RwSemaphore};
+use crate::platform::{Platform, RwSemaphore};
 use crate::system::{System, Task};
 
 /// See the module.
@@ -17,6 +17,8 @@ static ABOUT: About = About {
     name: "punch-hole",
     lineage: "truncate_pagecache_range(), Linux v6.1",
     summary: "unmap, remove",
+    freezes: false,
+    zaps_range: true,
 };
 
 impl<P: Platform> Remover<P> for PunchHole {
@@ -33,13 +35,11 @@ impl<P: Platform> Remover<P> for PunchHole {
     ) {
         // Nothing is cached beyond what was planned for, and nothing can be mapped there.
         let range = range.start..range.end.min(mapping.max_pages());
-        P::note(|| Note::Begins("punch-hole", range.clone()));
         let _inode = mapping.i_rwsem.write();
         let _no_filling = mapping.invalidate_lock.write();
-        system.begin_audit(task);
-        system.unmap_mapping_range(mapping, &range, task);
-        system.truncate_inode_pages_range(mapping, &range, task);
-        system.end_audit(mapping, &range, task);
-        P::note(|| Note::Returns("punch-hole"));
+        system.removal(&ABOUT, mapping, &range, task, |task| {
+            system.unmap_mapping_range(mapping, &range, task);
+            system.truncate_inode_pages_range(mapping, &range, task);
+        });
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{About, Remover};
 use crate::address_space::AddressSpace;
-use crate::platform::{Note, Platform, RwSemaphore};
+use crate::platform::{Platform, RwSemaphore};
 use crate::system::{System, Task};
 
 /// See the module.
@@ -19,6 +19,8 @@ static ABOUT: About = About {
     name: "truncate",
     lineage: "truncate_pagecache(), Linux v6.1",
     summary: "i_size, unmap, remove, unmap again",
+    freezes: false,
+    zaps_range: true,
 };
 
 impl<P: Platform> Remover<P> for Truncate {
@@ -36,18 +38,16 @@ impl<P: Platform> Remover<P> for Truncate {
         task: &mut Task,
     ) {
         let range = range.start..mapping.max_pages();
-        P::note(|| Note::Begins("truncate", range.clone()));
         let _inode = mapping.i_rwsem.write();
         let _no_filling = mapping.invalidate_lock.write();
-        system.begin_audit(task);
-        mapping.set_i_size_pages(range.start.min(mapping.i_size_pages()));
-        system.unmap_mapping_range(mapping, &range, task);
-        system.truncate_inode_pages_range(mapping, &range, task);
-        system.unmap_mapping_range(mapping, &range, task);
-        system.end_audit(mapping, &range, task);
+        system.removal(&ABOUT, mapping, &range, task, |task| {
+            mapping.set_i_size_pages(range.start.min(mapping.i_size_pages()));
+            system.unmap_mapping_range(mapping, &range, task);
+            system.truncate_inode_pages_range(mapping, &range, task);
+            system.unmap_mapping_range(mapping, &range, task);
+        });
         if P::AUDIT && P::AUDIT_TAKES_LOCKS {
             system.audit_eof(mapping);
         }
-        P::note(|| Note::Returns("truncate"));
     }
 }

@@ -12,7 +12,7 @@ use crate::fault_around::FaultAround;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 use crate::removal::Removers;
-use crate::{Config, System, Task};
+use crate::{Config, Orders, System, Task};
 
 mod contents;
 mod crowd;
@@ -168,6 +168,7 @@ impl<P: Platform> Stage<P> {
             entries_per_table: pages.next_power_of_two(),
             window_pages: window,
             readahead_pages: 1,
+            orders: Orders::All(0),
         };
         let store = Box::new(Arc::clone(&contents));
         let stage = Self {
@@ -199,10 +200,10 @@ impl<P: Platform> Stage<P> {
 
     /// Puts a page into the cache that could not be read.
     fn fail_to_read(&self, index: u64) {
-        let pfn = self.system.memmap.alloc(0).expect("a free frame");
+        let pfn = self.system.memmap.alloc(0, 0).expect("a free frame");
         let folio = self.system.memmap.folio(pfn);
         folio.lock();
-        let added = self.file.add_folio(folio, pfn, index);
+        let added = self.file.add_folio(folio, pfn, index, 1);
         added.expect("a scenario fills a page once");
         folio.unlock();
         self.system.put(pfn, &Task::default());

@@ -7,7 +7,7 @@ use harness::audit::{Audit, AuditError, AuditSetup, Audited, audit};
 use harness::cancel::Cancel;
 use harness::progress::{Progress, say};
 use harness::report::wrap;
-use harness::storms::Storm;
+use harness::storms::{Storm, Storms};
 
 use super::options::{Options, Order};
 use super::plan::{schemes, sizes, storms};
@@ -88,11 +88,12 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
 
 /// The storms that there is something to audit under.
 fn removing(options: &Options) -> Result<Vec<&'static dyn Storm<Audited>>, Failure> {
-    let mut storms = storms::<Audited>(&options.storm)?;
     if options.storm.is_empty() {
-        storms.retain(|storm| storm.remover().is_some());
+        let all = Storms::<Audited>::ALL.iter().copied();
+        return Ok(all.filter(|storm| !storm.removers().is_empty()).collect());
     }
-    match storms.iter().find(|storm| storm.remover().is_none()) {
+    let storms = storms::<Audited>(&options.storm)?;
+    match storms.iter().find(|storm| storm.removers().is_empty()) {
         Some(storm) => Err(Failure::Usage(format!(
             "--storm {} removes nothing, so there is nothing to audit: name another storm",
             storm.about().name
@@ -118,6 +119,7 @@ fn setup(options: &Options) -> Result<AuditSetup, Failure> {
         pages: sizes.pages,
         window_pages: sizes.window_pages,
         readahead_pages: sizes.readahead_pages,
+        orders: sizes.orders,
         hole_pages: sizes.hole_pages,
         fault_threads,
         storm_threads: options.storm_threads.unwrap_or(STORM_THREADS),

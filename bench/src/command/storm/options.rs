@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use harness::machine::MmKind;
 use harness::order::Access;
+use kernel_model::Orders;
 
 use crate::command::output::Format;
 use crate::command::values;
@@ -17,7 +18,8 @@ pub struct Options {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::scheme)]
     pub scheme: Vec<String>,
 
-    /// Storms, separated by commas [default: all]
+    /// Storms, separated by commas [default: none, truncate, punch-hole and mixed; in an audit all
+    /// that remove something]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::storm)]
     pub storm: Vec<String>,
 
@@ -49,7 +51,7 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub access: Option<Order>,
 
-    /// Time measured per scheme, storm, number of threads and round [default: 300ms], or audited
+    /// Time measured per scheme, storm, number of threads and round [default: 200ms], or audited
     /// per scheme and storm [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
@@ -66,6 +68,17 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = values::window,
           allow_hyphen_values = true)]
     pub window: u32,
+
+    /// The order of the file's folios, from 0 (4 KiB) to 9 (2 MiB); mix: each 64 pages of the file
+    /// have folios of order 0, 2, 4 or 6, each as often as the others
+    #[arg(long, value_name = "N|mix", default_value = "0", value_parser = values::orders,
+          allow_hyphen_values = true)]
+    pub order: Orders,
+
+    /// Let the storm hit another part of the file, as large again, which nobody maps and which the
+    /// storm fills again itself
+    #[arg(long)]
+    pub neighbour: bool,
 
     /// Pages that a miss reads, a power of two [default: the window]
     #[arg(long, value_name = "N", value_parser = values::window, allow_hyphen_values = true)]
@@ -98,7 +111,7 @@ pub struct Options {
 
     /// Stop threads at random sites and check the invariants at every removal: gives verdicts, no
     /// timings, and no run directory
-    #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe"])]
+    #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe", "neighbour"])]
     pub audit: bool,
 
     /// Leave out checks of the schemes, by name (see faultaround list), to see the audit fail

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::cell::Setup;
-use harness::machine::Sizes;
+use harness::machine::{Sizes, orders_in_words};
 use harness::rounds::{Group, Plan};
 use harness::storms::{Storm, Storms};
 use harness::topology::{Topology, format_cpu_list};
+use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::{Native, Platform};
 
@@ -19,7 +20,7 @@ use crate::command::{Failure, refuse_repeated};
 /// The scheme that ratios are to, if it runs.
 const BASELINE: &str = "page-locked";
 
-const DURATION: Duration = Duration::from_millis(300);
+const DURATION: Duration = Duration::from_millis(200);
 const ROUNDS: u32 = 10;
 const PAGES: u32 = 4096;
 const FILL_NS: u32 = 200;
@@ -58,11 +59,12 @@ pub(super) fn schemes<P: Platform>(
     Ok(schemes)
 }
 
-/// The storms that were named, or else all.
+/// The storms that were named, or else the default ones.
 pub(super) fn storms<P: Platform>(names: &[String]) -> Result<Vec<&'static dyn Storm<P>>, Failure> {
     refuse_repeated("--storm", names)?;
     if names.is_empty() {
-        return Ok(Storms::<P>::ALL.to_vec());
+        let all = Storms::<P>::ALL.iter().copied();
+        return Ok(all.filter(|storm| storm.is_default()).collect());
     }
     let named = |name: &String| Storms::<P>::named(name).expect("names are checked");
     Ok(names.iter().map(named).collect())
@@ -94,6 +96,8 @@ pub(super) fn sizes(options: &Options, pages: u32, hole_windows: u32) -> Result<
     }
     Ok(Sizes {
         pages,
+        neighbour: options.neighbour,
+        orders: options.order,
         window_pages: window,
         readahead_pages: options.readahead.unwrap_or(window),
         hole_pages: hole,
@@ -156,7 +160,10 @@ fn groups(options: &Options, topology: &Topology) -> Result<(Vec<Group>, Vec<Str
     let (mut groups, mut left_out) = (Vec::new(), Vec::new());
     for storm in storms::<Native>(&options.storm)? {
         let name = storm.about().name;
-        let storm_threads = storm.remover().map_or(0, |_| storm_threads(options));
+        let storm_threads = match storm.removers().is_empty() {
+            true => 0,
+            false => storm_threads(options),
+        };
         let free = cpus.saturating_sub(storm_threads);
         let threads: Vec<u32> = if !options.threads.is_empty() {
             options.threads.clone()
@@ -236,6 +243,12 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     if !options.threads.is_empty() {
         let threads: Vec<_> = options.threads.iter().map(u32::to_string).collect();
         words.push_str(&format!(" --threads {}", threads.join(",")));
+    }
+    if sizes.orders != Orders::All(0) {
+        words.push_str(&format!(" --order {}", orders_in_words(sizes.orders)));
+    }
+    if sizes.neighbour {
+        words.push_str(" --neighbour");
     }
     match setup.rate_per_s {
         Some(rate) => words.push_str(&format!(" --rate {rate}")),

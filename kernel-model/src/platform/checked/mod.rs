@@ -61,6 +61,7 @@ thread_local! {
     static MADE: Cell<[u32; KINDS]> = const { Cell::new([0; KINDS]) };
     static STEPS: RefCell<Option<Vec<Step>>> = const { RefCell::new(None) };
     static RACING: Cell<bool> = const { Cell::new(false) };
+    static COUNTS_APART: Cell<bool> = const { Cell::new(true) };
     static LONGEST_HISTORY: Cell<u32> = const { Cell::new(0) };
 }
 

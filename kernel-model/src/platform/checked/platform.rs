@@ -108,6 +108,14 @@ macro_rules! checked_platform {
                 left_out
             }
 
+            fn keep_counts_apart(apart: bool) {
+                super::COUNTS_APART.set(apart);
+            }
+
+            fn counts_are_apart() -> bool {
+                super::COUNTS_APART.get()
+            }
+
             fn note(note: impl FnOnce() -> Note) {
                 step(|| What::Note(note()));
             }
@@ -195,6 +203,20 @@ macro_rules! checked_platform {
             fn fetch_and(&self, value: u64, site: &'static Site) -> u64 {
                 let order = order_of(site);
                 self.modify(site, |it| it.fetch_and(value, order), |old| old & value)
+            }
+
+            fn compare_exchange(&self, old: u64, new: u64, site: &'static Site) -> bool {
+                self.races.stores(cpu);
+                let exchange = self.atomic.compare_exchange(old, new, order_of(site), Relaxed);
+                let (old, new) = match exchange {
+                    Ok(_) => (old, new),
+                    Err(there) => (there, there),
+                };
+                if exchange.is_ok() {
+                    self.replace(new);
+                }
+                step(|| What::Rmw { site, word: self.word, old, new });
+                exchange.is_ok()
             }
 
             fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
@@ -307,6 +329,11 @@ macro_rules! checked_platform {
             fn read(&self) -> Self::ReadGuard<'_> {
                 let held = self.lock.read().expect("no thread of a checker survives a panic");
                 Guard::new(self.class, true, held)
+            }
+
+            fn try_read(&self) -> Option<Self::ReadGuard<'_>> {
+                let held = self.lock.try_read().ok()?;
+                Some(Guard::new(self.class, true, held))
             }
 
             fn write(&self) -> Self::WriteGuard<'_> {

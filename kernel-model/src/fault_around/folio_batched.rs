@@ -1,0 +1,174 @@
+//! `folio-batched`: what Linux does since v6.6: the lock and the re-checks are for a folio, and its
+//! pages in the window are mapped in one go.
+//!
+//! The caller's reference is handed on to one of the PTEs, as since v6.18; v6.6 takes one for each PTE
+//! and drops the caller's, which for a folio of one page are two more read-modify-writes. The end of the
+//! file is read once, before the first lookup. In v6.18 it is read after that, so that a folio beyond a
+//! new end made a count of pages negative (mended upstream in 2026, "fix to map pages past i_size" and
+//! what followed it).
+//!
+//! Sound for the reason that `page-locked` is: the folio's lock. That holds for a folio of which a part
+//! is truncated, too, since that part is split off, or the folio removed, under the lock.
+
+use super::page_locked::{LOCKED_MAPPING, TEST_LOCKED};
+use super::walk::set_ptes;
+use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window};
+use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
+use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO, STABLE_READ};
+use crate::folio::{Counting, Folio};
+use crate::page_allocator::Run;
+use crate::page_table::Pte;
+use crate::platform::Platform;
+use crate::system::Task;
+
+/// See the module.
+#[derive(Debug)]
+pub struct FolioBatched;
+
+static ABOUT: About = About {
+    name: "folio-batched",
+    lineage: "Linux v6.6 on, references as since v6.18",
+    summary: "trylock each folio, re-check, map its pages, unlock",
+    verdict: Verdict::Sound {
+        why: "a fault maps under the folio lock, which a remover holds from its look at the \
+              mapcount until the folio has left the page cache",
+    },
+    transient_mapcount: false,
+    counting: Counting::Apart,
+    rmws_per_page: 4,
+    shared_lines_per_fault: 0,
+    asks_of_removers: "nothing more",
+    sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
+    own_checks: &[&LOCKED_MAPPING, &REF_GET_UNLESS_ZERO],
+};
+
+/// A folio that is locked, referenced and fit to be mapped, and its pages in the window.
+struct Candidate<'a, P: Platform> {
+    index: u64,
+    run: Run,
+    folio: &'a Folio<P>,
+}
+
+/// The next folio from `from` on that can be mapped (`next_uptodate_folio()`).
+#[inline(always)]
+fn next_uptodate_folio<'a, P: Platform>(
+    window: &Window<'a, P>,
+    from: u64,
+    end: u64,
+    task: &mut Task,
+) -> Option<Candidate<'a, P>> {
+    let memmap = &window.system.memmap;
+    let mapping = &*window.vma.mapping;
+    let is_mappable = |flags| P::left_out(&WINDOW_FLAGS) || Window::<P>::is_mappable(flags);
+    let slots = mapping.slots(from..end);
+    let mut next = 0;
+    while next < slots.len() {
+        let slot = slots.at(next);
+        let index = from + next as u64;
+        next += 1;
+        let Some(head) = slot.load() else { continue };
+        let folio = memmap.folio(head);
+        if folio.is_locked(&TEST_LOCKED) {
+            task.faults.skipped_locked += 1;
+            continue;
+        }
+        if !folio.try_get() {
+            continue;
+        }
+        if !P::left_out(&SLOT_RELOAD) && slot.reload() != Some(head) {
+            task.faults.slot_changed += 1;
+        } else if is_mappable(folio.flags(&WINDOW_FLAGS)) {
+            if folio.try_lock() {
+                let ours =
+                    P::left_out(&LOCKED_MAPPING) || folio.mapping(&LOCKED_MAPPING) == mapping.id();
+                let flags = folio.flags(&STABLE_READ);
+                if ours && is_mappable(flags) {
+                    let mut run = memmap.run_from(head, flags, index);
+                    run.pages = run.pages.min((end - index) as u32);
+                    return Some(Candidate { index, run, folio });
+                }
+                folio.unlock();
+            } else {
+                task.faults.skipped_locked += 1;
+            }
+        }
+        window.system.put(head, task);
+    }
+    None
+}
+
+impl<P: Platform> FaultAround<P> for FolioBatched {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
+        let start = window.pgoffs.start;
+        let size = match P::left_out(&I_SIZE_READ) {
+            true => u64::MAX,
+            false => window.vma.mapping.i_size_pages(),
+        };
+        let end = window.pgoffs.end.min(size);
+        let mut mapped = Mapped::default();
+        // The first folio is found before the PTE table is installed and locked.
+        let mut next = next_uptodate_folio(window, start, end, task);
+        if next.is_none() {
+            return mapped;
+        }
+        let mut locked = window.lock_ptes();
+        let ptes: &mut [Pte] = &mut locked;
+        while let Some(Candidate { index, run, folio }) = next {
+            let first = (index - start) as usize;
+            let here = &mut ptes[first..first + run.pages as usize];
+            let pages = map_folio(window, here, run, index, &mut mapped);
+            folio.unlock();
+            if pages == 0 {
+                window.system.put(run.head, task);
+            }
+            next = next_uptodate_folio(window, index + u64::from(run.pages), end, task);
+        }
+        mapped
+    }
+}
+
+/// Maps those pages of a locked folio that have no PTE yet (`filemap_map_folio_range()`): as many
+/// pieces as there are PTEs in between. The caller's reference goes to the first page that is mapped;
+/// returns how many are.
+#[inline(always)]
+fn map_folio<P: Platform>(
+    window: &Window<'_, P>,
+    ptes: &mut [Pte],
+    run: Run,
+    index: u64,
+    mapped: &mut Mapped,
+) -> u32 {
+    let memmap = &window.system.memmap;
+    let is_free = |pte: &Pte| P::left_out(&PTE_NONE) || pte.is_none();
+    let mut pages = 0;
+    let mut next = 0;
+    while next < ptes.len() {
+        let length = ptes[next..].iter().take_while(|pte| is_free(pte)).count();
+        if length == 0 {
+            next += 1;
+            continue;
+        }
+        let piece = Run {
+            head: run.head,
+            first: crate::folio::Pfn(run.first.0 + next as u32),
+            pages: length as u32,
+        };
+        let piece_index = index + next as u64;
+        memmap.mapcount_add(piece, &MAPCOUNT_INC_LOCKED);
+        set_ptes::<P>(&mut ptes[next..], piece, piece_index);
+        let handed_on = u32::from(pages == 0);
+        if piece.pages > handed_on {
+            memmap.folio(run.head).get_more(piece.pages - handed_on);
+        }
+        pages += piece.pages;
+        next += length;
+        let there = piece_index..piece_index + u64::from(piece.pages);
+        mapped.fault_page |= there.contains(&window.fault_pgoff);
+    }
+    mapped.pages += pages;
+    pages
+}

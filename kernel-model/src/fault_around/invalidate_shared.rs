@@ -1,0 +1,69 @@
+//! `invalidate-shared`: the mapping's `invalidate_lock` held shared around the window, and no page
+//! lock. XFS once took such a lock around `filemap_map_pages()`, in addition to the page locks.
+//!
+//! A control: it is broken under removers that don't take that lock exclusively, invalidation and
+//! tmpfs's swapping out. And it shows what a shared line costs: every fault on the file writes the word
+//! of the lock twice, whichever pages it maps. Since v6.4 `->map_pages()` runs under RCU, where nobody
+//! may sleep: hence the trylock.
+
+use super::mapcount_recheck::MAPCOUNT_INC;
+use super::walk::{Claim, Skip};
+use super::{About, FaultAround, Mapped, Verdict, Window};
+use crate::Invariant;
+use crate::folio::Counting;
+use crate::folio::site::REF_GET_UNLESS_ZERO;
+use crate::page_allocator::{MemMap, Run};
+use crate::platform::{Platform, RwSemaphore};
+use crate::system::Task;
+
+/// See the module.
+#[derive(Debug)]
+pub struct InvalidateShared;
+
+static ABOUT: About = About {
+    name: "invalidate-shared",
+    lineage: "XFS's MMAPLOCK around map_pages, v5.10 to v6.3",
+    summary: "invalidate_lock shared around the window, no page lock",
+    verdict: Verdict::Broken {
+        under: &["invalidate", "shmem-swapout"],
+        scenarios: &[],
+        violates: &[
+            Invariant::NoStalePte,
+            Invariant::NoMappedRemoval,
+            Invariant::RightOffset,
+        ],
+        why: "removers that don't take invalidate_lock fit between the slot and the increment",
+    },
+    transient_mapcount: true,
+    counting: Counting::Apart,
+    rmws_per_page: 2,
+    shared_lines_per_fault: 1,
+    asks_of_removers: "invalidate_lock held exclusively, which two of them don't",
+    sites: &[&MAPCOUNT_INC],
+    own_checks: &[&REF_GET_UNLESS_ZERO],
+};
+
+/// Asks nothing: the lock keeps removers out, or should.
+pub(super) struct Unasked;
+
+impl<P: Platform> Claim<P> for Unasked {
+    #[inline(always)]
+    fn confirm(&self, memmap: &MemMap<P>, run: Run, _flags: u64) -> Result<(), Skip> {
+        memmap.mapcount_add(run, &MAPCOUNT_INC);
+        Ok(())
+    }
+}
+
+impl<P: Platform> FaultAround<P> for InvalidateShared {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
+        let Some(_removers_kept_out) = window.vma.mapping.invalidate_lock.try_read() else {
+            task.faults.gate_closed += 1;
+            return Mapped::default();
+        };
+        window.map_speculatively(task, &Unasked)
+    }
+}

@@ -1,0 +1,69 @@
+//! `invalidate`: drops clean pages so that a direct write and the page cache agree, before it and
+//! again after it (`invalidate_inode_pages2_range()`).
+//!
+//! No lock keeps fillers or another invalidation out. The first folio that is found mapped has the
+//! rest of the range unmapped in one go, before any lock is taken; each folio is looked at again under
+//! its lock, and only then unmapped for itself. One that is never found mapped is removed without a
+//! PTE-table lock having been taken at all.
+
+use std::ops::Range;
+
+use super::{About, REMOVER_MAPCOUNT, Remover};
+use crate::address_space::AddressSpace;
+use crate::folio::site::STABLE_READ;
+use crate::platform::Platform;
+use crate::system::{System, Task};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Invalidate;
+
+static ABOUT: About = About {
+    name: "invalidate",
+    lineage: "invalidate_inode_pages2_range(), Linux v6.1",
+    summary: "no invalidate_lock; unmap if mapped, remove",
+    freezes: false,
+    zaps_range: false,
+};
+
+impl<P: Platform> Remover<P> for Invalidate {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn remove(
+        &self,
+        system: &System<P>,
+        mapping: &AddressSpace<P>,
+        range: Range<u64>,
+        task: &mut Task,
+    ) {
+        let range = range.start..range.end.min(mapping.max_pages());
+        system.removal(&ABOUT, mapping, &range, task, |task| {
+            let mut did_range_unmap = system.scheme.must_zap();
+            let mut batch = Vec::with_capacity(1);
+            let mut index = range.start;
+            while index < range.end {
+                let Some(doomed) = system.find_folio(mapping, index, task) else {
+                    index += 1;
+                    continue;
+                };
+                let pgoffs = doomed.pgoffs();
+                index = pgoffs.end;
+                let is_mapped = || system.memmap.mapcount(doomed.pfn, &REMOVER_MAPCOUNT) != 0;
+                if !did_range_unmap && is_mapped() {
+                    let rest = pgoffs.start..range.end.max(pgoffs.end);
+                    system.unmap_mapping_range(mapping, &rest, task);
+                    did_range_unmap = true;
+                }
+                doomed.folio.lock();
+                if doomed.folio.mapping(&STABLE_READ) == mapping.id() {
+                    batch.push(doomed);
+                    system.remove_locked(mapping, &mut batch, task);
+                } else {
+                    system.unlock_and_put(&doomed, task);
+                }
+            }
+        });
+    }
+}

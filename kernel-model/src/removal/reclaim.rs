@@ -1,0 +1,54 @@
+//! `reclaim`: gives clean pages back when memory is short (`shrink_folio_list()`,
+//! `__remove_mapping()`).
+//!
+//! It waits for nobody, and takes a folio only with all of its references: whoever has got one holds
+//! it off.
+
+use std::ops::Range;
+
+use super::{About, Remover};
+use crate::address_space::AddressSpace;
+use crate::platform::Platform;
+use crate::system::{System, Task};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Reclaim;
+
+static ABOUT: About = About {
+    name: "reclaim",
+    lineage: "__remove_mapping(), Linux v6.1",
+    summary: "trylock, unmap if mapped, freeze, remove",
+    freezes: true,
+    zaps_range: false,
+};
+
+impl<P: Platform> Remover<P> for Reclaim {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn remove(
+        &self,
+        system: &System<P>,
+        mapping: &AddressSpace<P>,
+        range: Range<u64>,
+        task: &mut Task,
+    ) {
+        let range = range.start..range.end.min(mapping.max_pages());
+        system.removal(&ABOUT, mapping, &range, task, |task| {
+            system.for_each_trylocked(mapping, &range, task, |doomed, task| {
+                system.unmap_if_mapped(mapping, &doomed, task);
+                if mapping.delete_frozen(doomed.folio, doomed.index, doomed.pages) {
+                    system.has_left(&doomed, task);
+                    doomed.folio.unlock();
+                    let violations = &system.violations;
+                    system.memmap.free(doomed.pfn, task.cpu, violations);
+                } else {
+                    task.removals.busy += 1;
+                    system.unlock_and_put(&doomed, task);
+                }
+            });
+        });
+    }
+}

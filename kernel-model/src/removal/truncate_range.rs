@@ -1,0 +1,137 @@
+//! What `truncate` and `punch-hole` share: Linux 6.1's `truncate_inode_pages_range()`.
+//!
+//! A first pass takes what it can lock at once, a batch at a time, and removes the batch under one
+//! `xa_lock`. Then the large folios that reach beyond the range are split, so that a second pass, which
+//! sleeps on locks and comes back until nothing is left, finds folios that lie in it.
+
+use std::ops::Range;
+
+use super::Doomed;
+use crate::address_space::AddressSpace;
+use crate::folio::site::STABLE_READ;
+use crate::platform::Platform;
+use crate::system::{System, Task};
+
+/// Folios that the first pass locks at a time (`PAGEVEC_SIZE` of Linux 6.1).
+const PAGEVEC_SIZE: usize = 15;
+
+impl<P: Platform> System<P> {
+    /// Removes every folio of the range. The caller holds `invalidate_lock` exclusively, so that
+    /// nothing comes back meanwhile.
+    pub(super) fn truncate_inode_pages_range(
+        &self,
+        mapping: &AddressSpace<P>,
+        range: &Range<u64>,
+        task: &mut Task,
+    ) {
+        let mut next = range.start;
+        let mut batch = Vec::with_capacity(PAGEVEC_SIZE);
+        while next < range.end {
+            next = self.find_lock_entries(mapping, next..range.end, range, &mut batch, task);
+            self.remove_locked(mapping, &mut batch, task);
+        }
+        if self.memmap.has_large() && !range.is_empty() {
+            self.truncate_partial_folio(mapping, range.start, range, task);
+            self.truncate_partial_folio(mapping, range.end - 1, range, task);
+        }
+        loop {
+            let mut found = false;
+            let mut index = range.start;
+            while index < range.end {
+                let Some(doomed) = self.find_folio(mapping, index, task) else {
+                    index += 1;
+                    continue;
+                };
+                found = true;
+                index = doomed.pgoffs().end;
+                doomed.folio.lock();
+                if doomed.folio.mapping(&STABLE_READ) == mapping.id() {
+                    batch.push(doomed);
+                    self.remove_locked(mapping, &mut batch, task);
+                } else {
+                    self.unlock_and_put(&doomed, task);
+                }
+            }
+            if !found {
+                return;
+            }
+            P::cpu_relax();
+        }
+    }
+
+    /// Locks up to a batch of the folios from `left` on that lie wholly in `range`, without waiting;
+    /// returns where it stopped (`find_lock_entries()`).
+    fn find_lock_entries<'s>(
+        &'s self,
+        mapping: &AddressSpace<P>,
+        left: Range<u64>,
+        range: &Range<u64>,
+        batch: &mut Vec<Doomed<'s, P>>,
+        task: &mut Task,
+    ) -> u64 {
+        let mut index = left.start;
+        while index < left.end {
+            let Some(doomed) = self.find_folio(mapping, index, task) else {
+                index += 1;
+                continue;
+            };
+            let pgoffs = doomed.pgoffs();
+            index = pgoffs.end;
+            if pgoffs.start < range.start || pgoffs.end > range.end {
+                self.put(doomed.pfn, task);
+            } else if !doomed.folio.try_lock() {
+                task.removals.skipped_locked += 1;
+                self.put(doomed.pfn, task);
+            } else if doomed.folio.mapping(&STABLE_READ) != mapping.id() {
+                self.unlock_and_put(&doomed, task);
+            } else {
+                batch.push(doomed);
+                if batch.len() == PAGEVEC_SIZE {
+                    return index;
+                }
+            }
+        }
+        left.end
+    }
+
+    /// Splits the folio with the page at `index` if it reaches beyond the range
+    /// (`truncate_inode_partial_folio()`). Where somebody holds a reference it can't be split, and
+    /// goes whole: it is clean, and what lay outside is read again when it is missed.
+    fn truncate_partial_folio(
+        &self,
+        mapping: &AddressSpace<P>,
+        index: u64,
+        range: &Range<u64>,
+        task: &mut Task,
+    ) {
+        let Some(doomed) = self.find_folio(mapping, index, task) else {
+            return;
+        };
+        doomed.folio.lock();
+        let ours = doomed.folio.mapping(&STABLE_READ) == mapping.id();
+        let pgoffs = doomed.pgoffs();
+        let inside = range.start <= pgoffs.start && pgoffs.end <= range.end;
+        if !ours || inside {
+            self.unlock_and_put(&doomed, task);
+        } else if self.split_folio(mapping, &doomed, task) {
+            task.removals.split += 1;
+            self.unlock_and_put(&doomed, task);
+        } else {
+            self.remove_locked(mapping, &mut vec![doomed], task);
+        }
+    }
+
+    /// Makes folios of one page of a locked large one, unless somebody else holds a reference
+    /// (`split_folio()`). Its pages are unmapped, as those of a file are, and mapped again by whoever
+    /// touches them.
+    fn split_folio(&self, mapping: &AddressSpace<P>, doomed: &Doomed<'_, P>, task: &mut Task) -> bool {
+        self.scheme.after_folio_lock();
+        self.unmap_if_mapped(mapping, doomed, task);
+        let Doomed {
+            index, pfn, pages, ..
+        } = *doomed;
+        mapping.split_folio(doomed.folio, (pfn, index, pages), || {
+            self.memmap.split(pfn, pages, index, mapping.id());
+        })
+    }
+}
