@@ -10,14 +10,20 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use fault_around::contended::Contended;
-use fault_around::uncontended::compare::{BY_HAND, compare, contestants, table};
+use fault_around::uncontended::compare::{BY_HAND, compare, contestants, large_folios, table};
 use fault_around::uncontended::{Floor, Mapper, Twin, Uncontended, Walk};
 use harness::environment::Environment;
+use harness::machine::orders_in_words;
 use harness::topology::{Topology, pin_current_thread};
+use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::Native;
 
 const WINDOWS: [u32; 3] = [1, 4, 16];
+/// Of which orders large folios are, where there are any.
+const LARGE: [Orders; 2] = [Orders::All(4), Orders::Mix];
+/// What to name after `--` for the ratios alone.
+const RATIOS: &str = "ratios";
 
 /// Folios of a file that is in the cache: 256 of them are 16 KiB.
 const CACHED_PAGES: u32 = 256;
@@ -87,6 +93,16 @@ fn uncontended(criterion: &mut Criterion) {
     group(criterion, "fault_around/cached", |window| {
         Walk::sequential(CACHED_PAGES, window)
     });
+    for orders in LARGE {
+        let name = format!("fault_around/cached, order {}", orders_in_words(orders));
+        let mut group = criterion.benchmark_group(name);
+        configure(&mut group);
+        let walk = Walk::sequential(CACHED_PAGES, 16).with_orders(orders);
+        for scheme in sound() {
+            let mut mapper = Uncontended::new(scheme, &walk);
+            bench(&mut group, scheme.about().name, &walk, &mut mapper);
+        }
+    }
     let pages = larger_than_llc();
     group(criterion, "fault_around/larger-than-llc", |window| {
         Walk::scattered(pages, window)
@@ -131,22 +147,31 @@ fn contended(criterion: &mut Criterion) {
 /// by turn.
 fn ratios(_criterion: &mut Criterion) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments != ["--bench"] {
+    if !arguments.iter().all(|it| it == "--bench" || it == RATIOS) || arguments.is_empty() {
         return;
     }
     eprintln!("fault_around: ratios, taken in turns");
     let mut out = String::from(
-        "\nratios to the floor, uncontended, taken in turns of random order; medians over turns;\n\
+        "\nratios of times to the floor (over large folios to page-locked over single pages) and to\n\
+         page-locked (p-l), uncontended, taken in turns of random order; medians over turns;\n\
          sign-test intervals of the median, 95% or more; ns per window\n",
     );
     let mut add = |title: &str, walk: &Walk, windows: u64, turns: u32| {
-        let mut contestants = contestants(walk);
+        let (mut contestants, first) = match walk.orders.are_large() {
+            true => (large_folios(walk), "p-l, 0"),
+            false => (contestants(walk), "floor"),
+        };
         let results = compare(&mut contestants, walk, windows, turns, 1);
-        out.push_str(&table(title, &results));
+        out.push_str(&table(title, first, &results));
     };
     for window in WINDOWS.into_iter().rev() {
         let walk = Walk::sequential(CACHED_PAGES, window);
         add(&format!("\ncached, {window} at a time"), &walk, 3_000, 60);
+    }
+    for orders in LARGE {
+        let walk = Walk::sequential(CACHED_PAGES, 16).with_orders(orders);
+        let title = format!("\ncached, 16, order {}", orders_in_words(orders));
+        add(&title, &walk, 3_000, 60);
     }
     let large = Walk::scattered(larger_than_llc(), 16);
     add(

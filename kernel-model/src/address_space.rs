@@ -190,10 +190,7 @@ impl<P: Platform> AddressSpace<P> {
     /// Takes locked folios out of the cache under one `xa_lock` (`delete_from_page_cache_batch()`):
     /// each one's slots first, then its mapping, in the order of `page_cache_delete()`. Linux
     /// 6.1's batch form clears the mapping first. The cache's references are the caller's to put.
-    pub(crate) fn delete_folios<'m>(
-        &self,
-        folios: impl Iterator<Item = (u64, u32, &'m Folio<P>)>,
-    ) {
+    pub(crate) fn delete_folios<'m>(&self, folios: impl Iterator<Item = (u64, u32, &'m Folio<P>)>) {
         let mut cached = self.xa_lock.0.lock();
         for (index, pages, folio) in folios {
             self.slots(index..index + u64::from(pages)).fill(None);

@@ -238,10 +238,8 @@ impl<P: Platform> System<P> {
             let places = frames.start as usize..frames.end as usize;
             let ptes: u32 = ptes_of[places.clone()].iter().sum();
             let cache: u32 = cached[places].iter().sum();
-            let (refcount, mapcount) = (
-                folio.counts.refcount(),
-                self.memmap.observe_mapcount(head),
-            );
+            let (refcount, mapcount) =
+                (folio.counts.refcount(), self.memmap.observe_mapcount(head));
             let references = ptes + cache;
             if (mapcount, refcount) != (ptes, references) {
                 let detail = format!(

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use harness::statistics::{Interval, Spread};
+use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::Native;
 use rand::SeedableRng;
@@ -10,6 +11,9 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::{Floor, Mapper, Twin, Uncontended, Walk};
+
+/// The scheme that others are compared with, beside the floor.
+const BASELINE: &str = "page-locked";
 
 /// The name of the hand-written twin.
 pub const BY_HAND: &str = "mapcount-recheck by hand";
@@ -22,6 +26,32 @@ pub struct Contestant {
     pub mapper: Box<dyn Mapper>,
 }
 
+/// The sound schemes over large folios, and the baseline over single pages. The floor and the twin
+/// know nothing of large folios.
+pub fn large_folios(walk: &Walk) -> Vec<Contestant> {
+    let baseline = Schemes::<Native>::named(BASELINE).expect("the baseline is a scheme");
+    let single = walk.clone().with_orders(Orders::All(0));
+    let mut all: Vec<_> = sound().map(|scheme| contestant(scheme, walk)).collect();
+    for name in [", single pages", ", single, A/A"] {
+        let mut contestant = contestant(baseline, &single);
+        contestant.name.push_str(name);
+        all.insert(0, contestant);
+    }
+    all
+}
+
+fn sound() -> impl Iterator<Item = &'static dyn FaultAround<Native>> {
+    let schemes = Schemes::<Native>::ALL.iter().copied();
+    schemes.filter(|scheme| scheme.about().verdict.is_sound())
+}
+
+fn contestant(scheme: &'static dyn FaultAround<Native>, walk: &Walk) -> Contestant {
+    Contestant {
+        name: scheme.about().name.to_owned(),
+        mapper: Box::new(Uncontended::new(scheme, walk)),
+    }
+}
+
 /// The floor, its rungs, all sound schemes, and the hand-written twin.
 pub fn contestants(walk: &Walk) -> Vec<Contestant> {
     let rungs: [&'static dyn FaultAround<Native>; 4] = [
@@ -30,13 +60,8 @@ pub fn contestants(walk: &Walk) -> Vec<Contestant> {
         &Floor::<true, false>,
         &Floor::<true, true>,
     ];
-    let schemes = Schemes::<Native>::ALL.iter().copied();
-    let sound = schemes.filter(|scheme| scheme.about().verdict.is_sound());
-    let bed = |scheme: &'static dyn FaultAround<Native>| Contestant {
-        name: scheme.about().name.to_owned(),
-        mapper: Box::new(Uncontended::new(scheme, walk)),
-    };
-    let mut all: Vec<_> = rungs.into_iter().chain(sound).map(bed).collect();
+    let all = rungs.into_iter().chain(sound());
+    let mut all: Vec<_> = all.map(|scheme| contestant(scheme, walk)).collect();
     all[1].name = "floor A/A".to_owned();
     all.push(Contestant {
         name: BY_HAND.to_owned(),
@@ -52,8 +77,10 @@ pub struct Result {
     pub name: String,
     /// Nanoseconds per window.
     pub ns: Spread,
-    /// Its time over the floor's, turn by turn.
+    /// Its time over the first contestant's, turn by turn.
     pub ratio: Interval,
+    /// Its time over that of page-locked.
+    pub to_baseline: Interval,
 }
 
 /// Lets all contestants map `windows` windows in each of `turns` turns, in a new random order each
@@ -78,24 +105,43 @@ pub fn compare(
             }
         }
     }
+    let baseline = contestants.iter().position(|it| it.name == BASELINE);
+    let over = |times: &[f64], others: &[f64]| {
+        let ratios = times.iter().zip(others).map(|(time, other)| time / other);
+        Interval::of(ratios).expect("there are turns")
+    };
     let result = |(contestant, times): (&Contestant, &Vec<f64>)| Result {
         name: contestant.name.clone(),
         ns: Spread::of(times.iter().copied()).expect("there are turns"),
-        ratio: Interval::of(times.iter().zip(&ns[0]).map(|(time, floor)| time / floor))
-            .expect("there are turns"),
+        ratio: over(times, &ns[0]),
+        to_baseline: over(times, &ns[baseline.unwrap_or(0)]),
     };
     contestants.iter().zip(&ns).map(result).collect()
 }
 
-/// The results as a table.
-pub fn table(title: &str, results: &[Result]) -> String {
-    let mut out = format!("{title:<28}{:>9}{:>9}{:>17}\n", "ns", "x floor", "interval");
+/// The results as a table, with ratios to the first contestant, which `first` names, and to
+/// page-locked.
+pub fn table(title: &str, first: &str, results: &[Result]) -> String {
+    let mut out = format!(
+        "{title:<26}{:>8}{:>8}{:>13}{:>8}{:>13}\n",
+        "ns",
+        format!("x {first}"),
+        "interval",
+        "x p-l",
+        "interval"
+    );
+    let interval = |of: &Interval| format!("{:.3}-{:.3}", of.lo, of.hi);
     for result in results {
-        let interval = format!("{:.3}-{:.3}", result.ratio.lo, result.ratio.hi);
+        let (ratio, to_baseline) = (&result.ratio, &result.to_baseline);
         let _ = writeln!(
             out,
-            "{:<28}{:>9.1}{:>9.3}{interval:>17}",
-            result.name, result.ns.median, result.ratio.median
+            "{:<26}{:>8.1}{:>8.3}{:>13}{:>8.3}{:>13}",
+            result.name,
+            result.ns.median,
+            ratio.median,
+            interval(ratio),
+            to_baseline.median,
+            interval(to_baseline)
         );
     }
     out

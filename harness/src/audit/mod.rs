@@ -219,7 +219,10 @@ pub fn audit(
     }
     let about = scheme.about();
     let removers = storm.removers();
-    let removers: Vec<_> = removers.iter().map(|remover| remover.about().name).collect();
+    let removers: Vec<_> = removers
+        .iter()
+        .map(|remover| remover.about().name)
+        .collect();
     let worked = work.pages_mapped.min(work.folios_removed) >= LEAST_WORK;
     Ok(Audit {
         worked,

@@ -10,12 +10,14 @@
 //! Sound for the reason that `page-locked` is: the folio's lock. That holds for a folio of which a part
 //! is truncated, too, since that part is split off, or the folio removed, under the lock.
 
+use std::slice;
+
 use super::page_locked::{LOCKED_MAPPING, TEST_LOCKED};
 use super::walk::set_ptes;
 use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO, STABLE_READ};
-use crate::folio::{Counting, Folio};
+use crate::folio::{Counting, Folio, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::Platform;
@@ -51,7 +53,7 @@ struct Candidate<'a, P: Platform> {
 
 /// The next folio from `from` on that can be mapped (`next_uptodate_folio()`).
 #[inline(always)]
-fn next_uptodate_folio<'a, P: Platform>(
+fn next_uptodate_folio<'a, P: Platform, const LARGE: bool>(
     window: &Window<'a, P>,
     from: u64,
     end: u64,
@@ -60,12 +62,7 @@ fn next_uptodate_folio<'a, P: Platform>(
     let memmap = &window.system.memmap;
     let mapping = &*window.vma.mapping;
     let is_mappable = |flags| P::left_out(&WINDOW_FLAGS) || Window::<P>::is_mappable(flags);
-    let slots = mapping.slots(from..end);
-    let mut next = 0;
-    while next < slots.len() {
-        let slot = slots.at(next);
-        let index = from + next as u64;
-        next += 1;
+    for (index, slot) in (from..end).zip(mapping.slots(from..end).iter()) {
         let Some(head) = slot.load() else { continue };
         let folio = memmap.folio(head);
         if folio.is_locked(&TEST_LOCKED) {
@@ -83,8 +80,11 @@ fn next_uptodate_folio<'a, P: Platform>(
                     P::left_out(&LOCKED_MAPPING) || folio.mapping(&LOCKED_MAPPING) == mapping.id();
                 let flags = folio.flags(&STABLE_READ);
                 if ours && is_mappable(flags) {
-                    let mut run = memmap.run_from(head, flags, index);
-                    run.pages = run.pages.min((end - index) as u32);
+                    let mut run = Run::single(head);
+                    if LARGE {
+                        run = memmap.run_from(head, flags, index);
+                        run.pages = run.pages.min((end - index) as u32);
+                    }
                     return Some(Candidate { index, run, folio });
                 }
                 folio.unlock();
@@ -103,39 +103,74 @@ impl<P: Platform> FaultAround<P> for FolioBatched {
     }
 
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
-        let start = window.pgoffs.start;
-        let size = match P::left_out(&I_SIZE_READ) {
-            true => u64::MAX,
-            false => window.vma.mapping.i_size_pages(),
-        };
-        let end = window.pgoffs.end.min(size);
-        let mut mapped = Mapped::default();
-        // The first folio is found before the PTE table is installed and locked.
-        let mut next = next_uptodate_folio(window, start, end, task);
-        if next.is_none() {
-            return mapped;
+        // The same code twice: single pages don't pay for what large folios need.
+        if window.system.memmap.has_large() {
+            map_pages::<P, true>(window, task)
+        } else {
+            map_pages::<P, false>(window, task)
         }
-        let mut locked = window.lock_ptes();
-        let ptes: &mut [Pte] = &mut locked;
-        while let Some(Candidate { index, run, folio }) = next {
-            let first = (index - start) as usize;
-            let here = &mut ptes[first..first + run.pages as usize];
-            let pages = map_folio(window, here, run, index, &mut mapped);
-            folio.unlock();
-            if pages == 0 {
-                window.system.put(run.head, task);
-            }
-            next = next_uptodate_folio(window, index + u64::from(run.pages), end, task);
-        }
-        mapped
     }
+}
+
+#[inline(always)]
+fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut Task) -> Mapped {
+    let start = window.pgoffs.start;
+    let size = match P::left_out(&I_SIZE_READ) {
+        true => u64::MAX,
+        false => window.vma.mapping.i_size_pages(),
+    };
+    let end = window.pgoffs.end.min(size);
+    let mut mapped = Mapped::default();
+    // The first folio is found before the PTE table is installed and locked.
+    let mut next = next_uptodate_folio::<P, LARGE>(window, start, end, task);
+    if next.is_none() {
+        return mapped;
+    }
+    let mut locked = window.lock_ptes();
+    let ptes: &mut [Pte] = &mut locked;
+    while let Some(Candidate { index, run, folio }) = next {
+        let first = (index - start) as usize;
+        let pages = if LARGE {
+            let here = &mut ptes[first..first + run.pages as usize];
+            map_folio_range(window, here, run, index, &mut mapped)
+        } else {
+            map_order0_folio(window, &mut ptes[first], run, index, &mut mapped)
+        };
+        folio.unlock();
+        if pages == 0 {
+            window.system.put(run.head, task);
+        }
+        next = next_uptodate_folio::<P, LARGE>(window, index + u64::from(run.pages), end, task);
+    }
+    mapped
+}
+
+/// Maps a locked folio of one page unless there is a PTE (`filemap_map_order0_folio()`), and hands the
+/// caller's reference on.
+#[inline(always)]
+fn map_order0_folio<P: Platform>(
+    window: &Window<'_, P>,
+    pte: &mut Pte,
+    page: Run,
+    index: u64,
+    mapped: &mut Mapped,
+) -> u32 {
+    if !P::left_out(&PTE_NONE) && !pte.is_none() {
+        return 0;
+    }
+    let memmap = &window.system.memmap;
+    memmap.mapcount_add_of::<false>(page, &MAPCOUNT_INC_LOCKED);
+    set_ptes::<P>(slice::from_mut(pte), page, index);
+    mapped.pages += 1;
+    mapped.fault_page |= index == window.fault_pgoff;
+    1
 }
 
 /// Maps those pages of a locked folio that have no PTE yet (`filemap_map_folio_range()`): as many
 /// pieces as there are PTEs in between. The caller's reference goes to the first page that is mapped;
 /// returns how many are.
 #[inline(always)]
-fn map_folio<P: Platform>(
+fn map_folio_range<P: Platform>(
     window: &Window<'_, P>,
     ptes: &mut [Pte],
     run: Run,
@@ -154,7 +189,7 @@ fn map_folio<P: Platform>(
         }
         let piece = Run {
             head: run.head,
-            first: crate::folio::Pfn(run.first.0 + next as u32),
+            first: Pfn(run.first.0 + next as u32),
             pages: length as u32,
         };
         let piece_index = index + next as u64;

@@ -119,7 +119,12 @@ impl<P: Platform> Claim<P> for Recheck {
     }
 
     #[inline(always)]
-    fn confirm(&self, memmap: &MemMap<P>, run: Run, flags: u64) -> Result<(), Skip> {
+    fn confirm<const LARGE: bool>(
+        &self,
+        memmap: &MemMap<P>,
+        run: Run,
+        flags: u64,
+    ) -> Result<(), Skip> {
         let folio = memmap.folio(run.head);
         let unlocked = P::left_out(&FUSED_LOCKED) || flags & PG_LOCKED == 0;
         let ours = P::left_out(&RECHECK_MAPPING) || folio.mapping(&RECHECK_MAPPING) == self.mapping;

@@ -148,7 +148,12 @@ impl<P: Platform> Claim<P> for UnaskedFused {
     }
 
     #[inline(always)]
-    fn confirm(&self, _memmap: &MemMap<P>, _run: Run, _flags: u64) -> Result<(), Skip> {
+    fn confirm<const LARGE: bool>(
+        &self,
+        _memmap: &MemMap<P>,
+        _run: Run,
+        _flags: u64,
+    ) -> Result<(), Skip> {
         Ok(())
     }
 

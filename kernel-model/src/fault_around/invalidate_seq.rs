@@ -20,8 +20,8 @@ use super::mapcount_recheck::{MAPCOUNT_INC, MAPCOUNT_UNDO};
 use super::walk::{Claim, set_ptes};
 use super::{About, FaultAround, Mapped, Verdict, Window};
 use crate::address_space::AddressSpace;
-use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
+use crate::folio::{Counting, Pfn};
 use crate::gates::GateState;
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
@@ -223,7 +223,7 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
                 *pte = Pte::NONE;
                 P::note(|| Note::PteZapped {
                     index: window.pgoffs.start + at as u64 + u64::from(number),
-                    pfn: crate::folio::Pfn(run.first.0 + number),
+                    pfn: Pfn(run.first.0 + number),
                 });
             }
         }

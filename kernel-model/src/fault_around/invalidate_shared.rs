@@ -48,8 +48,13 @@ pub(super) struct Unasked;
 
 impl<P: Platform> Claim<P> for Unasked {
     #[inline(always)]
-    fn confirm(&self, memmap: &MemMap<P>, run: Run, _flags: u64) -> Result<(), Skip> {
-        memmap.mapcount_add(run, &MAPCOUNT_INC);
+    fn confirm<const LARGE: bool>(
+        &self,
+        memmap: &MemMap<P>,
+        run: Run,
+        _flags: u64,
+    ) -> Result<(), Skip> {
+        memmap.mapcount_add_of::<LARGE>(run, &MAPCOUNT_INC);
         Ok(())
     }
 }

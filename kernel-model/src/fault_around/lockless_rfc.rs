@@ -70,12 +70,17 @@ struct Look {
 
 impl<P: Platform> Claim<P> for Look {
     #[inline(always)]
-    fn confirm(&self, memmap: &MemMap<P>, run: Run, _flags: u64) -> Result<(), Skip> {
+    fn confirm<const LARGE: bool>(
+        &self,
+        memmap: &MemMap<P>,
+        run: Run,
+        _flags: u64,
+    ) -> Result<(), Skip> {
         let folio = memmap.folio(run.head);
         if !P::left_out(&CHECK_MAPPING) && folio.mapping(&CHECK_MAPPING) != self.mapping {
             return Err(Skip::Moved);
         }
-        memmap.mapcount_add(run, &MAPCOUNT_INC);
+        memmap.mapcount_add_of::<LARGE>(run, &MAPCOUNT_INC);
         Ok(())
     }
 }

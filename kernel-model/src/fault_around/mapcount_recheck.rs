@@ -98,13 +98,18 @@ struct Recheck {
 
 impl<P: Platform> Claim<P> for Recheck {
     #[inline(always)]
-    fn confirm(&self, memmap: &MemMap<P>, run: Run, flags: u64) -> Result<(), Skip> {
+    fn confirm<const LARGE: bool>(
+        &self,
+        memmap: &MemMap<P>,
+        run: Run,
+        flags: u64,
+    ) -> Result<(), Skip> {
         // Not for soundness, but so as not to disturb a remover: the re-check decides.
         if flags & PG_LOCKED != 0 {
             return Err(Skip::Locked);
         }
         let folio = memmap.folio(run.head);
-        memmap.mapcount_add(run, &MAPCOUNT_INC);
+        memmap.mapcount_add_of::<LARGE>(run, &MAPCOUNT_INC);
         P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
         let unlocked = P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED);
         let ours = P::left_out(&RECHECK_MAPPING) || folio.mapping(&RECHECK_MAPPING) == self.mapping;

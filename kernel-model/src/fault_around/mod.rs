@@ -233,12 +233,7 @@ impl<P: Platform> Window<'_, P> {
 
 /// The checks that every scheme makes in its walk, for whoever leaves one out. How it gets a reference
 /// is its own.
-const WALK_CHECKS: [&Site; 4] = [
-    &PTE_NONE,
-    &SLOT_RELOAD,
-    &WINDOW_FLAGS,
-    &I_SIZE_READ,
-];
+const WALK_CHECKS: [&Site; 4] = [&PTE_NONE, &SLOT_RELOAD, &WINDOW_FLAGS, &I_SIZE_READ];
 
 /// Skips what is mapped already.
 pub const PTE_NONE: Site = Site::load(

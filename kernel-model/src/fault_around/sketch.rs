@@ -70,11 +70,16 @@ static ABOUT: About = About {
 
 impl<P: Platform> Claim<P> for Sketch {
     #[inline(always)]
-    fn confirm(&self, memmap: &MemMap<P>, run: Run, flags: u64) -> Result<(), Skip> {
+    fn confirm<const LARGE: bool>(
+        &self,
+        memmap: &MemMap<P>,
+        run: Run,
+        flags: u64,
+    ) -> Result<(), Skip> {
         if flags & PG_LOCKED != 0 {
             return Err(Skip::Locked);
         }
-        memmap.mapcount_add(run, &MAPCOUNT_INC);
+        memmap.mapcount_add_of::<LARGE>(run, &MAPCOUNT_INC);
         P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
         let folio = memmap.folio(run.head);
         if P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED) {

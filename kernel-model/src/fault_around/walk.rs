@@ -31,7 +31,14 @@ pub(super) trait Claim<P: Platform> {
 
     /// Decides with the references held and with the flags read after they were had. Unless it skips,
     /// the pages have been counted as mapped.
-    fn confirm(&self, memmap: &MemMap<P>, run: Run, flags: u64) -> Result<(), Skip>;
+    ///
+    /// `LARGE`: whether there can be folios of more than one page.
+    fn confirm<const LARGE: bool>(
+        &self,
+        memmap: &MemMap<P>,
+        run: Run,
+        flags: u64,
+    ) -> Result<(), Skip>;
 
     /// Gives back what was taken.
     fn give_back(&self, system: &System<P>, run: Run, task: &Task) {
@@ -91,6 +98,22 @@ impl<P: Platform> Window<'_, P> {
         ptes: &mut [Pte],
         task: &mut Task,
         claim: &impl Claim<P>,
+        publish: impl FnMut(&mut [Pte], usize, Run),
+    ) -> Mapped {
+        // The same code twice: single pages don't pay for what large folios need.
+        if self.system.memmap.has_large() {
+            self.walk_of::<true>(ptes, task, claim, publish)
+        } else {
+            self.walk_of::<false>(ptes, task, claim, publish)
+        }
+    }
+
+    #[inline(always)]
+    fn walk_of<const LARGE: bool>(
+        &self,
+        ptes: &mut [Pte],
+        task: &mut Task,
+        claim: &impl Claim<P>,
         mut publish: impl FnMut(&mut [Pte], usize, Run),
     ) -> Mapped {
         let memmap = &self.system.memmap;
@@ -118,7 +141,7 @@ impl<P: Platform> Window<'_, P> {
             let folio = memmap.folio(head);
             let index = start + at as u64;
             let mut run = Run::single(head);
-            if memmap.has_large() {
+            if LARGE {
                 run = memmap.run_from(head, folio.flags(&FOLIO_IS_LARGE), index);
                 run.pages = none_at_start(&ptes[at..length], run.pages).max(1);
             }
@@ -130,7 +153,7 @@ impl<P: Platform> Window<'_, P> {
                 continue;
             }
             let flags = folio.flags(&WINDOW_FLAGS);
-            if memmap.has_large() {
+            if LARGE {
                 // Now that it can't be split, nor freed: is it still what it seemed to be?
                 let is = memmap.run_from(head, flags, index);
                 if is.first != run.first || is.pages < run.pages {
@@ -138,12 +161,14 @@ impl<P: Platform> Window<'_, P> {
                     continue;
                 }
             }
-            next = at + run.pages as usize;
+            if LARGE {
+                next = at + run.pages as usize;
+            }
             if !P::left_out(&WINDOW_FLAGS) && !Self::is_mappable(flags) {
                 self.skip(run, Skip::Unfit, claim, task);
                 continue;
             }
-            match claim.confirm(memmap, run, flags) {
+            match claim.confirm::<LARGE>(memmap, run, flags) {
                 Ok(()) => {
                     publish(ptes, at, run);
                     pages += run.pages;

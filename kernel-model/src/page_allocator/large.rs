@@ -112,6 +112,7 @@ impl<P: Platform> MemMap<P> {
         }
     }
 
+    #[inline(always)]
     fn is_large(&self, head: Pfn) -> bool {
         self.large && self.folio(head).flags(&FOLIO_IS_LARGE) & PG_HEAD != 0
     }
@@ -128,7 +129,13 @@ impl<P: Platform> MemMap<P> {
     /// Counts the pages of a run as mapped once more (`folio_add_file_rmap_ptes()`).
     #[inline(always)]
     pub fn mapcount_add(&self, run: Run, site: &'static Site) {
-        if self.large && self.is_large(run.head) && self.counting == Counting::Apart {
+        self.mapcount_add_of::<true>(run, site);
+    }
+
+    /// The same for a caller that knows whether there can be large folios.
+    #[inline(always)]
+    pub(crate) fn mapcount_add_of<const LARGE: bool>(&self, run: Run, site: &'static Site) {
+        if LARGE && self.is_large(run.head) && self.counting == Counting::Apart {
             for page in self.frames(run) {
                 page.mapcount_add(1, site);
             }
@@ -142,7 +149,7 @@ impl<P: Platform> MemMap<P> {
     /// Counts the pages of a run as mapped once less (`folio_remove_rmap_ptes()`).
     #[inline(always)]
     pub fn mapcount_sub(&self, run: Run, site: &'static Site) {
-        if self.large && self.is_large(run.head) && self.counting == Counting::Apart {
+        if self.is_large(run.head) && self.counting == Counting::Apart {
             for page in self.frames(run) {
                 page.mapcount_sub(1, site);
             }
@@ -156,7 +163,7 @@ impl<P: Platform> MemMap<P> {
     /// How many PTEs map any page of a folio (`folio_mapcount()`).
     #[inline]
     pub fn mapcount(&self, head: Pfn, site: &'static Site) -> u32 {
-        if self.large && self.is_large(head) && self.counting == Counting::Apart {
+        if self.is_large(head) && self.counting == Counting::Apart {
             self.first_tail(head).large_mapcount().load(site) as u32
         } else {
             self.folio(head).mapcount(site)

@@ -124,7 +124,12 @@ impl<P: Platform> System<P> {
     /// Makes folios of one page of a locked large one, unless somebody else holds a reference
     /// (`split_folio()`). Its pages are unmapped, as those of a file are, and mapped again by whoever
     /// touches them.
-    fn split_folio(&self, mapping: &AddressSpace<P>, doomed: &Doomed<'_, P>, task: &mut Task) -> bool {
+    fn split_folio(
+        &self,
+        mapping: &AddressSpace<P>,
+        doomed: &Doomed<'_, P>,
+        task: &mut Task,
+    ) -> bool {
         self.scheme.after_folio_lock();
         self.unmap_if_mapped(mapping, doomed, task);
         let Doomed {
