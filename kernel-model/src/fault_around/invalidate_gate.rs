@@ -7,7 +7,9 @@
 //! has to be asked of a single page. A zap skips what has no PTE table: there, the full barriers of both
 //! sides leave no way but that the fault sees the count, or the zap the table.
 //!
-//! `invalidate-gate-fused` is the same with both counts in one word, one access for both.
+//! `invalidate-gate-fused` is the same with both counts in one word, one access for both. It counts before
+//! it looks at the slot again, so that a folio that was reclaimed and used elsewhere can show a mapcount
+//! there (`fault-vs-reclaim-and-reuse`), where `invalidate-gate` never counts what it won't keep.
 //!
 //! A file has several gates ([`Gates`](crate::gates::Gates)): with one for all of it, a storm anywhere
 //! in the file would send every fault on it to the slow path.
@@ -74,6 +76,7 @@ const GATE_COUNTS: Site = Site::load(
 const fn about(
     name: &'static str,
     counting: Counting,
+    transient_mapcount: bool,
     rmws_per_page: u32,
     sites: &'static [&'static Site],
     own_checks: &'static [&'static Site],
@@ -86,7 +89,7 @@ const fn about(
             why: "a fault looks at the gate under the PTE-table lock, and a remover that is counted \
                   comes through that lock before it removes anything",
         },
-        transient_mapcount: false,
+        transient_mapcount,
         counting,
         rmws_per_page,
         shared_lines_per_fault: 0,
@@ -99,6 +102,7 @@ const fn about(
 static GATE: About = about(
     "invalidate-gate",
     Counting::Apart,
+    false,
     2,
     &[
         &GATE_PTL_MB,
@@ -115,6 +119,7 @@ static GATE: About = about(
 static GATE_FUSED: About = about(
     "invalidate-gate-fused",
     Counting::Fused,
+    true,
     1,
     &[
         &GATE_PTL_MB,

@@ -26,7 +26,16 @@ static ABOUT: About = About {
     summary: "invalidate_lock shared around the window, no page lock",
     verdict: Verdict::Broken {
         under: &["invalidate", "shmem-swapout"],
-        scenarios: &[],
+        scenarios: &[
+            "fault-vs-invalidate",
+            "first-fault-vs-invalidate",
+            "threads-vs-invalidate",
+            "fault-vs-two-invalidates",
+            "fault-vs-swapout",
+            "window-over-two-gates",
+            "generation-wrap",
+            "crowd-of-removers",
+        ],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,

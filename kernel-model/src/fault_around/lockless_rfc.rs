@@ -34,7 +34,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, RFC patch of 13 Oct 2020",
     summary: "check the mapping once, mapcount++, map",
     verdict: Verdict::Broken {
-        under: &["punch-hole"],
+        under: &["punch-hole", "invalidate", "shmem-swapout"],
         scenarios: &[
             "fault-vs-punch",
             "first-fault-vs-punch",
@@ -45,7 +45,17 @@ static ABOUT: About = About {
             "fault-vs-punch-and-refill",
             "slow-vs-punch",
             "slow-vs-punch-and-refill",
+            "fault-vs-invalidate",
+            "first-fault-vs-invalidate",
+            "threads-vs-invalidate",
+            "fault-vs-two-invalidates",
+            "fault-vs-swapout",
+            "fault-vs-split",
+            "fault-vs-partial-truncate",
+            "window-over-two-gates",
+            "generation-wrap",
             "crowd",
+            "crowd-of-removers",
         ],
         violates: &[
             Invariant::NoStalePte,

@@ -33,7 +33,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, 14 Oct 2020, the five steps literally",
     summary: "not locked, mapcount++, still not locked, map",
     verdict: Verdict::Broken {
-        under: &["punch-hole"],
+        under: &["punch-hole", "invalidate", "shmem-swapout"],
         scenarios: &[
             "fault-vs-punch",
             "first-fault-vs-punch",
@@ -44,7 +44,17 @@ static ABOUT: About = About {
             "fault-vs-punch-and-refill",
             "slow-vs-punch",
             "slow-vs-punch-and-refill",
+            "fault-vs-invalidate",
+            "first-fault-vs-invalidate",
+            "threads-vs-invalidate",
+            "fault-vs-two-invalidates",
+            "fault-vs-swapout",
+            "fault-vs-split",
+            "fault-vs-partial-truncate",
+            "window-over-two-gates",
+            "generation-wrap",
             "crowd",
+            "crowd-of-removers",
         ],
         violates: &[
             Invariant::NoStalePte,

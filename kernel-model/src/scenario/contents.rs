@@ -68,4 +68,11 @@ impl<P: Platform> BackingStore for Arc<Contents<P>> {
             self.0[pfn.0 as usize].store(index + 1, &CONTENTS_STORE);
         }
     }
+
+    fn copy(&self, from: Pfn, to: Pfn, pages: u32) {
+        for number in 0..pages {
+            let contents = self.0[(from.0 + number) as usize].load(&CONTENTS_READ);
+            self.0[(to.0 + number) as usize].store(contents, &CONTENTS_STORE);
+        }
+    }
 }

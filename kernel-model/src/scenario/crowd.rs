@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Stage, remove};
+use super::{About, Explored, Scenario, Sizes, Stage, remove};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -29,7 +29,11 @@ impl<P: Platform> Scenario<P> for Crowd {
 
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
         // Two frames more than the file has pages: what is freed comes back soon.
-        let (mut stage, contents) = Stage::with_windows(scheme, PAGES as u32, 4, 2, 2);
+        let sizes = Sizes {
+            window: 2,
+            ..Sizes::of(PAGES as u32, 4, 2)
+        };
+        let (mut stage, contents) = sizes.stage(scheme);
         for _ in 0..3 {
             let vma = stage.map();
             let contents = Arc::clone(&contents);

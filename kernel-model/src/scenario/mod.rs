@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::address_space::AddressSpace;
 use crate::fault_around::FaultAround;
+use crate::gates::Gates;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 use crate::removal::Removers;
@@ -16,13 +17,20 @@ use crate::{Config, Orders, System, Task};
 
 mod contents;
 mod crowd;
+mod crowd_of_removers;
 mod fault_vs_fault;
 mod fault_vs_fill;
+mod fault_vs_invalidate;
+mod fault_vs_migrate;
 mod fault_vs_punch;
 mod fault_vs_punch_and_refill;
 mod fault_vs_read_error;
+mod fault_vs_reclaim;
+mod fault_vs_split;
+mod fault_vs_swapout;
 mod fault_vs_thread;
 mod fault_vs_truncate;
+mod gates;
 mod slow_vs_punch;
 mod slow_vs_punch_and_refill;
 mod slow_vs_slow;
@@ -33,13 +41,22 @@ mod zap_vs_punch_and_refill;
 
 pub use contents::{CONTENTS_READ, CONTENTS_STORE, Contents};
 pub use crowd::Crowd;
+pub use crowd_of_removers::CrowdOfRemovers;
 pub use fault_vs_fault::FaultVsFault;
 pub use fault_vs_fill::FaultVsFill;
+pub use fault_vs_invalidate::{
+    FaultVsInvalidate, FaultVsTwoInvalidates, FirstFaultVsInvalidate, ThreadsVsInvalidate,
+};
+pub use fault_vs_migrate::{FaultVsMigrate, MappedVsMigrate};
 pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
 pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
 pub use fault_vs_read_error::FaultVsReadError;
+pub use fault_vs_reclaim::{FaultVsReclaim, FaultVsReclaimAndRefill, FaultVsReclaimAndReuse};
+pub use fault_vs_split::{FaultVsPartialTruncate, FaultVsSplit};
+pub use fault_vs_swapout::FaultVsSwapout;
 pub use fault_vs_thread::FaultVsThread;
 pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
+pub use gates::{GenerationWrap, WindowOverTwoGates};
 pub use slow_vs_punch::SlowVsPunch;
 pub use slow_vs_punch_and_refill::SlowVsPunchAndRefill;
 pub use slow_vs_slow::SlowVsSlow;
@@ -97,6 +114,30 @@ pub struct Stage<P: Platform> {
     pub cpus: Vec<Work>,
 }
 
+/// A scenario's type, with what it says of itself and the function that sets it up.
+macro_rules! scenario {
+    ($(#[$doc:meta])* $name:ident, $stage:ident, $about:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl<P: $crate::platform::Platform> $crate::scenario::Scenario<P> for $name {
+            fn about(&self) -> &'static $crate::scenario::About {
+                static ABOUT: $crate::scenario::About = $about;
+                &ABOUT
+            }
+
+            fn stage(
+                &self,
+                scheme: &'static dyn $crate::fault_around::FaultAround<P>,
+            ) -> $crate::scenario::Stage<P> {
+                $stage(scheme)
+            }
+        }
+    };
+}
+use scenario;
+
 /// A race that a checker explores.
 pub trait Scenario<P: Platform>: Send + Sync {
     /// What it says of itself.
@@ -128,7 +169,22 @@ impl<P: Platform> Scenarios<P> {
         &SlowVsPunch,
         &SlowVsPunchAndRefill,
         &SlowVsSlow,
+        &FaultVsInvalidate,
+        &FirstFaultVsInvalidate,
+        &ThreadsVsInvalidate,
+        &FaultVsTwoInvalidates,
+        &FaultVsSwapout,
+        &FaultVsReclaim,
+        &FaultVsReclaimAndRefill,
+        &FaultVsReclaimAndReuse,
+        &FaultVsMigrate,
+        &MappedVsMigrate,
+        &FaultVsSplit,
+        &FaultVsPartialTruncate,
+        &WindowOverTwoGates,
+        &GenerationWrap,
         &Crowd,
+        &CrowdOfRemovers,
     ];
 
     /// The scenario of a name.
@@ -137,6 +193,61 @@ impl<P: Platform> Scenarios<P> {
             .iter()
             .copied()
             .find(|scenario| scenario.about().name == name)
+    }
+}
+
+/// What a machine is made of.
+struct Sizes<P: Platform> {
+    /// Pages of the file.
+    pages: u32,
+    /// How many of them are in the page cache, from the first on.
+    cached: u32,
+    /// Frames beyond those.
+    free: u32,
+    /// Pages of a window.
+    window: u32,
+    /// Of which orders the folios are.
+    orders: Orders,
+    /// The file's gates.
+    gates: Gates<P>,
+}
+
+impl<P: Platform> Sizes<P> {
+    fn of(pages: u32, cached: u32, free: u32) -> Self {
+        Self {
+            pages,
+            cached,
+            free,
+            window: pages.next_power_of_two(),
+            orders: Orders::All(0),
+            gates: Gates::for_file(u64::from(pages)),
+        }
+    }
+
+    fn stage(self, scheme: &'static dyn FaultAround<P>) -> (Stage<P>, Arc<Contents<P>>) {
+        let folios = self.cached + self.free;
+        let contents = Arc::new(Contents::new(folios));
+        let config = Config {
+            folios,
+            free_lists: 1,
+            entries_per_table: self.pages.next_power_of_two(),
+            window_pages: self.window,
+            readahead_pages: 1,
+            orders: self.orders,
+        };
+        let store = Box::new(Arc::clone(&contents));
+        let pages = u64::from(self.pages);
+        let stage = Stage {
+            system: Arc::new(System::new(config, scheme, store)),
+            file: Arc::new(AddressSpace::with_gates(1, pages, self.gates)),
+            cpus: Vec::new(),
+        };
+        let cached = 0..u64::from(self.cached);
+        let there = stage
+            .system
+            .read_ahead(&stage.file, cached, &mut Task::default());
+        assert!(there, "a scenario has memory enough");
+        (stage, contents)
     }
 }
 
@@ -149,39 +260,7 @@ impl<P: Platform> Stage<P> {
         cached: u32,
         free: u32,
     ) -> (Self, Arc<Contents<P>>) {
-        let window = pages.next_power_of_two();
-        Self::with_windows(scheme, pages, cached, free, window)
-    }
-
-    /// The same with windows of `window` pages.
-    fn with_windows(
-        scheme: &'static dyn FaultAround<P>,
-        pages: u32,
-        cached: u32,
-        free: u32,
-        window: u32,
-    ) -> (Self, Arc<Contents<P>>) {
-        let contents = Arc::new(Contents::new(cached + free));
-        let config = Config {
-            folios: cached + free,
-            free_lists: 1,
-            entries_per_table: pages.next_power_of_two(),
-            window_pages: window,
-            readahead_pages: 1,
-            orders: Orders::All(0),
-        };
-        let store = Box::new(Arc::clone(&contents));
-        let stage = Self {
-            system: Arc::new(System::new(config, scheme, store)),
-            file: Arc::new(AddressSpace::new(1, u64::from(pages))),
-            cpus: Vec::new(),
-        };
-        let mut task = Task::default();
-        let there = stage
-            .system
-            .read_ahead(&stage.file, 0..u64::from(cached), &mut task);
-        assert!(there, "a scenario has memory enough");
-        (stage, contents)
+        Sizes::of(pages, cached, free).stage(scheme)
     }
 
     /// An address space that maps the whole file, without a PTE table.
@@ -248,11 +327,11 @@ impl<P: Platform> Stage<P> {
         });
     }
 
-    /// A CPU that punches a hole over page 0 and reads page 1. Where there is one frame, that can
-    /// only be read into the one that was freed.
-    fn punches_and_refills(&mut self) {
-        self.cpu(|system, file, task| {
-            remove(system, file, "punch-hole", 0..1, task);
+    /// A CPU that removes page 0 and reads page 1. Where there is one frame, that can only be read
+    /// into the one that was freed.
+    fn removes_and_refills(&mut self, remover: &'static str) {
+        self.cpu(move |system, file, task| {
+            remove(system, file, remover, 0..1, task);
             system.read_ahead(file, 1..2, task);
         });
     }

@@ -25,7 +25,7 @@ impl<P: Platform> Scenario<P> for SlowVsPunchAndRefill {
         let (mut stage, contents) = Stage::new(scheme, 2, 1, 0);
         let vma = stage.map_with_table();
         stage.faults_and_reads(vma, contents);
-        stage.punches_and_refills();
+        stage.removes_and_refills("punch-hole");
         stage
     }
 }

@@ -29,7 +29,7 @@ impl<P: Platform> Scenario<P> for ZapVsPunchAndRefill {
         stage.cpu(move |system, _, task| {
             system.zap_range(&vma, 0..2, task);
         });
-        stage.punches_and_refills();
+        stage.removes_and_refills("punch-hole");
         stage
     }
 }

@@ -1,0 +1,82 @@
+//! Faults against invalidations, which take no `invalidate_lock`, zap only what looks mapped, and may
+//! run two at a time.
+
+use std::sync::Arc;
+
+use super::{About, Explored, Stage, scenario};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+scenario! {
+    /// With the PTE table there already.
+    FaultVsInvalidate, fault_vs_invalidate, About {
+        name: "fault-vs-invalidate",
+        summary: "fault-around of one page against an invalidation of it",
+        cpus: &["fault", "invalidate"],
+        explored: Explored::Exhaustively { bound: Some(3) },
+    }
+}
+
+scenario! {
+    /// Without a PTE table: the fault installs it, and a zap that sees none takes no lock.
+    FirstFaultVsInvalidate, first_fault_vs_invalidate, About {
+        name: "first-fault-vs-invalidate",
+        summary: "the same where the fault is the first in its PTE table, which isn't there yet",
+        cpus: &["fault", "invalidate"],
+        explored: Explored::Exhaustively { bound: Some(3) },
+    }
+}
+
+scenario! {
+    /// Two threads, so that the one that maps needn't be the one that installs the PTE table.
+    ThreadsVsInvalidate, threads_vs_invalidate, About {
+        name: "threads-vs-invalidate",
+        summary: "two threads of one process, no PTE table yet, against an invalidation",
+        cpus: &["fault", "fault", "invalidate"],
+        explored: Explored::Exhaustively { bound: Some(1) },
+    }
+}
+
+scenario! {
+    /// Two of them at once, as when two direct writes meet.
+    FaultVsTwoInvalidates, fault_vs_two_invalidates, About {
+        name: "fault-vs-two-invalidates",
+        summary: "fault-around of one page against two invalidations of it at once",
+        cpus: &["fault", "invalidate", "invalidate"],
+        explored: Explored::Exhaustively { bound: Some(1) },
+    }
+}
+
+fn fault_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let vma = stage.map_with_table();
+    stage.faults_around(vma);
+    stage.removes("invalidate", 1);
+    stage
+}
+
+fn first_fault_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let vma = stage.map();
+    stage.faults_around(vma);
+    stage.removes("invalidate", 1);
+    stage
+}
+
+fn threads_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let vma = stage.map();
+    stage.faults_around(Arc::clone(&vma));
+    stage.faults_around(vma);
+    stage.removes("invalidate", 1);
+    stage
+}
+
+fn fault_vs_two_invalidates<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let vma = stage.map_with_table();
+    stage.faults_around(vma);
+    stage.removes("invalidate", 1);
+    stage.removes("invalidate", 1);
+    stage
+}

@@ -1,0 +1,49 @@
+//! Faults on a large folio of which a part goes: it is split or, where the fault's reference forbids
+//! that, removed whole.
+
+use super::{About, Explored, Sizes, Stage, scenario};
+use crate::Orders;
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+scenario! {
+    /// A hole over the second of two pages.
+    FaultVsSplit, fault_vs_split, About {
+        name: "fault-vs-split",
+        summary: "fault-around of a folio of two pages against a hole over the second",
+        cpus: &["fault", "punch-hole"],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// The file cut off after the first of two pages.
+    FaultVsPartialTruncate, fault_vs_partial_truncate, About {
+        name: "fault-vs-partial-truncate",
+        summary: "the same against a truncation of the file between the two pages",
+        cpus: &["fault", "truncate"],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str) -> Stage<P> {
+    let sizes = Sizes {
+        orders: Orders::All(1),
+        ..Sizes::of(2, 2, 0)
+    };
+    let (mut stage, contents) = sizes.stage(scheme);
+    let vma = stage.map_with_table();
+    stage.faults_around_and_reads(vma, contents);
+    stage.cpu(move |system, file, task| {
+        super::remove(system, file, remover, 1..2, task);
+    });
+    stage
+}
+
+fn fault_vs_split<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    stage(scheme, "punch-hole")
+}
+
+fn fault_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    stage(scheme, "truncate")
+}

@@ -1,0 +1,23 @@
+//! `fault-vs-swapout`: a fault against tmpfs's swapping out, which freezes nothing.
+
+use super::{About, Explored, Stage, scenario};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+scenario! {
+    /// See the module.
+    FaultVsSwapout, stage, About {
+        name: "fault-vs-swapout",
+        summary: "fault-around of one page against its being sent to swap, unfrozen",
+        cpus: &["fault", "shmem-swapout"],
+        explored: Explored::Exhaustively { bound: Some(4) },
+    }
+}
+
+fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let vma = stage.map_with_table();
+    stage.faults_around(vma);
+    stage.removes("shmem-swapout", 1);
+    stage
+}
