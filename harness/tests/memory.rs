@@ -7,6 +7,7 @@ use harness::machine::{Machine, MmKind, Sizes};
 use harness::order::Access;
 use harness::storms::Storms;
 use harness::topology::Topology;
+use kernel_model::Orders;
 use kernel_model::Task;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
@@ -19,6 +20,8 @@ fn sizes() -> Sizes {
         pages: PAGES,
         window_pages: 16,
         readahead_pages: 16,
+        orders: Orders::All(0),
+        neighbour: false,
         hole_pages: 64,
         fill_ns_per_page: 0,
     }

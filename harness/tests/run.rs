@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use kernel_model::fault_around::{About, FaultAround, Mapped, Schemes, Window};
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Native, Site};
-use kernel_model::{Invariant, Task};
+use kernel_model::{Invariant, Orders, Task};
 
 fn setup(mm: MmKind, access: Access) -> Setup {
     Setup {
@@ -28,6 +28,8 @@ fn setup(mm: MmKind, access: Access) -> Setup {
             pages: 256,
             window_pages: 16,
             readahead_pages: 16,
+            orders: Orders::All(0),
+            neighbour: false,
             hole_pages: 64,
             fill_ns_per_page: 10,
         },
@@ -119,12 +121,12 @@ impl FaultAround<Native> for Careless {
     fn map_pages(&self, window: &Window<'_, Native>, _task: &mut Task) -> Mapped {
         let mut mapped = Mapped::default();
         let slots = window.vma.mapping.slots(window.pgoffs.clone());
-        for (pte, slot) in window.lock_ptes().iter_mut().zip(slots) {
+        for (pte, slot) in window.lock_ptes().iter_mut().zip(slots.iter()) {
             let Some(pfn) = slot.load() else { continue };
             let folio = window.system.memmap.folio(pfn);
             folio.get();
             folio.get();
-            folio.mapcount_inc(&CARELESS_MAPCOUNT);
+            folio.mapcount_add(1, &CARELESS_MAPCOUNT);
             *pte = Pte::present(pfn);
             mapped.pages += 1;
         }

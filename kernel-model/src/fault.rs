@@ -9,7 +9,6 @@ use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_allocator::Run;
-use crate::page_table::Pte;
 use crate::platform::{Note, Platform, RwSemaphore};
 use crate::system::{BackingStore, Instantly, System, Task};
 
@@ -141,11 +140,7 @@ impl<P: Platform> System<P> {
         let raced = !ptes[0].is_none();
         if !raced {
             self.memmap.mapcount_add(page, &MAPCOUNT_INC_LOCKED);
-            ptes[0] = Pte::present(page.first);
-            P::note(|| Note::PteSet {
-                index: pgoff,
-                pfn: page.first,
-            });
+            self.set_ptes(&mut ptes, page, pgoff);
             task.faults.mapped_slowly += 1;
         }
         drop(ptes);

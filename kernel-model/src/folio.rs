@@ -476,7 +476,7 @@ impl<P: Platform> Folio<P> {
 
     /// Counts so many more mappings of this frame.
     #[inline(always)]
-    pub(crate) fn mapcount_add(&self, mappings: u32, site: &'static Site) {
+    pub fn mapcount_add(&self, mappings: u32, site: &'static Site) {
         if P::counts_are_apart() {
             self.mapcount.fetch_add(u64::from(mappings), site);
         } else {
@@ -487,7 +487,7 @@ impl<P: Platform> Folio<P> {
 
     /// Counts so many mappings of this frame less.
     #[inline(always)]
-    pub(crate) fn mapcount_sub(&self, mappings: u32, site: &'static Site) {
+    pub fn mapcount_sub(&self, mappings: u32, site: &'static Site) {
         if P::counts_are_apart() {
             self.mapcount.fetch_sub(u64::from(mappings), site);
         } else {

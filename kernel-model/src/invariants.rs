@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::address_space::AddressSpace;
 use crate::folio::{Counting, Observed, PG_LOCKED, PG_UPTODATE, Pfn};
@@ -86,6 +87,31 @@ pub(crate) struct Removed {
     pub(crate) incarnation: u64,
 }
 
+/// How many PTEs map each frame, for audits: nothing of the model reads it. On a platform that doesn't
+/// audit it is empty.
+#[derive(Debug, Default)]
+pub(crate) struct PtesOfFrames(Box<[AtomicU32]>);
+
+// Relaxed throughout: each PTE is changed and counted under its table's lock, before the mapcount goes
+// down and after it has gone up, which is what a remover looks at.
+impl PtesOfFrames {
+    pub(crate) fn new(frames: u32) -> Self {
+        Self((0..frames).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    pub(crate) fn add(&self, pfn: Pfn) {
+        self.0[pfn.0 as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subtract(&self, pfn: Pfn) {
+        self.0[pfn.0 as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn of(&self, pfn: Pfn) -> u32 {
+        self.0[pfn.0 as usize].load(Ordering::Relaxed)
+    }
+}
+
 /// Calls `each` with every present PTE that maps a part of `pgoffs`, its table locked.
 fn for_each_pte<P: Platform>(
     mapping: &AddressSpace<P>,
@@ -132,6 +158,16 @@ impl<P: Platform> System<P> {
             }
             self.audit_pte(mapping, index, pfn);
         });
+    }
+
+    /// The audit of a page that has just left the page cache: nothing maps it. It looks at no PTE, and
+    /// takes no lock: to wait for the fault that races would hide the race.
+    pub(crate) fn audit_leaving(&self, index: u64, pfn: Pfn) {
+        let ptes = self.ptes_of_frames.of(pfn);
+        if ptes > 0 {
+            let detail = format!("left the page cache while {ptes} PTEs mapped it");
+            self.violated(Invariant::NoMappedRemoval, index, pfn, detail);
+        }
     }
 
     /// The audit of a PTE that is about to be zapped, its table locked: a zap heals what a remover
@@ -208,11 +244,12 @@ impl<P: Platform> System<P> {
         let slots = mapping.slots(0..mapping.max_pages());
         for (index, slot) in (0..).zip(slots.iter()) {
             let Some(pfn) = slot.observe() else { continue };
-            cached[pfn.0 as usize] += 1;
             let folio = self.memmap.folio(pfn).observe();
             let pages = u64::from(self.memmap.observe_pages(pfn));
             let lies_there = (folio.index..folio.index + pages).contains(&index);
-            if folio.mapping != mapping.id() || !lies_there {
+            if folio.mapping == mapping.id() && lies_there {
+                cached[pfn.0 as usize] += 1;
+            } else {
                 let detail = "in a slot that its mapping and index don't name".to_owned();
                 self.violated(Invariant::CountsBalance, index, pfn, detail);
             }

@@ -69,8 +69,7 @@ impl<P: Platform> System<P> {
                 };
                 for offset in 0..run.pages {
                     let (index, pfn) = (first + at as u64, Pfn(run.first.0 + offset));
-                    ptes[at] = Pte::NONE;
-                    P::note(|| Note::PteZapped { index, pfn });
+                    self.clear_pte(&mut ptes[at], Pte::NONE, index, pfn);
                     if P::AUDIT {
                         self.audit_zapped(&vma.mapping, index, pfn);
                     }
@@ -105,6 +104,32 @@ impl<P: Platform> System<P> {
             first,
             pages: pages.count() as u32,
         })
+    }
+
+    /// Sets the entries of a run of pages, which have been counted as mapped (`set_pte_range()`).
+    #[inline(always)]
+    pub fn set_ptes(&self, ptes: &mut [Pte], run: Run, index: u64) {
+        for (number, pte) in (0..run.pages).zip(ptes) {
+            let pfn = Pfn(run.first.0 + number);
+            *pte = Pte::present(pfn);
+            P::note(|| Note::PteSet {
+                index: index + u64::from(number),
+                pfn,
+            });
+            if P::AUDIT {
+                self.ptes_of_frames.add(pfn);
+            }
+        }
+    }
+
+    /// Replaces the present entry of a page, which is still counted as mapped.
+    #[inline(always)]
+    pub(crate) fn clear_pte(&self, pte: &mut Pte, by: Pte, index: u64, pfn: Pfn) {
+        *pte = by;
+        P::note(|| Note::PteZapped { index, pfn });
+        if P::AUDIT {
+            self.ptes_of_frames.subtract(pfn);
+        }
     }
 
     /// Zaps a range of a file in every VMA that maps it (`unmap_mapping_range()`).

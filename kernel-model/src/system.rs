@@ -3,7 +3,7 @@
 use crate::address_space::AddressSpace;
 use crate::fault_around::FaultAround;
 use crate::folio::{Counting, Folio, Pfn};
-use crate::invariants::Removed;
+use crate::invariants::{PtesOfFrames, Removed};
 use crate::orders::Orders;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
@@ -60,6 +60,7 @@ pub struct System<P: Platform> {
     /// What the audits have found.
     pub violations: Violations,
     pub(crate) store: Box<dyn BackingStore>,
+    pub(crate) ptes_of_frames: PtesOfFrames,
 }
 
 /// What fault threads count. All counts are of pages unless they say otherwise.
@@ -158,6 +159,7 @@ impl<P: Platform> System<P> {
             scheme,
             violations: Violations::default(),
             store,
+            ptes_of_frames: PtesOfFrames::new(if P::AUDIT { config.folios } else { 0 }),
         }
     }
 

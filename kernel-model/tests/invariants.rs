@@ -162,7 +162,7 @@ fn freeing_a_mapped_folio_is_no_mapped_free<P: Platform>() {
     let scene = Scene::<P>::cached(any_scheme());
     let pfn = removed(&scene);
     let folio = scene.system.memmap.folio(pfn);
-    folio.mapcount_inc(&site::MAPCOUNT_INC_LOCKED);
+    folio.mapcount_add(1, &site::MAPCOUNT_INC_LOCKED);
     assert_eq!(scene.found(), []);
     scene.system.put(pfn, &Task::default());
     assert_eq!(scene.found(), [(NoMappedFree, 9)]);
@@ -184,7 +184,7 @@ fn reference_too_few_is_counts_balance<P: Platform>() {
 
 fn mapcount_too_high_is_counts_balance<P: Platform>() {
     breaks::<P>(
-        |scene, _| scene.folio(9).mapcount_inc(&site::MAPCOUNT_INC_LOCKED),
+        |scene, _| scene.folio(9).mapcount_add(1, &site::MAPCOUNT_INC_LOCKED),
         &[(CountsBalance, 9)],
     );
 }
@@ -215,7 +215,7 @@ fn folio_in_two_slots_is_counts_balance<P: Platform>() {
         |scene, _| {
             scene.remove("punch-hole", 5..6);
             let (pfn, folio) = (scene.pfn(9), scene.folio(9));
-            assert_eq!(scene.file.add_folio(folio, pfn, 5), Ok(()));
+            assert_eq!(scene.file.add_folio(folio, pfn, 5, 1), Ok(()));
         },
         // Slot 9 holds a folio that says 5, which has a reference for each slot.
         &[(CountsBalance, 9), (CountsBalance, 5)],

@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
-use kernel_model::FaultOutcome;
-use kernel_model::folio::{Folio, PG_LOCKED, PG_READAHEAD, PG_UPTODATE, PG_WAITERS, site};
+use kernel_model::folio::{
+    Counting, Folio, PG_LOCKED, PG_READAHEAD, PG_UPTODATE, PG_WAITERS, site,
+};
 use kernel_model::page_allocator::MemMap;
 use kernel_model::platform::Platform;
+use kernel_model::{FaultOutcome, Orders};
 
 use scene::{Scene, Scheme, counts, has_waiters, jitter, mapped, on_both_platforms, until};
 
@@ -29,7 +31,7 @@ on_both_platforms! {
 
 /// A memory map with some folios.
 fn folios<P: Platform>() -> MemMap<P> {
-    MemMap::new(2, 1)
+    MemMap::new(2, 1, Orders::All(0), Counting::Apart)
 }
 
 fn flags<P: Platform>(folio: &Folio<P>) -> u64 {

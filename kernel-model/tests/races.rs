@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use kernel_model::fault_around::Schemes;
 use kernel_model::mm::Vma;
 use kernel_model::platform::{Jitter, Jittered, Native};
-use kernel_model::{Config, Invariant, Task};
+use kernel_model::{Config, Invariant, Orders, Task};
 
 use scene::{Dice, Scene, ends};
 
@@ -26,6 +26,7 @@ const CONFIG: Config = Config {
     entries_per_table: 16,
     window_pages: 16,
     readahead_pages: 16,
+    orders: Orders::All(0),
 };
 const PAGES: u64 = 16;
 

@@ -12,12 +12,12 @@ use kernel_model::platform::{Native, Platform, RwSemaphore};
 use kernel_model::{BackingStore, FaultOutcome, RemovalCounters, System, Task};
 
 use scene::{
-    PAGES, RANGE, SMALL, Scene, Scheme, every_remover, every_scheme, has_waiters, mapped,
+    PAGES, RANGE, SMALL, Scene, Scheme, every_scheme, every_truncation, has_waiters, mapped,
     on_both_platforms, pages, until, with_page_9_locked,
 };
 
 on_both_platforms! {
-    crate::scene::every_remover: [
+    crate::scene::every_truncation: [
         removes_its_range_from_every_mapping,
         gives_references_and_frames_back,
         counts_what_it_removed,
@@ -164,7 +164,7 @@ fn waits_for_a_locked_page_after_all_others<P: Platform>(scheme: Scheme<P>, remo
 
 #[test]
 fn removal_holds_fillers_and_other_removals_off() {
-    every_remover::<Native>(|scheme, remover| {
+    every_truncation::<Native>(|scheme, remover| {
         let is_held = |scene: &Scene<Native>| {
             let file = &scene.file;
             [&file.invalidate_lock, &file.i_rwsem].map(|lock| lock.is_locked_exclusive())
@@ -226,7 +226,7 @@ fn notices_a_mapcount_without_a_pte<P: Platform>(scheme: Scheme<P>, remover: &st
         |_, folio| {
             // As a fault would that counts first and hasn't looked yet.
             folio.get();
-            folio.mapcount_inc(&site::MAPCOUNT_INC_LOCKED);
+            folio.mapcount_add(1, &site::MAPCOUNT_INC_LOCKED);
         },
         |scene, folio, removals| {
             assert_eq!(removals.transient_mapcount, 1);
@@ -235,7 +235,7 @@ fn notices_a_mapcount_without_a_pte<P: Platform>(scheme: Scheme<P>, remover: &st
                 .memmap
                 .iter()
                 .find(|it| std::ptr::eq(it.1, folio));
-            folio.mapcount_dec(&site::MAPCOUNT_DEC);
+            folio.mapcount_sub(1, &site::MAPCOUNT_DEC);
             scene.system.put(pfn.unwrap().0, &Task::default());
             scene.assert_sound();
         },

@@ -6,10 +6,10 @@ use std::thread;
 
 use kernel_model::address_space::SlotTaken;
 use kernel_model::fault_around::Schemes;
-use kernel_model::folio::{PG_HWPOISON, Pfn, site};
+use kernel_model::folio::{Counting, PG_HWPOISON, Pfn, site};
 use kernel_model::page_allocator::MemMap;
 use kernel_model::platform::Platform;
-use kernel_model::{Config, Task, Violations};
+use kernel_model::{Config, Orders, Task, Violations};
 
 use scene::{Dice, SMALL, Scene, counts, jitter, on_both_platforms};
 
@@ -41,11 +41,11 @@ fn any_scene<P: Platform>() -> Scene<P> {
 }
 
 fn freed_frame_comes_back_in_a_new_incarnation<P: Platform>() {
-    let memmap = MemMap::<P>::new(3, 1);
-    let first = memmap.alloc(0).unwrap();
+    let memmap = MemMap::<P>::new(3, 1, Orders::All(0), Counting::Apart);
+    let first = memmap.alloc(0, 0).unwrap();
     let incarnation = memmap.folio(first).incarnation();
     put(&memmap, first, 0);
-    let again = memmap.alloc(0).unwrap();
+    let again = memmap.alloc(0, 0).unwrap();
     assert_eq!(again, first, "the last one freed is the first to be used");
     assert_eq!(memmap.folio(again).incarnation(), incarnation + 1);
 }
@@ -56,31 +56,31 @@ fn new_incarnation_starts_clean<P: Platform>() {
     let folio = scene.folio(9);
     folio.set_flags(PG_HWPOISON);
     scene.remove("punch-hole", 9..10);
-    assert_eq!(scene.system.memmap.alloc(0), Some(pfn));
+    assert_eq!(scene.system.memmap.alloc(0, 0), Some(pfn));
     assert_eq!(folio.flags(&site::FLAGS_READ), 0);
     assert_eq!(folio.mapping(&site::STABLE_READ), 0);
     assert_eq!(counts(folio), (0, 1));
 }
 
 fn every_frame_is_handed_out_once<P: Platform>() {
-    let memmap = MemMap::<P>::new(10, 3);
-    let mut frames: Vec<_> = (0..10).map(|_| memmap.alloc(1).unwrap()).collect();
-    assert_eq!((memmap.alloc(1), memmap.free_frames()), (None, 0));
+    let memmap = MemMap::<P>::new(10, 3, Orders::All(0), Counting::Apart);
+    let mut frames: Vec<_> = (0..10).map(|_| memmap.alloc(1, 0).unwrap()).collect();
+    assert_eq!((memmap.alloc(1, 0), memmap.free_frames()), (None, 0));
     frames.sort();
     assert_eq!(frames, (0..10).map(Pfn).collect::<Vec<_>>());
 }
 
 fn frames_go_back_to_the_list_of_the_cpu<P: Platform>() {
-    let memmap = MemMap::<P>::new(8, 2);
-    let pfn = memmap.alloc(0).unwrap();
+    let memmap = MemMap::<P>::new(8, 2, Orders::All(0), Counting::Apart);
+    let pfn = memmap.alloc(0, 0).unwrap();
     put(&memmap, pfn, 1);
-    assert_ne!(memmap.alloc(0), Some(pfn));
-    assert_eq!(memmap.alloc(1), Some(pfn));
+    assert_ne!(memmap.alloc(0, 0), Some(pfn));
+    assert_eq!(memmap.alloc(1, 0), Some(pfn));
 }
 
 fn frame_is_freed_with_its_last_reference<P: Platform>() {
-    let memmap = MemMap::<P>::new(2, 1);
-    let pfn = memmap.alloc(0).unwrap();
+    let memmap = MemMap::<P>::new(2, 1, Orders::All(0), Counting::Apart);
+    let pfn = memmap.alloc(0, 0).unwrap();
     assert!(memmap.folio(pfn).try_get());
     assert_eq!(counts(memmap.folio(pfn)), (0, 2));
     put(&memmap, pfn, 0);
@@ -90,9 +90,9 @@ fn frame_is_freed_with_its_last_reference<P: Platform>() {
 }
 
 fn free_folio_gives_no_reference<P: Platform>() {
-    let memmap = MemMap::<P>::new(1, 1);
+    let memmap = MemMap::<P>::new(1, 1, Orders::All(0), Counting::Apart);
     assert!(!memmap.folio(Pfn(0)).try_get(), "never used");
-    let pfn = memmap.alloc(0).unwrap();
+    let pfn = memmap.alloc(0, 0).unwrap();
     put(&memmap, pfn, 0);
     assert!(!memmap.folio(pfn).try_get(), "free again");
     assert_eq!(counts(memmap.folio(pfn)), (0, 0));
@@ -145,10 +145,10 @@ fn get_folio_finds_nothing_in_an_empty_slot<P: Platform>() {
 fn taken_slot_stays_as_it_is<P: Platform>() {
     let scene = any_scene::<P>();
     let (there, cached) = (scene.pfn(9), scene.file.nrpages());
-    let pfn = scene.system.memmap.alloc(0).unwrap();
+    let pfn = scene.system.memmap.alloc(0, 0).unwrap();
     let folio = scene.system.memmap.folio(pfn);
     folio.lock();
-    assert_eq!(scene.file.add_folio(folio, pfn, 9), Err(SlotTaken));
+    assert_eq!(scene.file.add_folio(folio, pfn, 9, 1), Err(SlotTaken));
     folio.unlock();
     assert_eq!((scene.pfn(9), scene.file.nrpages()), (there, cached));
     assert_eq!(counts(folio), (0, 1));

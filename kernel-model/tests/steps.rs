@@ -59,7 +59,7 @@ fn fault_while(
         // Let the reference go again, so that the frames can be counted.
         set_pte(&vma, 9, Pte::NONE);
         let folio = scene.system.memmap.folio(pfn);
-        folio.mapcount_dec(&kernel_model::folio::site::MAPCOUNT_DEC);
+        folio.mapcount_sub(1, &kernel_model::folio::site::MAPCOUNT_DEC);
         scene.system.put(pfn, &task);
     }
     (task.faults, mapped_it)

@@ -7,6 +7,7 @@ fn setup(seconds: u64, left_out: &[&str]) -> AuditSetup {
         pages: 32,
         window_pages: 16,
         readahead_pages: 16,
+        orders: Orders::All(0),
         hole_pages: 16,
         fault_threads: 2,
         storm_threads: 2,
@@ -25,26 +26,43 @@ fn audited(scheme: &str, storm: &str, setup: &AuditSetup) -> Audit {
     audit(scheme, storm, setup, &Cancel::default()).unwrap()
 }
 
+fn sound() -> impl Iterator<Item = &'static str> {
+    let all = Schemes::<Audited>::ALL.iter().map(|scheme| scheme.about());
+    all.filter(|about| about.verdict.is_sound())
+        .map(|about| about.name)
+}
+
 #[test]
 fn sound_schemes_survive_and_do_work() {
-    for storm in ["truncate", "punch-hole"] {
-        for scheme in ["page-locked", "mapcount-recheck"] {
-            let audit = audited(scheme, storm, &setup(2, &[]));
-            assert!(audit.as_declared && audit.found.is_empty(), "{audit:?}");
-            let work = &audit.work;
-            assert!(work.episodes > 1 && work.faults > 1_000, "{audit:?}");
-            assert!(
-                work.folios_removed > 100 && work.pages_mapped > 1_000,
-                "{audit:?}"
-            );
+    for orders in [Orders::All(0), Orders::Mix] {
+        for storm in ["truncate", "punch-hole", "shmem-swapout", "mixed"] {
+            for scheme in sound() {
+                let setup = AuditSetup {
+                    orders,
+                    duration: Duration::from_millis(500),
+                    ..setup(1, &[])
+                };
+                let audit = audited(scheme, storm, &setup);
+                assert!(audit.as_declared && audit.found.is_empty(), "{audit:?}");
+                let work = &audit.work;
+                assert!(work.episodes > 1 && work.faults > 200, "{audit:?}");
+            }
         }
     }
 }
 
 #[test]
 fn broken_schemes_are_caught_by_a_declared_name() {
-    for scheme in ["sketch", "lockless-rfc"] {
-        let audit = audited(scheme, "punch-hole", &setup(60, &[]));
+    let caught = [
+        ("sketch", "punch-hole"),
+        ("sketch", "invalidate"),
+        ("lockless-rfc", "punch-hole"),
+        ("lockless-rfc", "shmem-swapout"),
+        ("invalidate-shared", "invalidate"),
+        ("invalidate-shared", "mixed"),
+    ];
+    for (scheme, storm) in caught {
+        let audit = audited(scheme, storm, &setup(60, &[]));
         assert!(
             audit.broken && audit.to_be_caught && audit.as_declared,
             "{audit:?}"
@@ -58,14 +76,28 @@ fn broken_schemes_are_caught_by_a_declared_name() {
     }
 }
 
+/// Checks without which a sound scheme is caught on a machine within seconds, and under which storm.
+/// The others take rarer races, and are the model checkers' business.
+const CAUGHT: &[(&str, &str, &str)] = &[
+    ("page-locked", "page_locked_mapping", "punch-hole"),
+    ("folio-batched", "page_locked_mapping", "punch-hole"),
+    ("mapcount-recheck", "recheck_locked", "punch-hole"),
+    ("mapcount-recheck", "recheck_mapping", "punch-hole"),
+    ("fused-count", "fused_locked", "punch-hole"),
+    ("fused-count", "recheck_mapping", "punch-hole"),
+    ("invalidate-gate", "gate_read", "invalidate"),
+    ("invalidate-gate", "gate_zap", "invalidate"),
+    ("invalidate-gate-fused", "gate_zap", "shmem-swapout"),
+    ("invalidate-seq", "seq_recheck", "invalidate"),
+    ("invalidate-seq", "seq_ptes_last", "invalidate"),
+    ("invalidate-seq-fused", "seq_recheck", "shmem-swapout"),
+];
+
 #[test]
 fn a_sound_scheme_without_one_of_its_checks_is_caught() {
-    for scheme in Schemes::<Audited>::ALL {
-        let about = scheme.about();
-        for check in about.own_checks.iter().filter(|_| about.verdict.is_sound()) {
-            let audit = audited(about.name, "punch-hole", &setup(60, &[check.name]));
-            assert!(!audit.as_declared, "{} without {}", about.name, check.name);
-        }
+    for &(scheme, check, storm) in CAUGHT {
+        let audit = audited(scheme, storm, &setup(60, &[check]));
+        assert!(!audit.as_declared, "{scheme} without {check}");
     }
 }
 

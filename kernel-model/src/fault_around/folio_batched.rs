@@ -13,7 +13,6 @@
 use std::slice;
 
 use super::page_locked::{LOCKED_MAPPING, TEST_LOCKED};
-use super::walk::set_ptes;
 use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO, STABLE_READ};
@@ -160,7 +159,7 @@ fn map_order0_folio<P: Platform>(
     }
     let memmap = &window.system.memmap;
     memmap.mapcount_add_of::<false>(page, &MAPCOUNT_INC_LOCKED);
-    set_ptes::<P>(slice::from_mut(pte), page, index);
+    window.system.set_ptes(slice::from_mut(pte), page, index);
     mapped.pages += 1;
     mapped.fault_page |= index == window.fault_pgoff;
     1
@@ -194,7 +193,9 @@ fn map_folio_range<P: Platform>(
         };
         let piece_index = index + next as u64;
         memmap.mapcount_add(piece, &MAPCOUNT_INC_LOCKED);
-        set_ptes::<P>(&mut ptes[next..], piece, piece_index);
+        window
+            .system
+            .set_ptes(&mut ptes[next..], piece, piece_index);
         let handed_on = u32::from(pages == 0);
         if piece.pages > handed_on {
             memmap.folio(run.head).get_more(piece.pages - handed_on);

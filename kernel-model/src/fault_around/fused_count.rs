@@ -27,7 +27,7 @@ use super::mapcount_recheck::{RECHECK_MAPPING, REMOVER_LOCK_MB};
 use super::walk::{Claim, Skip};
 use super::{About, FaultAround, Mapped, Verdict, Window};
 use crate::folio::site::REF_PUT;
-use crate::folio::{Counting, PG_LOCKED};
+use crate::folio::{Counting, PG_LOCKED, Pfn};
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
 use crate::system::{System, Task};
@@ -107,12 +107,14 @@ struct Recheck {
 }
 
 impl<P: Platform> Claim<P> for Recheck {
+    /// Not for soundness, but so as not to disturb a remover: the look afterwards decides.
+    #[inline(always)]
+    fn leaves_alone(&self, memmap: &MemMap<P>, head: Pfn) -> bool {
+        memmap.folio(head).is_locked(&TEST_LOCKED)
+    }
+
     #[inline(always)]
     fn take(&self, memmap: &MemMap<P>, run: Run) -> bool {
-        // Not for soundness, but so as not to disturb a remover: the look afterwards decides.
-        if memmap.folio(run.head).is_locked(&TEST_LOCKED) {
-            return false;
-        }
         let taken = take_fused(memmap, run);
         P::smp_mb_after_atomic(&FUSED_GET_MB);
         taken

@@ -7,7 +7,10 @@
 //! its mapcounts seen, and the remover's zap waits for its PTEs. The PTEs are set last. Set first and
 //! rolled back they would be seen in between; that is the mutation that leaves `seq_ptes_last` out.
 //!
-//! `invalidate-seq-fused` is the same with both counts in one word, one access for both.
+//! `invalidate-seq-fused` is the same with both counts in one word, one access for both. It needs no full
+//! barrier of the fault's: a remover takes a reference after it has counted itself in and before it looks
+//! at the mapcount, and both sides do so in the same word. Whichever comes second has read what the first
+//! one left there, and the remover's barrier does the rest.
 
 use std::mem;
 use std::ops::Range;
@@ -17,7 +20,7 @@ use super::fused_count::FUSED_GET;
 use super::invalidate_gate::{UnaskedFused, is_closed};
 use super::invalidate_shared::Unasked;
 use super::mapcount_recheck::{MAPCOUNT_INC, MAPCOUNT_UNDO};
-use super::walk::{Claim, set_ptes};
+use super::walk::Claim;
 use super::{About, FaultAround, Mapped, Verdict, Window};
 use crate::address_space::AddressSpace;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -25,7 +28,7 @@ use crate::folio::{Counting, Pfn};
 use crate::gates::GateState;
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
-use crate::platform::{Note, Platform, Site};
+use crate::platform::{Platform, Site};
 use crate::system::Task;
 
 /// See the module.
@@ -128,7 +131,6 @@ static SEQ: About = about(
         &MAPCOUNT_UNDO,
     ],
     &[
-        &SEQ_BEGIN,
         &SEQ_RECHECK,
         &SEQ_GENERATION,
         &SEQ_COUNTS,
@@ -142,7 +144,6 @@ static SEQ_FUSED: About = about(
     1,
     &[
         &SEQ_BEGIN,
-        &SEQ_MB,
         &SEQ_RECHECK,
         &SEQ_GENERATION,
         &SEQ_COUNTS,
@@ -153,7 +154,6 @@ static SEQ_FUSED: About = about(
         &FUSED_GET,
     ],
     &[
-        &SEQ_BEGIN,
         &SEQ_RECHECK,
         &SEQ_GENERATION,
         &SEQ_COUNTS,
@@ -182,11 +182,15 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
         let mut counted = mem::take(&mut task.window);
         let mut mapped = window.walk(ptes, task, claim, |ptes, at, run| {
             if P::left_out(&SEQ_PTES_LAST) {
-                set_ptes::<P>(&mut ptes[at..], run, start + at as u64);
+                window
+                    .system
+                    .set_ptes(&mut ptes[at..], run, start + at as u64);
             }
             counted.push((at, run));
         });
-        P::smp_mb_after_atomic(&SEQ_MB);
+        if !FUSED {
+            P::smp_mb_after_atomic(&SEQ_MB);
+        }
         let now = window.vma.mapping.gates.read(&window.pgoffs, &SEQ_RECHECK);
         let unchanged = begin.iter().zip(now);
         let keep = P::left_out(&SEQ_RECHECK)
@@ -196,7 +200,9 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
         if keep {
             let fault_pte = (window.fault_pgoff - start) as usize;
             for (at, run) in counted.drain(..) {
-                set_ptes::<P>(&mut ptes[at..], run, start + at as u64);
+                window
+                    .system
+                    .set_ptes(&mut ptes[at..], run, start + at as u64);
                 mapped.fault_page |= (at..at + run.pages as usize).contains(&fault_pte);
             }
         } else {
@@ -220,11 +226,9 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
     ) {
         if P::left_out(&SEQ_PTES_LAST) {
             for (number, pte) in (0..run.pages).zip(&mut ptes[at..]) {
-                *pte = Pte::NONE;
-                P::note(|| Note::PteZapped {
-                    index: window.pgoffs.start + at as u64 + u64::from(number),
-                    pfn: Pfn(run.first.0 + number),
-                });
+                let index = window.pgoffs.start + at as u64 + u64::from(number);
+                let pfn = Pfn(run.first.0 + number);
+                window.system.clear_pte(pte, Pte::NONE, index, pfn);
             }
         }
         if !FUSED {
@@ -245,7 +249,8 @@ impl<P: Platform, const FUSED: bool> FaultAround<P> for InvalidateSeq<FUSED> {
         let closed = begin
             .iter()
             .any(|&state| is_closed::<P>(&SEQ_COUNTS, state));
-        if closed && !P::left_out(&SEQ_BEGIN) {
+        // Not for soundness, but so as not to count what would be taken back.
+        if closed {
             task.faults.gate_closed += 1;
             return Mapped::default();
         }

@@ -30,6 +30,7 @@ static ABOUT: About = About {
             "fault-vs-invalidate",
             "first-fault-vs-invalidate",
             "threads-vs-invalidate",
+            "held-vs-invalidate",
             "fault-vs-two-invalidates",
             "fault-vs-swapout",
             "window-over-two-gates",

@@ -11,7 +11,6 @@
 use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::walk::set_ptes;
 use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO, STABLE_READ};
@@ -135,7 +134,7 @@ impl<P: Platform> FaultAround<P> for PageLocked {
                     .system
                     .memmap
                     .mapcount_add(page, &MAPCOUNT_INC_LOCKED);
-                set_ptes::<P>(slice::from_mut(pte), page, index);
+                window.system.set_ptes(slice::from_mut(pte), page, index);
                 mapped.pages += 1;
                 mapped.fault_page |= index == window.fault_pgoff;
                 folio.unlock();

@@ -47,6 +47,7 @@ static ABOUT: About = About {
             "fault-vs-invalidate",
             "first-fault-vs-invalidate",
             "threads-vs-invalidate",
+            "held-vs-invalidate",
             "fault-vs-two-invalidates",
             "fault-vs-swapout",
             "fault-vs-split",

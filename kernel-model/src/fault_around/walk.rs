@@ -5,7 +5,7 @@ use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::folio::Pfn;
 use crate::page_allocator::{FOLIO_IS_LARGE, MemMap, Run};
 use crate::page_table::Pte;
-use crate::platform::{Note, Platform};
+use crate::platform::Platform;
 use crate::system::{System, Task};
 
 /// Why a folio to which there is a reference isn't mapped after all.
@@ -23,6 +23,12 @@ pub(super) enum Skip {
 
 /// How a scheme gets hold of the pages of a folio, and what makes it believe that it may map them.
 pub(super) trait Claim<P: Platform> {
+    /// Whether the folio is left alone because somebody has it locked, before anything is paid for it.
+    #[inline(always)]
+    fn leaves_alone(&self, _memmap: &MemMap<P>, _head: Pfn) -> bool {
+        false
+    }
+
     /// Takes a reference for each page of a run, unless the folio is free.
     #[inline(always)]
     fn take(&self, memmap: &MemMap<P>, run: Run) -> bool {
@@ -52,19 +58,6 @@ fn none_at_start(ptes: &[Pte], most: u32) -> u32 {
     ptes.take_while(|pte| pte.is_none()).count() as u32
 }
 
-/// Sets the entries of a run of pages (`set_pte_range()`).
-#[inline(always)]
-pub(super) fn set_ptes<P: Platform>(ptes: &mut [Pte], run: Run, index: u64) {
-    for (number, pte) in (0..run.pages).zip(ptes) {
-        let pfn = Pfn(run.first.0 + number);
-        *pte = Pte::present(pfn);
-        P::note(|| Note::PteSet {
-            index: index + u64::from(number),
-            pfn,
-        });
-    }
-}
-
 impl<P: Platform> Window<'_, P> {
     /// Locks the PTE table and maps what the scheme claims.
     #[inline(always)]
@@ -81,7 +74,8 @@ impl<P: Platform> Window<'_, P> {
         claim: &impl Claim<P>,
     ) -> Mapped {
         self.walk(ptes, task, claim, |ptes, at, run| {
-            set_ptes::<P>(&mut ptes[at..], run, self.pgoffs.start + at as u64);
+            let index = self.pgoffs.start + at as u64;
+            self.system.set_ptes(&mut ptes[at..], run, index);
         })
     }
 
@@ -144,6 +138,10 @@ impl<P: Platform> Window<'_, P> {
             if LARGE {
                 run = memmap.run_from(head, folio.flags(&FOLIO_IS_LARGE), index);
                 run.pages = none_at_start(&ptes[at..length], run.pages).max(1);
+            }
+            if claim.leaves_alone(memmap, head) {
+                task.faults.skipped_locked += 1;
+                continue;
             }
             if !claim.take(memmap, run) {
                 continue;

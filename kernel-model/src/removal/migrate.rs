@@ -6,6 +6,7 @@
 //! still has it must look at the slot or at the lock.
 
 use std::ops::Range;
+use std::slice;
 
 use super::{About, Doomed, REMOVER_MAPCOUNT, Remover};
 use crate::address_space::AddressSpace;
@@ -13,7 +14,7 @@ use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED};
 use crate::folio::{Folio, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
-use crate::platform::{Note, Platform};
+use crate::platform::Platform;
 use crate::rmap::rmap_walk;
 use crate::system::{System, Task};
 
@@ -95,8 +96,7 @@ impl<P: Platform> System<P> {
         rmap_walk(mapping, &doomed.pgoffs(), |index, pte| {
             let first = Pfn(head.0 + (index - doomed.index) as u32);
             if pte.pfn() == Some(first) {
-                *pte = Pte::migration(first);
-                P::note(|| Note::PteZapped { index, pfn: first });
+                self.clear_pte(pte, Pte::migration(first), index, first);
                 let page = Run {
                     head,
                     first,
@@ -128,11 +128,7 @@ impl<P: Platform> System<P> {
                 };
                 folio.get();
                 self.memmap.mapcount_add(page, &MAPCOUNT_INC_LOCKED);
-                *pte = Pte::present(page.first);
-                P::note(|| Note::PteSet {
-                    index,
-                    pfn: page.first,
-                });
+                self.set_ptes(slice::from_mut(pte), page, index);
             }
         });
     }

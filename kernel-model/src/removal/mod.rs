@@ -237,6 +237,7 @@ impl<P: Platform> System<P> {
         if P::AUDIT {
             for number in 0..doomed.pages {
                 let pfn = Pfn(doomed.pfn.0 + number);
+                self.audit_leaving(doomed.index + u64::from(number), pfn);
                 task.removed.push(Removed {
                     index: doomed.index + u64::from(number),
                     pfn,

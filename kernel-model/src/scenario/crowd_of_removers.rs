@@ -20,7 +20,7 @@ scenario! {
             "reclaim, migrate",
             "punch, truncate",
         ],
-        explored: Explored::AtRandom { schedules: 4_000 },
+        explored: Explored::AtRandom { schedules: 2_000 },
     }
 }
 

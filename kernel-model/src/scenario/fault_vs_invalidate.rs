@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{About, Explored, Stage, scenario};
+use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -38,6 +39,16 @@ scenario! {
 }
 
 scenario! {
+    /// Somebody holds the folio (a read, or a device's access), so that it isn't freed when it leaves.
+    HeldVsInvalidate, held_vs_invalidate, About {
+        name: "held-vs-invalidate",
+        summary: "fault-around of a page that somebody has a reference to against an invalidation",
+        cpus: &["fault, put", "invalidate"],
+        explored: Explored::Exhaustively { bound: Some(3) },
+    }
+}
+
+scenario! {
     /// Two of them at once, as when two direct writes meet.
     FaultVsTwoInvalidates, fault_vs_two_invalidates, About {
         name: "fault-vs-two-invalidates",
@@ -68,6 +79,20 @@ fn threads_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> St
     let vma = stage.map();
     stage.faults_around(Arc::clone(&vma));
     stage.faults_around(vma);
+    stage.removes("invalidate", 1);
+    stage
+}
+
+fn held_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let vma = stage.map_with_table();
+    let task = Task::default();
+    let held = stage.system.get_folio(&stage.file, 0, &task);
+    let (pfn, _) = held.expect("the page is cached");
+    stage.cpu(move |system, _, task| {
+        system.do_fault_around(&vma, 0, task);
+        system.put(pfn, task);
+    });
     stage.removes("invalidate", 1);
     stage
 }

@@ -31,9 +31,9 @@ fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str
         orders: Orders::All(1),
         ..Sizes::of(2, 2, 0)
     };
-    let (mut stage, contents) = sizes.stage(scheme);
+    let (mut stage, _) = sizes.stage(scheme);
     let vma = stage.map_with_table();
-    stage.faults_around_and_reads(vma, contents);
+    stage.faults_around(vma);
     stage.cpu(move |system, file, task| {
         super::remove(system, file, remover, 1..2, task);
     });

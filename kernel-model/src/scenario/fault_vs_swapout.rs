@@ -10,7 +10,7 @@ scenario! {
         name: "fault-vs-swapout",
         summary: "fault-around of one page against its being sent to swap, unfrozen",
         cpus: &["fault", "shmem-swapout"],
-        explored: Explored::Exhaustively { bound: Some(4) },
+        explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
 

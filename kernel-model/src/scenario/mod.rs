@@ -45,7 +45,8 @@ pub use crowd_of_removers::CrowdOfRemovers;
 pub use fault_vs_fault::FaultVsFault;
 pub use fault_vs_fill::FaultVsFill;
 pub use fault_vs_invalidate::{
-    FaultVsInvalidate, FaultVsTwoInvalidates, FirstFaultVsInvalidate, ThreadsVsInvalidate,
+    FaultVsInvalidate, FaultVsTwoInvalidates, FirstFaultVsInvalidate, HeldVsInvalidate,
+    ThreadsVsInvalidate,
 };
 pub use fault_vs_migrate::{FaultVsMigrate, MappedVsMigrate};
 pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
@@ -172,6 +173,7 @@ impl<P: Platform> Scenarios<P> {
         &FaultVsInvalidate,
         &FirstFaultVsInvalidate,
         &ThreadsVsInvalidate,
+        &HeldVsInvalidate,
         &FaultVsTwoInvalidates,
         &FaultVsSwapout,
         &FaultVsReclaim,

@@ -16,10 +16,11 @@ use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::folio::{Folio, PG_WAITERS, Pfn, site};
 use kernel_model::mm::{Mm, Vma};
+use kernel_model::page_allocator::Run;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Platform, RwSemaphore};
 use kernel_model::removal::Removers;
-use kernel_model::{BackingStore, Config, FaultOutcome, Invariant, System, Task};
+use kernel_model::{BackingStore, Config, FaultOutcome, Invariant, Orders, System, Task};
 
 pub(crate) mod stepped;
 mod threads;
@@ -33,6 +34,7 @@ pub(crate) const SMALL: Config = Config {
     entries_per_table: 16,
     window_pages: 8,
     readahead_pages: 4,
+    orders: Orders::All(0),
 };
 
 /// The pages of the file in a scene.
@@ -185,11 +187,11 @@ impl<P: Platform> Scene<P> {
     /// Puts a folio into the cache that is locked and hasn't been read; the cache has the only
     /// reference to it.
     pub(crate) fn insert_unread(&self, index: u64) -> Pfn {
-        let pfn = self.system.memmap.alloc(0).expect("a free frame");
+        let pfn = self.system.memmap.alloc(0, 0).expect("a free frame");
         let folio = self.system.memmap.folio(pfn);
         folio.lock();
         self.file
-            .add_folio(folio, pfn, index)
+            .add_folio(folio, pfn, index, 1)
             .expect("an empty slot");
         self.system.put(pfn, &Task::default());
         pfn
@@ -207,8 +209,11 @@ impl<P: Platform> Scene<P> {
     pub(crate) fn map_by_hand(&self, vma: &Vma<P>, pgoff: u64, pfn: Pfn) {
         let folio = self.system.memmap.folio(pfn);
         folio.get();
-        folio.mapcount_inc(&site::MAPCOUNT_INC_LOCKED);
-        set_pte(vma, pgoff, Pte::present(pfn));
+        folio.mapcount_add(1, &site::MAPCOUNT_INC_LOCKED);
+        let vpn = vma.vpn_of(pgoff);
+        vma.mm.page_table.install_table(vpn);
+        let mut ptes = vma.mm.page_table.lock(vpn..vpn + 1);
+        self.system.set_ptes(&mut ptes, Run::single(pfn), pgoff);
     }
 
     /// What has been reported so far: which invariant, at which offset.
@@ -306,9 +311,10 @@ pub(crate) fn every_scheme<P: Platform>(test: fn(Scheme<P>)) {
     }
 }
 
-/// Runs a test for every scheme and remover.
-pub(crate) fn every_remover<P: Platform>(test: fn(Scheme<P>, &str)) {
-    for remover in Removers::<P>::ALL {
+/// Runs a test for every scheme and each remover that unmaps its range and waits for every folio in it.
+pub(crate) fn every_truncation<P: Platform>(test: fn(Scheme<P>, &str)) {
+    let removers = Removers::<P>::ALL.iter();
+    for remover in removers.filter(|remover| remover.about().zaps_range) {
         for &scheme in Schemes::<P>::ALL {
             let (name, remover) = (scheme.about().name, remover.about().name);
             let _case = Case(format!("{name} on {} under {remover}", P::NAME));

@@ -106,6 +106,11 @@ impl AtomicWord for SteppedAtomic {
         self.0.fetch_and(value, site.order)
     }
 
+    fn compare_exchange(&self, old: u64, new: u64, site: &'static Site) -> bool {
+        step(site.name);
+        AtomicWord::compare_exchange(&self.0, old, new, site)
+    }
+
     fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
         step(site.name);
         AtomicWord::add_unless(&self.0, mask, value, site)

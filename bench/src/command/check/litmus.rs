@@ -33,7 +33,11 @@ pub(super) fn run(directory: &Path, options: &Options, cancel: &Cancel) -> Resul
         Failure::Broke(format!("cannot make a directory for litmus tests: {error}"))
     })?;
     let wanted = |litmus: &&Litmus| {
-        options.scheme.is_empty() || options.scheme.iter().any(|name| name == litmus.scheme)
+        options.scheme.is_empty()
+            || options
+                .scheme
+                .iter()
+                .any(|name| litmus.schemes.contains(&name.as_str()))
     };
     let tests: Vec<&Litmus> = ALL.iter().filter(wanted).collect();
     let mut progress = Progress::new(tests.len() as u64);
@@ -120,7 +124,7 @@ fn print(tests: &[&Litmus], results: &[Observed], format: Format) -> String {
         Format::Tsv => {
             out.push_str("scheme\ttest\texpected\tobserved\n");
             for (litmus, observed) in rows() {
-                let (scheme, name) = (litmus.scheme, litmus.name);
+                let (scheme, name) = (litmus.schemes.join(","), litmus.name);
                 let _ = writeln!(
                     out,
                     "{scheme}\t{name}\t{}\t{}",
@@ -133,7 +137,7 @@ fn print(tests: &[&Litmus], results: &[Observed], format: Format) -> String {
             let rows: Vec<_> = rows()
                 .map(|(litmus, observed)| {
                     serde_json::json!({
-                        "scheme": litmus.scheme,
+                        "schemes": litmus.schemes,
                         "test": litmus.name,
                         "expected": expected(litmus),
                         "observed": observed.word(),
