@@ -114,7 +114,7 @@ fn label(breakdown: &Breakdown) -> String {
 fn write_breakdown(out: &mut String, breakdown: &Breakdown, setup: &Setup) {
     let total = breakdown.total.median;
     let title = format!(
-        "{}: {} ns per fault of {} pages, {} of it the probe's",
+        "{}: {} ns per fault of {} pages, {} the probe's",
         label(breakdown),
         figure(total),
         setup.window_pages,

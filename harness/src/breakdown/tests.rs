@@ -157,6 +157,30 @@ fn no_step_that_is_made_cheap_changes_what_a_pass_counts() {
 }
 
 #[test]
+fn a_pass_that_does_something_else_and_a_machine_that_is_left_different_end_it() {
+    let (clock, setup, cancel) = (Clock::new(), setup(1), Cancel::default());
+    let scheme = Schemes::<Native>::named("page-locked").unwrap();
+    let mut subject = Subject::new(scheme, &setup, &clock).unwrap();
+    let visit = |subject: &mut Subject| {
+        let last = *subject.variants().last().unwrap();
+        subject.visit(last, &setup, &clock, &cancel)
+    };
+    visit(&mut subject).unwrap();
+    subject.audit().unwrap();
+    subject.expected.mapped += 1;
+    let said = visit(&mut subject).unwrap_err().to_string();
+    assert!(
+        said.contains("made cheap mapped 256 pages, not 257"),
+        "{said}"
+    );
+
+    let folio = kernel_model::folio::Pfn(0);
+    subject.ablated.machine.system.memmap.folio(folio).get();
+    let said = subject.audit().unwrap_err().to_string();
+    assert!(said.contains("page-locked is not as it was"), "{said}");
+}
+
+#[test]
 fn a_turn_measures_everything_once_and_interrupted_ones_do_not_count() {
     let setup = setup(2);
     let clock = Clock::new();
