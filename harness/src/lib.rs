@@ -5,6 +5,7 @@
 //! Nothing in here prints but [`progress`], to standard error.
 
 pub mod audit;
+pub mod breakdown;
 pub mod cancel;
 pub mod cell;
 #[cfg(feature = "loom")]

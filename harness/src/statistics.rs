@@ -65,13 +65,14 @@ impl Interval {
         values.sort_by(f64::total_cmp);
         let median = Spread::of(values.iter().copied())?.median;
         let count = values.len();
-        // Of `count` tosses of a coin, at most `heads` are heads.
-        let mut term = 0.5_f64.powi(count as i32);
-        let mut at_most = term;
-        let (mut dropped, mut outside) = (0, term);
+        // Of `count` tosses of a coin, at most `heads` are heads. As a logarithm, since a double
+        // holds no probability of a thousand heads and more.
+        let mut ln_term = count as f64 * 0.5_f64.ln();
+        let mut at_most = ln_term.exp();
+        let (mut dropped, mut outside) = (0, at_most);
         for heads in 1..count / 2 {
-            term *= (count - heads + 1) as f64 / heads as f64;
-            at_most += term;
+            ln_term += ((count - heads + 1) as f64 / heads as f64).ln();
+            at_most += ln_term.exp();
             if 2.0 * at_most > 1.0 - COVERAGE {
                 break;
             }
@@ -201,6 +202,10 @@ mod tests {
         let three = Interval::of([1.0, 2.0, 9.0]).unwrap();
         assert_eq!((three.lo, three.hi, three.coverage), (1.0, 9.0, 0.75));
         assert!(three.excludes(0.9) && !three.excludes(9.0));
+        // The normal approximation: 5000 less 1.96 times 50, and half a value.
+        let many = Interval::of((1..=10_000).map(f64::from)).unwrap();
+        assert_eq!((many.lo, many.hi), (4902.0, 5099.0));
+        assert!((0.95..0.953).contains(&many.coverage));
         let one = Interval::of([3.0]).unwrap();
         assert_eq!((one.lo, one.hi, one.coverage), (3.0, 3.0, 0.0));
         assert_eq!(Interval::of([f64::NAN]), None);

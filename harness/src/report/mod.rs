@@ -6,4 +6,5 @@ mod tsv;
 
 pub use sentence::in_a_sentence;
 pub use text::{COLUMNS, text, wrap, wrap_to};
+pub(crate) use tsv::number;
 pub use tsv::{HEADER, tsv};

@@ -93,7 +93,7 @@ pub fn tsv(run: &Run<'_>) -> String {
 }
 
 /// Six significant digits: more than any measurement of time has.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "nan".to_owned();
     }

@@ -234,8 +234,8 @@ fn recording_ns(clock: &Clock, setup: &Setup) -> Result<f64, Failure> {
 }
 
 /// What a page takes in bytes, and what each mapping of it takes.
-const BYTES_PER_PAGE: u64 = 100;
-const BYTES_PER_PTE: u64 = 8;
+pub(super) const BYTES_PER_PAGE: u64 = 100;
+pub(super) const BYTES_PER_PTE: u64 = 8;
 
 fn refuse_more_than_memory(
     plan: &Plan,
@@ -256,7 +256,7 @@ fn refuse_more_than_memory(
     }
 }
 
-fn seed_from_time() -> u64 {
+pub(super) fn seed_from_time() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(1, |now| u64::from(now.subsec_nanos()) ^ now.as_secs()) & 0xffff_ffff
 }

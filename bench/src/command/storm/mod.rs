@@ -1,6 +1,7 @@
-//! `faultaround storm`: schemes under storms, measured or audited.
+//! `faultaround storm`: schemes under storms, measured or audited, or one fault broken down.
 
 mod audit;
+mod breakdown;
 mod measure;
 mod options;
 mod plan;
@@ -25,7 +26,9 @@ pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
             "--without leaves out checks in an audit only: give --audit with it".to_owned(),
         ));
     }
-    if options.audit {
+    if options.breakdown {
+        breakdown::run(options, &cancel)
+    } else if options.audit {
         audit::run(options, &cancel)
     } else {
         measure::run(options, command, &cancel)

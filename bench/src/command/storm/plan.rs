@@ -195,7 +195,7 @@ fn groups(options: &Options, topology: &Topology) -> Result<(Vec<Group>, Vec<Str
 }
 
 /// A time as `--duration` takes it, to the nanosecond.
-fn duration(ns: u64) -> String {
+pub(super) fn duration(ns: u64) -> String {
     if ns.is_multiple_of(1_000_000) {
         format!("{}ms", ns / 1_000_000)
     } else {
@@ -257,10 +257,15 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     if options.oversubscribe {
         words.push_str(" --oversubscribe");
     }
-    words.push_str(match options.format {
+    words.push_str(format_words(options.format));
+    words
+}
+
+/// The option that asks for a format.
+pub(super) fn format_words(format: Format) -> &'static str {
+    match format {
         Format::Text => "",
         Format::Json => " --format json",
         Format::Tsv => " --format tsv",
-    });
-    words
+    }
 }

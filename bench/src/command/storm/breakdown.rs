@@ -1,0 +1,113 @@
+//! `faultaround storm --breakdown`: where the time of one uncontended fault goes, step by step.
+
+use harness::breakdown::{Report, Setup, Visit, run as measure, text, tsv};
+use harness::cancel::Cancel;
+use harness::clock::Clock;
+use harness::environment::Environment;
+use harness::progress::{Progress, say};
+use kernel_model::fault_around::FaultAround;
+use kernel_model::platform::Native;
+
+use super::measure::{BYTES_PER_PAGE, BYTES_PER_PTE, seed_from_time};
+use super::options::Options;
+use super::plan::{self, schemes, sizes};
+use crate::command::output::Format;
+use crate::command::{Failure, output};
+
+/// Few, and many turns: what is compared is to be measured before the machine's mood changes.
+const PASSES: u32 = 5;
+const TURNS: u32 = 300;
+const PAGES: u32 = 4096;
+/// A scheme's machines: on [`Native`], and probed.
+const MACHINES: u64 = 2;
+
+pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
+    let schemes = schemes::<Native>(&options.scheme)?;
+    let sizes = sizes(options, PAGES, 1)?;
+    let topology = super::topology(options.cpus.as_deref())?;
+    let environment = Environment::capture(&topology);
+    let copies = schemes.len() as u64 * MACHINES;
+    refuse_more_than_memory(sizes.pages, copies, &environment)?;
+    let setup = Setup {
+        pages: sizes.pages,
+        window_pages: sizes.window_pages,
+        turns: options.rounds.unwrap_or(TURNS),
+        visit: match options.duration {
+            None => Visit::Passes(PASSES),
+            Some(time) => Visit::Ns(time.as_nanos() as u64),
+        },
+        cpu: topology.ids()[0],
+        seed: options.seed.unwrap_or_else(seed_from_time),
+    };
+    let mut progress = Progress::new(u64::from(setup.turns));
+    let measured = measure(&schemes, &setup, &Clock::new(), cancel, &mut progress);
+    progress.finish();
+    let measured = measured.map_err(|error| Failure::Broke(error.to_string()))?;
+    let complete = measured.turns == setup.turns;
+    if measured.turns == 0 {
+        say("faultaround: stopped before anything was measured");
+        return Err(Failure::Interrupted);
+    }
+    let report = Report {
+        complete,
+        turns: measured.turns,
+        setup: &setup,
+        caveats: environment.caveats(),
+        environment: &environment,
+        rerun: rerun(options.format, &schemes, &setup),
+        breakdowns: &measured.breakdowns,
+    };
+    output::print(&match options.format {
+        Format::Text => text(&report),
+        Format::Tsv => tsv(&measured.breakdowns),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&report);
+            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
+        }
+    })?;
+    if complete {
+        return Ok(());
+    }
+    say(&format!(
+        "interrupted: {} of {} turns came to an end",
+        measured.turns, setup.turns
+    ));
+    Err(Failure::Interrupted)
+}
+
+fn refuse_more_than_memory(
+    pages: u32,
+    copies: u64,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let needed = u64::from(pages) * (BYTES_PER_PAGE + BYTES_PER_PTE) * copies;
+    match environment.memory_bytes {
+        Some(memory) if needed > memory => Err(Failure::Usage(format!(
+            "{pages} pages {copies} times need {} MiB, and this machine has {}: fewer --pages",
+            needed >> 20,
+            memory >> 20
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A command that runs the same again, with every default written out.
+fn rerun(format: Format, schemes: &[&'static dyn FaultAround<Native>], setup: &Setup) -> String {
+    let names = schemes.iter().map(|scheme| scheme.about().name);
+    let duration = match setup.visit {
+        Visit::Passes(_) => String::new(),
+        Visit::Ns(ns) => format!(" --duration {}", plan::duration(ns)),
+    };
+    format!(
+        "cargo run --release -- storm --breakdown --scheme {} --cpus {} --window {} --pages {} \
+         --rounds {}{} --seed {}{}",
+        names.collect::<Vec<_>>().join(","),
+        setup.cpu,
+        setup.window_pages,
+        setup.pages,
+        setup.turns,
+        duration,
+        setup.seed,
+        plan::format_words(format)
+    )
+}
