@@ -57,7 +57,7 @@ fn write_scenarios(out: &mut String) {
 
 /// What an entry begins with.
 fn head(name: &str) -> String {
-    format!("  {name:<20}")
+    format!("  {name:<23}")
 }
 
 fn write_scheme(out: &mut String, about: &About) {
@@ -93,7 +93,7 @@ fn write_scheme(out: &mut String, about: &About) {
         ("removers", about.asks_of_removers.to_owned()),
         ("--without", names.join(", ")),
     ] {
-        out.push_str(&wrap(&format!("    {name:<18}"), &text));
+        out.push_str(&wrap(&format!("    {name:<21}"), &text));
     }
 }
 

@@ -84,7 +84,6 @@ const CAUGHT: &[(&str, &str, &str)] = &[
     ("mapcount-recheck", "recheck_locked", "punch-hole"),
     ("mapcount-recheck", "recheck_mapping", "punch-hole"),
     ("fused-count", "fused_locked", "punch-hole"),
-    ("fused-count", "recheck_mapping", "punch-hole"),
     ("invalidate-gate", "gate_read", "invalidate"),
     ("invalidate-gate", "gate_zap", "invalidate"),
     ("invalidate-gate-fused", "gate_zap", "shmem-swapout"),

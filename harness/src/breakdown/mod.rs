@@ -20,6 +20,7 @@ mod tests;
 
 use std::thread;
 
+use kernel_model::Orders;
 use kernel_model::fault_around::FaultAround;
 use kernel_model::platform::Native;
 use rand::SeedableRng;
@@ -30,6 +31,7 @@ use thiserror::Error;
 
 use crate::cancel::Cancel;
 use crate::clock::Clock;
+use crate::machine::order_name;
 use crate::progress::Progress;
 use crate::statistics::{COVERAGE, Interval};
 use crate::topology::{TopologyError, pin_current_thread};
@@ -55,6 +57,9 @@ pub struct Setup {
     pub pages: u32,
     /// Pages that a fault maps.
     pub window_pages: u32,
+    /// Of which orders folios are.
+    #[serde(serialize_with = "order_name")]
+    pub orders: Orders,
     /// Turns, each of them everything once.
     pub turns: u32,
     /// What each scheme and step gets in a turn.

@@ -204,6 +204,18 @@ impl<const COUNTING: bool> AtomicWord for ProbedWord<COUNTING> {
     }
 
     #[inline(always)]
+    fn compare_exchange(&self, old: u64, new: u64, site: &'static Site) -> bool {
+        if !Probed::<COUNTING>::access(site) {
+            return AtomicWord::compare_exchange(&self.0, old, new, site);
+        }
+        let is_there = self.0.load(Relaxed) == old;
+        if is_there {
+            self.0.store(new, Relaxed);
+        }
+        is_there
+    }
+
+    #[inline(always)]
     fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
         if !Probed::<COUNTING>::access(site) {
             return AtomicWord::add_unless(&self.0, mask, value, site);

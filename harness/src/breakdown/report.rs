@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Breakdown, Setup, StepCost, Visit};
 use crate::environment::Environment;
+use crate::machine::orders_in_words;
 use crate::report::{COLUMNS, number, wrap};
 use crate::statistics::Interval;
 
@@ -227,11 +228,16 @@ fn method(report: &Report<'_>) -> String {
         Visit::Ns(ns) => format!("{} ms of passes", ns / 1_000_000),
     };
     format!(
-        "one thread on CPU {}; {} pages of file, all cached, PTE tables installed, windows of {}, \
-         sequential; zaps between passes not timed. {} turns of everything once, scheme by scheme \
+        "one thread on CPU {}; {} pages of file in folios of order {}, all cached, PTE tables \
+         installed, windows of {}, sequential; zaps between passes not timed. {} turns of everything once, scheme by scheme \
          in random order (seed {}), {visit} each after one to warm up, their median. The probe \
          compares each step with the one that is cheap: in the total as in the steps, not in native",
-        setup.cpu, setup.pages, setup.window_pages, report.turns, setup.seed
+        setup.cpu,
+        setup.pages,
+        orders_in_words(setup.orders),
+        setup.window_pages,
+        report.turns,
+        setup.seed
     )
 }
 

@@ -43,6 +43,8 @@ impl<P: Platform> Bed<P> {
         let (pages, window) = (u64::from(setup.pages), u64::from(setup.window_pages));
         let sizes = Sizes {
             pages: setup.pages,
+            neighbour: false,
+            orders: setup.orders,
             window_pages: setup.window_pages,
             readahead_pages: setup.window_pages,
             hole_pages: setup.window_pages,

@@ -4,6 +4,7 @@ use harness::breakdown::{Report, Setup, Visit, run as measure, text, tsv};
 use harness::cancel::Cancel;
 use harness::clock::Clock;
 use harness::environment::Environment;
+use harness::machine::orders_in_words;
 use harness::progress::{Progress, say};
 use kernel_model::fault_around::FaultAround;
 use kernel_model::platform::Native;
@@ -30,6 +31,7 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
     refuse_more_than_memory(sizes.pages, copies, &environment)?;
     let setup = Setup {
         pages: sizes.pages,
+        orders: sizes.orders,
         window_pages: sizes.window_pages,
         turns: options.rounds.unwrap_or(TURNS),
         visit: match options.duration {
@@ -100,11 +102,12 @@ fn rerun(format: Format, schemes: &[&'static dyn FaultAround<Native>], setup: &S
     };
     format!(
         "cargo run --release -- storm --breakdown --scheme {} --cpus {} --window {} --pages {} \
-         --rounds {}{} --seed {}{}",
+         --order {} --rounds {}{} --seed {}{}",
         names.collect::<Vec<_>>().join(","),
         setup.cpu,
         setup.window_pages,
         setup.pages,
+        orders_in_words(setup.orders),
         setup.turns,
         duration,
         setup.seed,

@@ -117,7 +117,8 @@ pub struct Options {
     /// No storm: show what each step of one cached, uncontended fault costs, on the first CPU. --rounds
     /// are turns [default: 300], --duration is per step and turn [default: 5 passes]; no run directory
     #[arg(long, conflicts_with_all = ["audit", "without", "storm", "rate", "threads",
-          "storm_threads", "mm", "access", "readahead", "hole", "fill_ns", "out", "oversubscribe"])]
+          "storm_threads", "mm", "access", "readahead", "hole", "fill_ns", "out", "oversubscribe",
+          "neighbour"])]
     pub breakdown: bool,
 
     /// Leave out checks of the schemes, by name (see faultaround list), to see the audit fail
