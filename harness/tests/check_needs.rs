@@ -50,7 +50,7 @@ const WITHOUT: &str = "
     invalidate-seq         seq_recheck          first-fault-vs-punch        no-stale-pte
     invalidate-seq         seq_generation       first-fault-vs-punch        no-stale-pte
     invalidate-seq         seq_counts           fault-vs-two-invalidates    no-stale-pte
-    invalidate-seq         seq_ptes_last        fault-vs-punch              no-mapped-removal
+    invalidate-seq         seq_ptes_last        fault-vs-invalidate         no-mapped-removal
     invalidate-seq         ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
     invalidate-seq         pte_none             fault-vs-thread             counts-balance
     invalidate-seq         slot_reload          fault-vs-migrate            no-stale-pte
@@ -67,7 +67,7 @@ const WITHOUT: &str = "
     invalidate-seq-fused   seq_recheck          first-fault-vs-punch        no-stale-pte
     invalidate-seq-fused   seq_generation       first-fault-vs-punch        no-stale-pte
     invalidate-seq-fused   seq_counts           fault-vs-two-invalidates    no-stale-pte
-    invalidate-seq-fused   seq_ptes_last        fault-vs-punch              no-mapped-removal
+    invalidate-seq-fused   seq_ptes_last        fault-vs-invalidate         no-mapped-removal
     invalidate-seq-fused   fused_get            fault-vs-reclaim            no-stale-pte
     invalidate-seq-fused   pte_none             fault-vs-thread             counts-balance
     invalidate-seq-fused   slot_reload          fault-vs-reclaim-and-reuse  right-offset

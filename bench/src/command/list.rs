@@ -86,8 +86,15 @@ fn write_scheme(out: &mut String, about: &About) {
         (
             "costs",
             format!(
-                "{} atomic read-modify-writes per page mapped",
-                about.rmws_per_page
+                "read-modify-writes per page mapped (order 0): {}; lines that all faults on the \
+                 file share, written per fault: {}; transient-mapcount: {}",
+                about.rmws_per_page,
+                about.shared_lines_per_fault,
+                if about.transient_mapcount {
+                    "shown"
+                } else {
+                    "never"
+                }
             ),
         ),
         ("removers", about.asks_of_removers.to_owned()),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use kernel_model::Orders;
+
 use super::in_a_sentence;
 use crate::cell::Setup;
 use crate::machine::MmKind;
@@ -13,6 +15,10 @@ use crate::topology::format_cpu_list;
 
 /// The widest line.
 pub const COLUMNS: usize = 72;
+
+/// A remover whose speed, over that under the baseline, lies below this with all of its interval is said
+/// in words to be slowed: by more than 1.5 times.
+const SLOWED: f64 = 1.0 / 1.5;
 
 /// The width of the column of names.
 const NAMES: usize = 21;
@@ -245,6 +251,18 @@ fn write_remover(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     if !kept.is_empty() {
         out.push_str(&wrap("not frozen, split    ", &kept.join(", ")));
     }
+    for (row, remover) in &removals {
+        if let Some(ratio) = remover.ratio.as_ref().filter(|ratio| ratio.hi < SLOWED) {
+            let text = format!(
+                "{} slows the remover by {:.2} ({:.2}-{:.2})",
+                label(row),
+                1.0 / ratio.median,
+                1.0 / ratio.hi,
+                1.0 / ratio.lo
+            );
+            out.push_str(&wrap("SLOWED    ", &text));
+        }
+    }
     let Some(rate) = run.configuration.setup.rate_per_s else {
         return;
     };
@@ -318,9 +336,20 @@ fn sizes(setup: &Setup) -> String {
         Access::Sequential => "sequential",
         Access::Random => "random",
     };
+    let neighbour = match sizes.neighbour {
+        true => " the storm hits as many more, which nobody maps and which it fills itself;",
+        false => "",
+    };
+    let folios = match sizes.orders {
+        Orders::All(order) => format!("folios of order {order}"),
+        Orders::Mix => format!(
+            "64 pages each in folios of order {}, drawn by their place",
+            Orders::MIX.map(|order| order.to_string()).join(", ")
+        ),
+    };
     format!(
-        "{} pages of file, windows of {}, {access}; holes of {} pages; reads of {} pages at {} ns \
-         each; {mm}",
+        "{} pages of file, {folios};{neighbour} windows of {}, {access}; holes of {} pages; reads \
+         of {} pages at {} ns each; {mm}",
         sizes.pages,
         sizes.window_pages,
         sizes.hole_pages,

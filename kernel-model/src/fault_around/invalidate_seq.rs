@@ -200,9 +200,10 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
         if keep {
             let fault_pte = (window.fault_pgoff - start) as usize;
             for (at, run) in counted.drain(..) {
-                window
-                    .system
-                    .set_ptes(&mut ptes[at..], run, start + at as u64);
+                if !P::left_out(&SEQ_PTES_LAST) {
+                    let index = start + at as u64;
+                    window.system.set_ptes(&mut ptes[at..], run, index);
+                }
                 mapped.fault_page |= (at..at + run.pages as usize).contains(&fault_pte);
             }
         } else {

@@ -101,9 +101,9 @@ fn rerun(format: Format, schemes: &[&'static dyn FaultAround<Native>], setup: &S
         Visit::Ns(ns) => format!(" --duration {}", plan::duration(ns)),
     };
     format!(
-        "cargo run --release -- storm --breakdown --scheme {} --cpus {} --window {} --pages {} \
+        "cargo run --release -- storm --breakdown {} --cpus {} --window {} --pages {} \
          --order {} --rounds {}{} --seed {}{}",
-        names.collect::<Vec<_>>().join(","),
+        plan::scheme_words(names),
         setup.cpu,
         setup.window_pages,
         setup.pages,

@@ -203,10 +203,31 @@ pub(super) fn duration(ns: u64) -> String {
     }
 }
 
+/// The longest list of names in a command: it is a word, and must fit into a line of a mail.
+const LONGEST_LIST: usize = 44;
+
+/// `--scheme` with some names, given again where a list would be too long.
+pub(super) fn scheme_words<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut lists: Vec<String> = Vec::new();
+    for name in names {
+        match lists.last_mut() {
+            Some(list) if list.len() + 1 + name.len() <= LONGEST_LIST => {
+                list.push(',');
+                list.push_str(name);
+            }
+            _ => lists.push(name.to_owned()),
+        }
+    }
+    let words: Vec<_> = lists
+        .iter()
+        .map(|list| format!("--scheme {list}"))
+        .collect();
+    words.join(" ")
+}
+
 /// A command that runs the same again, with every default written out.
 fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
-    let names = plan.schemes.iter().map(|scheme| scheme.about().name);
-    let schemes = names.collect::<Vec<_>>().join(",");
+    let schemes = scheme_words(plan.schemes.iter().map(|scheme| scheme.about().name));
     let mut storms: Vec<_> = plan
         .groups
         .iter()
@@ -215,7 +236,7 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     storms.dedup();
     let sizes = &setup.sizes;
     let mut words = format!(
-        "cargo run --release -- storm --scheme {schemes} --storm {} --storm-threads {} --cpus {} \
+        "cargo run --release -- storm {schemes} --storm {} --storm-threads {} --cpus {} \
          --mm {} --access {} --duration {} --rounds {} --pages {} --window {} --readahead {} \
          --hole {} --fill-ns {} --seed {}",
         storms.join(","),
