@@ -22,6 +22,7 @@ use kernel_model::platform::{Platform, RwSemaphore};
 use kernel_model::removal::Removers;
 use kernel_model::{BackingStore, Config, FaultOutcome, Invariant, Orders, System, Task};
 
+pub(crate) mod relay;
 pub(crate) mod stepped;
 mod threads;
 
