@@ -13,29 +13,19 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use kernel_model::folio::PG_READAHEAD;
-use kernel_model::mm::{Mm, Vma};
 use kernel_model::page_table::Pte;
 use kernel_model::{Config, FaultCounters, FaultOutcome, Task};
 
 use scene::stepped::{Stepped, WAIT_ON, before, count_step, get_step, is_pending};
-use scene::{PAGES, SMALL, Scene, Scheme, every_scheme, has_waiters, mapped, pte, set_pte, until};
+use scene::{
+    PAGES, SMALL, Scene, Scheme, every_scheme, has_waiters, mapped, pte, set_pte, unlinked, until,
+};
 
 /// One frame, which holds page 9 of the file.
 fn one_frame(scheme: Scheme<Stepped>) -> Arc<Scene<Stepped>> {
     let scene = Scene::sized(scheme, Config { folios: 1, ..SMALL }, PAGES);
     scene.populate(9..10);
     Arc::new(scene)
-}
-
-/// A mapping of the file that the file doesn't know of.
-fn unlinked(scene: &Scene<Stepped>) -> Vma<Stepped> {
-    Vma {
-        mm: Mm::new(PAGES, SMALL.entries_per_table),
-        mapping: Arc::clone(&scene.file),
-        start_vpn: 0,
-        pgoff: 0,
-        pages: PAGES,
-    }
 }
 
 /// Faults around page 9 while something happens before `site`; returns what was counted, and
