@@ -6,10 +6,12 @@ use kernel_model::folio::site;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::Platform;
 use kernel_model::removal::About;
-use kernel_model::{FaultOutcome, RemovalCounters, Task};
+use kernel_model::{Config, FaultOutcome, Orders, RemovalCounters, Task};
 
 use scene::large::{cached, maps_again, sizes};
-use scene::{PAGES, Scheme, mapped, on_both_platforms, pages, pte, set_pte};
+use scene::{
+    PAGES, SMALL, Scene, Scheme, has_gates, mapped, on_both_platforms, pages, pte, set_pte,
+};
 
 on_both_platforms! {
     crate::scene::every_scheme: [
@@ -24,6 +26,7 @@ on_both_platforms! {
         takes_folios_that_lie_in_the_range,
         takes_whole_folios_or_the_pages_of_the_range,
         whoever_freezes_leaves_a_folio_in_use_alone,
+        gates_of_folios_that_may_go_whole_are_entered,
     ]
 }
 
@@ -231,5 +234,30 @@ fn whoever_freezes_leaves_a_folio_in_use_alone<P: Platform>(
     assert_eq!(theirs.count() as u32, mappings);
     scene.system.put(pfn, &task);
     assert_eq!(scene.frames_used(), scene.in_cache().len());
+    scene.assert_sound();
+}
+
+fn gates_of_folios_that_may_go_whole_are_entered<P: Platform>(
+    scheme: Scheme<P>,
+    remover: &'static About,
+) {
+    let config = Config {
+        orders: Orders::All(4),
+        ..SMALL
+    };
+    let scene = Scene::gated(scheme, config);
+    scene.populate(0..PAGES);
+    let vma = scene.map_and_touch();
+    scene.remove(remover.name, 9..10);
+    // Who zaps for the sake of the scheme zaps as far.
+    let zaps = scheme.must_zap() && !remover.freezes;
+    assert!(!zaps || mapped(&vma).iter().all(|&at| at >= 16));
+    let owes = has_gates(scheme) && !remover.freezes;
+    for gate in 0..4 {
+        // The folio lies behind the first two.
+        let reached = gate < 2 || remover.name == "truncate";
+        let been = u64::from(owes && reached);
+        assert_eq!(scene.gate(gate), (0, been), "gate {gate}");
+    }
     scene.assert_sound();
 }

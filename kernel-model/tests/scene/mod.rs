@@ -210,6 +210,13 @@ impl<P: Platform> Scene<P> {
         )
     }
 
+    /// Of one of the small gates: how many removers are behind it, and how many have been.
+    pub(crate) fn gate(&self, number: u64) -> (u64, u64) {
+        let pages = number * 8..number * 8 + 8;
+        let [state, _] = self.file.gates.read(&pages, &site::COUNTS_READ);
+        (state.active(), state.generation())
+    }
+
     /// The offsets that are in the cache.
     pub(crate) fn in_cache(&self) -> Vec<u64> {
         (0..self.file.max_pages())
@@ -302,6 +309,12 @@ pub(crate) fn unlinked<P: Platform>(scene: &Scene<P>) -> Vma<P> {
         pgoff: 0,
         pages: PAGES,
     }
+}
+
+/// Whether a scheme asks removers to count themselves in and out.
+pub(crate) fn has_gates<P: Platform>(scheme: Scheme<P>) -> bool {
+    let name = scheme.about().name;
+    name.starts_with("invalidate-") && name != "invalidate-shared"
 }
 
 /// Mapcount and refcount.
