@@ -72,7 +72,7 @@ pub struct AddressSpace<P: Platform> {
     id: u64,
     slots: Box<[P::AtomicU64]>,
     i_size_pages: Line<P::AtomicU64>,
-    /// The number of folios in the cache, with the lock of the slots (`i_pages.xa_lock`).
+    /// The number of pages in the cache, with the lock of the slots (`i_pages.xa_lock`).
     xa_lock: Line<P::SpinLock<u64>>,
     /// What removers tell faults by, under the schemes that have gates.
     pub gates: Gates<P>,
@@ -255,7 +255,7 @@ impl<P: Platform> AddressSpace<P> {
         true
     }
 
-    /// How many folios are in the cache (`nrpages`).
+    /// How many pages are in the cache (`nrpages`).
     pub fn nrpages(&self) -> u64 {
         *self.xa_lock.0.lock()
     }

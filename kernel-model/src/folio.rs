@@ -537,7 +537,7 @@ impl<P: Platform> Folio<P> {
         self.flags.fetch_or(PG_UPTODATE, &site::SET_UPTODATE);
     }
 
-    /// Sets flags other than the lock; for tests and for readahead's marker.
+    /// Sets flags other than the lock; for tests, for readahead's marker, and for migration.
     pub fn set_flags(&self, flags: u64) {
         self.flags.fetch_or(flags, &site::SET_UPTODATE);
     }

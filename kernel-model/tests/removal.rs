@@ -87,6 +87,7 @@ fn counts_what_it_removed<P: Platform>(scheme: Scheme<P>, remover: &str) {
     let removed = PAGES - left(remover).len() as u64;
     let counters = RemovalCounters {
         removed,
+        removed_pages: removed,
         ..RemovalCounters::default()
     };
     assert_eq!(scene.remove(remover, RANGE).removals, counters);

@@ -208,8 +208,8 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
             }
         } else {
             mapped = Mapped::default();
-            task.faults.undone += counted.len() as u64;
             for (at, run) in counted.drain(..) {
+                task.faults.undone += u64::from(run.pages);
                 Self::take_back(window, ptes, (at, run), task, claim);
             }
         }

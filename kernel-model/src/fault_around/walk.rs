@@ -186,9 +186,9 @@ impl<P: Platform> Window<'_, P> {
     fn skip(&self, run: Run, skip: Skip, claim: &impl Claim<P>, task: &mut Task) {
         match skip {
             Skip::Unfit => {}
-            Skip::Locked => task.faults.skipped_locked += 1,
+            Skip::Locked => task.faults.skipped_locked += u64::from(run.pages),
             Skip::Moved => task.faults.slot_changed += 1,
-            Skip::Undone => task.faults.undone += 1,
+            Skip::Undone => task.faults.undone += u64::from(run.pages),
         }
         claim.give_back(self.system, run, task);
     }

@@ -10,8 +10,8 @@ use std::slice;
 
 use super::{About, Doomed, REMOVER_MAPCOUNT, Remover};
 use crate::address_space::AddressSpace;
-use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED};
-use crate::folio::{Folio, Pfn};
+use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED, STABLE_READ};
+use crate::folio::{Folio, PG_READAHEAD, PG_UPTODATE, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::Platform;
@@ -71,7 +71,9 @@ impl<P: Platform> System<P> {
         let moved = mapping.migrate_folio(doomed.folio, (new, target), doomed.index, doomed.pages);
         if moved {
             self.store.copy(doomed.pfn, target, doomed.pages);
-            new.set_uptodate();
+            // As in folio_migrate_flags(): what was never read is no more up to date than it was.
+            let flags = doomed.folio.flags(&STABLE_READ);
+            new.set_flags(flags & (PG_UPTODATE | PG_READAHEAD));
             self.has_left(doomed, task);
             doomed.folio.set_mapping(0);
             self.restore_ptes(mapping, doomed, (new, target));

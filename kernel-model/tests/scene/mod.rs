@@ -8,20 +8,23 @@
 )]
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::folio::{Folio, PG_WAITERS, Pfn, site};
+use kernel_model::gates::Gates;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::page_allocator::Run;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Platform, RwSemaphore};
-use kernel_model::removal::Removers;
+use kernel_model::removal::{About, Removers};
 use kernel_model::{BackingStore, Config, FaultOutcome, Invariant, Orders, System, Task};
 
+pub(crate) mod large;
+pub(crate) mod relay;
 pub(crate) mod stepped;
 mod threads;
 
@@ -46,11 +49,12 @@ pub(crate) const RANGE: Range<u64> = 5..25;
 /// A scheme of the family.
 pub(crate) type Scheme<P> = &'static dyn FaultAround<P>;
 
-/// Counts the pages that it was asked for, and the requests.
+/// Counts the pages that it was asked for, and the requests, and remembers what was copied.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     pub(crate) requests: AtomicU64,
     pub(crate) pages: AtomicU64,
+    pub(crate) copies: Mutex<Vec<(Pfn, Pfn, u32)>>,
 }
 
 struct CountedStore(Arc<Reads>);
@@ -61,6 +65,11 @@ impl BackingStore for CountedStore {
         self.0
             .pages
             .fetch_add(pages.len() as u64, Ordering::Relaxed);
+    }
+
+    fn copy(&self, from: Pfn, to: Pfn, pages: u32) {
+        let mut copies = self.0.copies.lock().expect("no test panics with it");
+        copies.push((from, to, pages));
     }
 }
 
@@ -79,11 +88,21 @@ impl<P: Platform> Scene<P> {
 
     /// The same, in other sizes.
     pub(crate) fn sized(scheme: Scheme<P>, config: Config, pages: u64) -> Self {
+        Self::with_file(scheme, config, AddressSpace::new(7, pages))
+    }
+
+    /// The same with a file whose gates are small, each for 8 pages.
+    pub(crate) fn gated(scheme: Scheme<P>, config: Config) -> Self {
+        let gates = Gates::new(4, 8, 0);
+        Self::with_file(scheme, config, AddressSpace::with_gates(7, PAGES, gates))
+    }
+
+    fn with_file(scheme: Scheme<P>, config: Config, file: AddressSpace<P>) -> Self {
         let reads = Arc::new(Reads::default());
         let store = Box::new(CountedStore(Arc::clone(&reads)));
         Self {
             system: System::new(config, scheme, store),
-            file: Arc::new(AddressSpace::new(7, pages)),
+            file: Arc::new(file),
             reads,
         }
     }
@@ -162,14 +181,40 @@ impl<P: Platform> Scene<P> {
         self.system.memmap.folio(self.pfn(index))
     }
 
-    /// The frame that is cached at an offset.
+    /// The folio that is cached at an offset.
     pub(crate) fn pfn(&self, index: u64) -> Pfn {
         self.file.slot(index).load().expect("a page in the cache")
     }
 
+    /// The frame of the page at an offset.
+    pub(crate) fn frame(&self, index: u64) -> Pfn {
+        let before = match self.pages(index) {
+            1 => 0,
+            _ => index - self.folio(index).index(&site::STABLE_READ),
+        };
+        Pfn(self.pfn(index).0 + before as u32)
+    }
+
+    /// How many pages the folio at an offset has.
+    pub(crate) fn pages(&self, index: u64) -> u32 {
+        self.system.memmap.pages(self.pfn(index))
+    }
+
     /// Mapcount and refcount of the folio at an offset.
     pub(crate) fn counts(&self, index: u64) -> (u32, u32) {
-        counts(self.folio(index))
+        let pfn = self.pfn(index);
+        let (_, refcount) = counts(self.folio(index));
+        (
+            self.system.memmap.mapcount(pfn, &site::COUNTS_READ),
+            refcount,
+        )
+    }
+
+    /// Of one of the small gates: how many removers are behind it, and how many have been.
+    pub(crate) fn gate(&self, number: u64) -> (u64, u64) {
+        let pages = number * 8..number * 8 + 8;
+        let [state, _] = self.file.gates.read(&pages, &site::COUNTS_READ);
+        (state.active(), state.generation())
     }
 
     /// The offsets that are in the cache.
@@ -187,11 +232,15 @@ impl<P: Platform> Scene<P> {
     /// Puts a folio into the cache that is locked and hasn't been read; the cache has the only
     /// reference to it.
     pub(crate) fn insert_unread(&self, index: u64) -> Pfn {
-        let pfn = self.system.memmap.alloc(0, 0).expect("a free frame");
+        self.insert(index, 0)
+    }
+
+    fn insert(&self, index: u64, order: u8) -> Pfn {
+        let pfn = self.system.memmap.alloc(0, order).expect("a free frame");
         let folio = self.system.memmap.folio(pfn);
         folio.lock();
         self.file
-            .add_folio(folio, pfn, index, 1)
+            .add_folio(folio, pfn, index, 1 << order)
             .expect("an empty slot");
         self.system.put(pfn, &Task::default());
         pfn
@@ -199,7 +248,12 @@ impl<P: Platform> Scene<P> {
 
     /// Puts an unlocked folio into the cache that has been read.
     pub(crate) fn insert_read(&self, index: u64) -> Pfn {
-        let pfn = self.insert_unread(index);
+        self.insert_large(index, 0)
+    }
+
+    /// The same of any size, wherever the file ends.
+    pub(crate) fn insert_large(&self, index: u64, order: u8) -> Pfn {
+        let pfn = self.insert(index, order);
         self.system.memmap.folio(pfn).set_uptodate();
         self.system.memmap.folio(pfn).unlock();
         pfn
@@ -207,13 +261,19 @@ impl<P: Platform> Scene<P> {
 
     /// Makes a PTE map a frame with both counts right, whatever frame it is.
     pub(crate) fn map_by_hand(&self, vma: &Vma<P>, pgoff: u64, pfn: Pfn) {
-        let folio = self.system.memmap.folio(pfn);
-        folio.get();
-        folio.mapcount_add(1, &site::MAPCOUNT_INC_LOCKED);
+        let memmap = &self.system.memmap;
+        let head = memmap.head_of(pfn);
+        let page = Run {
+            head,
+            first: pfn,
+            pages: 1,
+        };
+        memmap.folio(head).get();
+        memmap.mapcount_add(page, &site::MAPCOUNT_INC_LOCKED);
         let vpn = vma.vpn_of(pgoff);
         vma.mm.page_table.install_table(vpn);
         let mut ptes = vma.mm.page_table.lock(vpn..vpn + 1);
-        self.system.set_ptes(&mut ptes, Run::single(pfn), pgoff);
+        self.system.set_ptes(&mut ptes, page, pgoff);
     }
 
     /// What has been reported so far: which invariant, at which offset.
@@ -233,11 +293,28 @@ impl<P: Platform> Scene<P> {
         assert_eq!(self.audit(), [], "{:?}", self.system.violations.kept());
         for vma in self.file.i_mmap.read().iter() {
             for pgoff in mapped(vma) {
-                let cached = self.file.slot(pgoff).load();
-                assert_eq!(pte(vma, pgoff).pfn(), cached, "the PTE of offset {pgoff}");
+                let pfn = pte(vma, pgoff).pfn();
+                assert_eq!(pfn, Some(self.frame(pgoff)), "the PTE of offset {pgoff}");
             }
         }
     }
+}
+
+/// A mapping of the file that the file doesn't know of.
+pub(crate) fn unlinked<P: Platform>(scene: &Scene<P>) -> Vma<P> {
+    Vma {
+        mm: Mm::new(PAGES, SMALL.entries_per_table),
+        mapping: Arc::clone(&scene.file),
+        start_vpn: 0,
+        pgoff: 0,
+        pages: PAGES,
+    }
+}
+
+/// Whether a scheme asks removers to count themselves in and out.
+pub(crate) fn has_gates<P: Platform>(scheme: Scheme<P>) -> bool {
+    let name = scheme.about().name;
+    name.starts_with("invalidate-") && name != "invalidate-shared"
 }
 
 /// Mapcount and refcount.
@@ -318,6 +395,17 @@ pub(crate) fn every_truncation<P: Platform>(test: fn(Scheme<P>, &str)) {
         for &scheme in Schemes::<P>::ALL {
             let (name, remover) = (scheme.about().name, remover.about().name);
             let _case = Case(format!("{name} on {} under {remover}", P::NAME));
+            with_stops(name.len(), move || test(scheme, remover));
+        }
+    }
+}
+
+/// Runs a test for every scheme and every remover.
+pub(crate) fn every_removal<P: Platform>(test: fn(Scheme<P>, &'static About)) {
+    for &scheme in Schemes::<P>::ALL {
+        for remover in Removers::<P>::ALL {
+            let (name, remover) = (scheme.about().name, remover.about());
+            let _case = Case(format!("{name} on {} under {}", P::NAME, remover.name));
             with_stops(name.len(), move || test(scheme, remover));
         }
     }

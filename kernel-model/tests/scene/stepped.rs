@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use kernel_model::folio::Counting;
 use kernel_model::platform::{AtomicWord, Holds, Native, Platform, Site};
 
 /// See the module.
@@ -23,6 +24,24 @@ pub(crate) fn before(site: &'static str, happens: impl FnOnce() + 'static) {
 /// Whether it is still to happen.
 pub(crate) fn is_pending() -> bool {
     NEXT.with_borrow(Option::is_some)
+}
+
+/// The step by which a scheme gets a reference.
+pub(crate) fn get_step<P: Platform>(scheme: super::Scheme<P>) -> &'static str {
+    match scheme.about().counting {
+        Counting::Apart => "ref_get_unless_zero",
+        Counting::Fused => "fused_get",
+    }
+}
+
+/// The last step of a scheme before a mapping is counted.
+pub(crate) fn count_step<P: Platform>(scheme: super::Scheme<P>) -> &'static str {
+    match (scheme.about().name, scheme.about().counting) {
+        ("page-locked" | "folio-batched", _) => "folio_trylock",
+        (_, Counting::Apart) => "mapcount_inc",
+        // Reference and mapcount in one.
+        (_, Counting::Fused) => "fused_get",
+    }
 }
 
 /// The name of the step that goes to sleep.
