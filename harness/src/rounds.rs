@@ -170,7 +170,7 @@ pub struct CellRound {
     pub oom: u64,
     /// Pages mapped by fault-around, and by the slow path.
     pub pages_mapped: [u64; 2],
-    /// Folios that fault-around left out because they were locked.
+    /// Pages that fault-around left out because they were locked.
     pub skipped_locked: u64,
     /// Speculative references dropped because the slot or the mapping had changed.
     pub slot_changed: u64,

@@ -120,7 +120,7 @@ pub struct Totals {
     pub faults: u64,
     /// Pages that they mapped.
     pub pages_mapped: u64,
-    /// Folios that fault-around left out because they were locked.
+    /// Pages that fault-around left out because they were locked.
     pub skipped_locked: u64,
     /// Speculative references dropped because the slot or the mapping had changed.
     pub slot_changed: u64,

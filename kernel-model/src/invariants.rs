@@ -165,7 +165,7 @@ impl<P: Platform> System<P> {
     pub(crate) fn audit_leaving(&self, index: u64, pfn: Pfn) {
         let ptes = self.ptes_of_frames.of(pfn);
         if ptes > 0 {
-            let detail = format!("left the page cache while {ptes} PTEs mapped it");
+            let detail = format!("left the page cache while mapped by {ptes} PTE(s)");
             self.violated(Invariant::NoMappedRemoval, index, pfn, detail);
         }
     }

@@ -1,7 +1,7 @@
 //! `faultaround list`: what there is to run.
 
 use harness::report::wrap;
-use harness::storms::Storms;
+use harness::storms::{Storm, Storms};
 use kernel_model::Invariant;
 use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
@@ -39,18 +39,23 @@ fn text() -> String {
 /// What `check` explores.
 fn write_scenarios(out: &mut String) {
     out.push_str("\nscenarios (check --scenario)\n");
+    let names = Scenarios::<Native>::ALL.iter();
+    let names = names.map(|scenario| scenario.about().name.len());
+    let width = names.max().unwrap_or(0) + 2;
     for scenario in Scenarios::<Native>::ALL {
         let about = scenario.about();
         let explored = match about.explored {
             Explored::Exhaustively { bound: None } => "all executions".to_owned(),
+            Explored::Exhaustively { bound: Some(1) } => {
+                "executions with one preemption at most".to_owned()
+            }
             Explored::Exhaustively { bound: Some(bound) } => {
                 format!("executions with up to {bound} preemptions")
             }
             Explored::AtRandom { schedules } => format!("{schedules} random schedules"),
         };
         let text = format!("{}; {explored}", about.summary);
-        // Names are longer here than elsewhere.
-        let head = format!("  {:<27}", about.name);
+        let head = format!("  {:<width$}", about.name);
         out.push_str(&wrap(&head, &text));
     }
 }
@@ -58,6 +63,16 @@ fn write_scenarios(out: &mut String) {
 /// What an entry begins with.
 fn head(name: &str) -> String {
     format!("  {name:<23}")
+}
+
+/// The storms that have one of these removers.
+fn storms_with(removers: &[&str]) -> Vec<&'static str> {
+    let storms = Storms::<Native>::ALL.iter();
+    let has = |storm: &&&'static dyn Storm<Native>| {
+        let its = storm.removers();
+        its.iter().any(|it| removers.contains(&it.about().name))
+    };
+    storms.filter(has).map(|storm| storm.about().name).collect()
 }
 
 fn write_scheme(out: &mut String, about: &About) {
@@ -75,7 +90,7 @@ fn write_scheme(out: &mut String, about: &About) {
             format!(
                 "BROKEN: {why}; violates {}; audits show it under {}, a checker in {}",
                 violates.join(", "),
-                under.join(", "),
+                storms_with(under).join(", "),
                 scenarios.join(", ")
             )
         }

@@ -99,7 +99,7 @@ pub struct Work {
     pub faults: u64,
     /// Pages that they mapped.
     pub pages_mapped: u64,
-    /// Folios left out because they were locked.
+    /// Pages left out because they were locked.
     pub skipped_locked: u64,
     /// Mapcounts taken back after a re-check.
     pub undone: u64,

@@ -343,7 +343,7 @@ fn sizes(setup: &Setup) -> String {
     let folios = match sizes.orders {
         Orders::All(order) => format!("folios of order {order}"),
         Orders::Mix => format!(
-            "64 pages each in folios of order {}, drawn by their place",
+            "of each 256 of them 64 in folios of order {} each",
             Orders::MIX.map(|order| order.to_string()).join(", ")
         ),
     };

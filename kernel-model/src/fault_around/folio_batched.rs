@@ -17,7 +17,7 @@ use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window}
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO, STABLE_READ};
 use crate::folio::{Counting, Folio, Pfn};
-use crate::page_allocator::Run;
+use crate::page_allocator::{FOLIO_IS_LARGE, Run};
 use crate::page_table::Pte;
 use crate::platform::Platform;
 use crate::system::Task;
@@ -61,16 +61,27 @@ fn next_uptodate_folio<'a, P: Platform, const LARGE: bool>(
     let memmap = &window.system.memmap;
     let mapping = &*window.vma.mapping;
     let is_mappable = |flags| P::left_out(&WINDOW_FLAGS) || Window::<P>::is_mappable(flags);
+    let mut rest_of_folio = 0;
     for (index, slot) in (from..end).zip(mapping.slots(from..end).iter()) {
+        if LARGE && rest_of_folio > 0 {
+            rest_of_folio -= 1;
+            continue;
+        }
         let Some(head) = slot.load() else { continue };
         let folio = memmap.folio(head);
         if folio.is_locked(&TEST_LOCKED) {
-            task.faults.skipped_locked += 1;
+            if LARGE {
+                // A guess without a reference, which costs some pages if it is wrong.
+                let run = memmap.run_from(head, folio.flags(&FOLIO_IS_LARGE), index);
+                rest_of_folio = run.pages.min((end - index) as u32) - 1;
+            }
+            task.faults.skipped_locked += 1 + u64::from(rest_of_folio);
             continue;
         }
         if !folio.try_get() {
             continue;
         }
+        let mut contended = false;
         if !P::left_out(&SLOT_RELOAD) && slot.reload() != Some(head) {
             task.faults.slot_changed += 1;
         } else if is_mappable(folio.flags(&WINDOW_FLAGS)) {
@@ -88,8 +99,16 @@ fn next_uptodate_folio<'a, P: Platform, const LARGE: bool>(
                 }
                 folio.unlock();
             } else {
-                task.faults.skipped_locked += 1;
+                contended = true;
             }
+        }
+        if LARGE && slot.reload() == Some(head) {
+            // The walk goes on behind the folio, as the kernel's does (xas_next_entry()).
+            let run = memmap.run_from(head, folio.flags(&FOLIO_IS_LARGE), index);
+            rest_of_folio = run.pages.min((end - index) as u32) - 1;
+        }
+        if contended {
+            task.faults.skipped_locked += 1 + u64::from(rest_of_folio);
         }
         window.system.put(head, task);
     }

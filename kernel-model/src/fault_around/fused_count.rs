@@ -19,6 +19,8 @@
 //!   sizes to one word be ordered, as x86 and arm64 do; the kernel's memory model has no words for that.
 //! - A large folio would keep its total beside its refcount and none per page, as
 //!   `CONFIG_NO_PAGE_MAPCOUNT` does since v6.15. That is how the model keeps it under this scheme.
+//! - `BUG_ON(folio_mapped())` in `invalidate_inode_pages2_range()` and in `shmem_writepage()`, and the
+//!   checks in `filemap_unaccount_folio()`, would have to go: a count that will be taken back is no error.
 //! - 32-bit machines have no such word.
 
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -76,7 +78,8 @@ static ABOUT: About = About {
     counting: Counting::Fused,
     rmws_per_page: 1,
     shared_lines_per_fault: 0,
-    asks_of_removers: "a full barrier between the folio lock and the read of mapcount",
+    asks_of_removers: "a full barrier between the folio lock and the read of mapcount; no \
+                       BUG_ON(folio_mapped())",
     sites: &[
         &TEST_LOCKED,
         &FUSED_GET,

@@ -93,7 +93,11 @@ const fn about(
         counting,
         rmws_per_page,
         shared_lines_per_fault: 0,
-        asks_of_removers: "that they count themselves in, full barrier, zap always, and out",
+        asks_of_removers: if transient_mapcount {
+            "that they count themselves in, full barrier, zap always, and out; no BUG_ON(folio_mapped())"
+        } else {
+            "that they count themselves in, full barrier, zap always, and out"
+        },
         sites,
         own_checks,
     }

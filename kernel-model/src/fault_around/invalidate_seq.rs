@@ -107,7 +107,8 @@ const fn about(
         counting,
         rmws_per_page,
         shared_lines_per_fault: 0,
-        asks_of_removers: "that they count themselves in, full barrier, and out",
+        asks_of_removers: "that they count themselves in, full barrier, and out; no \
+                           BUG_ON(folio_mapped())",
         sites,
         own_checks,
     }

@@ -140,7 +140,10 @@ impl<P: Platform> Window<'_, P> {
                 run.pages = none_at_start(&ptes[at..length], run.pages).max(1);
             }
             if claim.leaves_alone(memmap, head) {
-                task.faults.skipped_locked += 1;
+                task.faults.skipped_locked += u64::from(run.pages);
+                if LARGE {
+                    next = at + run.pages as usize;
+                }
                 continue;
             }
             if !claim.take(memmap, run) {

@@ -214,7 +214,7 @@ impl<P: Platform> System<P> {
         for doomed in batch.iter() {
             self.unmap_if_mapped(mapping, doomed, task);
         }
-        // Where the kernel asserts that it is 0, in filemap_unaccount_folio(). Nothing else is done
+        // Where the kernel asserts that it is 0, in filemap_unaccount_folio() and in some removers before. Nothing else is done
         // about it here, and the audits look at PTEs only in zaps and at the end of an operation:
         // to take a PTE-table lock now would wait for the very fault that races.
         for Doomed { pfn, .. } in batch.iter() {

@@ -10,9 +10,10 @@ use harness::report::wrap;
 use harness::storms::{Storm, Storms};
 
 use super::options::{Options, Order};
-use super::plan::{schemes, sizes, storms};
+use super::plan::{MIX_PAGES, schemes, sizes, storms};
 use crate::command::output::Format;
 use crate::command::{Failure, checks_named, output};
+use kernel_model::Orders;
 
 const DURATION: Duration = Duration::from_secs(10);
 const THREADS: u32 = 2;
@@ -103,7 +104,12 @@ fn removing(options: &Options) -> Result<Vec<&'static dyn Storm<Audited>>, Failu
 }
 
 fn setup(options: &Options) -> Result<AuditSetup, Failure> {
-    let sizes = sizes(options, WINDOWS * options.window, 1)?;
+    // Two folios of the largest size at least, or all orders of a mix.
+    let folios = match options.order {
+        Orders::All(order) => 2 << order,
+        Orders::Mix => MIX_PAGES,
+    };
+    let sizes = sizes(options, (WINDOWS * options.window).max(folios), 1)?;
     let fault_threads = match options.threads[..] {
         [] => THREADS,
         [threads] => threads,
@@ -136,6 +142,7 @@ fn text(audit: &Audit, setup: &AuditSetup) -> String {
     let Audit { scheme, storm, .. } = audit;
     let noticed = match (audit.to_be_caught, audit.as_declared) {
         (true, true) => "as declared: it is known to be broken",
+        (true, false) if !audit.worked => "NO VERDICT: too little was done, give it longer",
         (true, false) => "NOT AS DECLARED: it should have been caught",
         (false, true) if audit.broken => "as declared: this storm doesn't show that it is broken",
         (false, true) if !setup.left_out.is_empty() => {
@@ -175,7 +182,7 @@ fn text(audit: &Audit, setup: &AuditSetup) -> String {
     }
     let work = &audit.work;
     let line = format!(
-        "{} faults mapped {} pages, {} folios skipped as locked, {} re-checks undone; {} removals \
+        "{} faults mapped {} pages, {} pages skipped as locked, {} re-checks undone; {} removals \
          took {} folios, {} of them with a transient-mapcount",
         work.faults,
         work.pages_mapped,

@@ -69,8 +69,8 @@ pub struct Options {
           allow_hyphen_values = true)]
     pub window: u32,
 
-    /// The order of the file's folios, from 0 (4 KiB) to 9 (2 MiB); mix: each 64 pages of the file
-    /// have folios of order 0, 2, 4 or 6, each as often as the others
+    /// The order of the file's folios, from 0 (4 KiB) to 9 (2 MiB); mix: of each 256 pages of the
+    /// file 64 are in folios of order 0, 2, 4 and 6 each
     #[arg(long, value_name = "N|mix", default_value = "0", value_parser = values::orders,
           allow_hyphen_values = true)]
     pub order: Orders,

@@ -28,6 +28,8 @@ const STORM_THREADS: u32 = 1;
 /// Often enough that faults and removals meet all the time, seldom enough that most of the file
 /// is there. Flat out, a storm mostly removes what it has removed already.
 const RATE: Rate = Rate::PerSecond(5000.0);
+/// Pages of a file that has each order of a mix.
+pub(super) const MIX_PAGES: u32 = Orders::MIX.len() as u32 * Orders::MIX_RUN as u32;
 /// Windows that a hole takes away.
 const HOLE_WINDOWS: u32 = 4;
 
@@ -86,6 +88,16 @@ pub(super) fn sizes(options: &Options, pages: u32, hole_windows: u32) -> Result<
         };
         return Err(Failure::Usage(format!(
             "--pages {pages} isn't a multiple of --window {window}: {allowed}"
+        )));
+    }
+    let (least, folios) = match options.order {
+        Orders::All(order) => (1 << order, format!("folios of {} pages", 1_u32 << order)),
+        Orders::Mix => (MIX_PAGES, format!("{MIX_PAGES} pages to have all orders")),
+    };
+    if pages < least {
+        return Err(Failure::Usage(format!(
+            "--order {} takes {folios}, and the file has {pages}: give at least --pages {least}",
+            orders_in_words(options.order)
         )));
     }
     let hole = options.hole.unwrap_or((hole_windows * window).min(pages));
