@@ -2,15 +2,20 @@
 
 mod scene;
 
+use std::thread;
+
+use kernel_model::Invariant::{NoStalePte, RightOffset};
+use kernel_model::fault_around::Schemes;
 use kernel_model::folio::site;
 use kernel_model::page_table::Pte;
-use kernel_model::platform::Platform;
+use kernel_model::platform::{Jittered, Native, Platform};
 use kernel_model::removal::About;
 use kernel_model::{Config, FaultOutcome, Orders, RemovalCounters, Task};
 
 use scene::large::{cached, maps_again, sizes};
 use scene::{
-    PAGES, SMALL, Scene, Scheme, has_gates, mapped, on_both_platforms, pages, pte, set_pte,
+    PAGES, SMALL, Scene, Scheme, has_gates, has_waiters, mapped, on_both_platforms, pages, pte,
+    set_pte, until,
 };
 
 on_both_platforms! {
@@ -260,4 +265,24 @@ fn gates_of_folios_that_may_go_whole_are_entered<P: Platform>(
         assert_eq!(scene.gate(gate), (0, been), "gate {gate}");
     }
     scene.assert_sound();
+}
+
+#[test]
+fn pte_beside_the_hole_of_a_folio_that_went_whole_is_no_stale_pte() {
+    type P = Jittered<Native>;
+    let scene = cached(Schemes::<P>::ALL[0], 3);
+    let vma = scene.map_whole();
+    let folio = scene.folio(8);
+    folio.lock();
+    thread::scope(|scope| {
+        let removing = scope.spawn(|| scene.remove("punch-hole", 9..10));
+        until(|| has_waiters(folio));
+        // With a reference to spare it can't be split, and nobody counts the PTE.
+        folio.get();
+        set_pte(&vma, 15, Pte::present(scene.frame(15)));
+        folio.unlock();
+        let removals = removing.join().expect("the removal ends well").removals;
+        assert_eq!((removals.split, removals.removed_pages), (0, 8));
+    });
+    assert_eq!(scene.found(), [(NoStalePte, 15), (RightOffset, 15)]);
 }

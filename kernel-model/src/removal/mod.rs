@@ -133,7 +133,7 @@ impl<P: Platform> System<P> {
             self.scheme.end_removal(mapping, &reach);
         }
         if P::AUDIT && P::AUDIT_TAKES_LOCKS {
-            self.audit_removal(mapping, range, &task.removed);
+            self.audit_removal(mapping, &reach, &task.removed);
         }
         P::note(|| Note::Returns(about.name));
     }
