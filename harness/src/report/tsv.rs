@@ -60,7 +60,6 @@ const COLUMNS: &[Column] = &[
         row.totals.skipped_locked.to_string()
     }),
     ("undone", |_, row| row.totals.undone.to_string()),
-    ("gate_closed", |_, row| row.totals.gate_closed.to_string()),
     ("slot_changed", |_, row| row.totals.slot_changed.to_string()),
     ("filled", |_, row| row.totals.filled.to_string()),
     ("fairness", |_, row| number(row.fairness.median)),
@@ -73,6 +72,7 @@ const COLUMNS: &[Column] = &[
     }),
     ("broken", |_, row| row.broken.to_string()),
     ("violations", |_, row| row.totals.violations.to_string()),
+    ("gate_closed", |_, row| row.totals.gate_closed.to_string()),
 ];
 
 /// The names of the columns, as [`tsv`] prints them.
