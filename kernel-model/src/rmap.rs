@@ -24,39 +24,41 @@ pub(crate) fn rmap_walk<P: Platform>(
     mut each: impl FnMut(u64, &mut Pte),
 ) {
     for vma in mapping.i_mmap.read().iter() {
-        let page_table = &vma.mm.page_table;
-        let mut rest = vma.vpns_of(pgoffs);
-        while !rest.is_empty() {
-            let (here, left) = page_table.split(rest);
-            rest = left;
-            if !page_table.has_table(here.start) {
-                P::note(|| Note::NoPteTable);
-                continue;
-            }
+        for here in tables_of(vma, vma.vpns_of(pgoffs)) {
             let first = vma.pgoff_of(here.start);
-            for (index, pte) in (first..).zip(page_table.lock(here).iter_mut()) {
+            for (index, pte) in (first..).zip(vma.mm.page_table.lock(here).iter_mut()) {
                 each(index, pte);
             }
         }
     }
 }
 
+/// The parts of a range of virtual pages that have a PTE table each. Whether one is there is asked when
+/// its turn comes, and without a lock.
+fn tables_of<P: Platform>(vma: &Vma<P>, vpns: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let page_table = &vma.mm.page_table;
+    let mut rest = vpns;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (here, left) = page_table.split(rest.clone());
+            rest = left;
+            if page_table.has_table(here.start) {
+                return Some(here);
+            }
+            P::note(|| Note::NoPteTable);
+        }
+        None
+    })
+}
+
 impl<P: Platform> System<P> {
     /// Zaps virtual pages of a VMA. Tables that aren't there are skipped, without taking a lock.
     /// Returns how many PTEs there were.
     pub fn zap_range(&self, vma: &Vma<P>, vpns: Range<u64>, task: &mut Task) -> u64 {
-        let page_table = &vma.mm.page_table;
         let mut zapped = 0;
-        let mut rest = vpns;
-        while !rest.is_empty() {
-            let (here, left) = page_table.split(rest);
-            rest = left;
-            if !page_table.has_table(here.start) {
-                P::note(|| Note::NoPteTable);
-                continue;
-            }
+        for here in tables_of(vma, vpns) {
             let first = vma.pgoff_of(here.start);
-            let mut ptes = page_table.lock(here);
+            let mut ptes = vma.mm.page_table.lock(here);
             let mut at = 0;
             while at < ptes.len() {
                 let Some(run) = self.run_of_ptes(&ptes[at..]) else {

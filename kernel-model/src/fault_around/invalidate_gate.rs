@@ -147,6 +147,12 @@ pub(super) fn is_closed<P: Platform>(counts: &'static Site, state: GateState) ->
     }
 }
 
+/// Whether removers are at work, by the states of a window's gates.
+#[inline(always)]
+pub(super) fn any_closed<P: Platform>(counts: &'static Site, gates: [GateState; 2]) -> bool {
+    gates.iter().any(|&state| is_closed::<P>(counts, state))
+}
+
 /// Asks nothing, and counts both in one.
 pub(super) struct UnaskedFused;
 
@@ -180,10 +186,7 @@ impl<P: Platform, const FUSED: bool> FaultAround<P> for InvalidateGate<FUSED> {
         let mut ptes = window.lock_ptes();
         P::smp_mb_after_atomic(&GATE_PTL_MB);
         let gates = window.vma.mapping.gates.read(&window.pgoffs, &GATE_READ);
-        let closed = gates
-            .iter()
-            .any(|&state| is_closed::<P>(&GATE_COUNTS, state));
-        if closed && !P::left_out(&GATE_READ) {
+        if any_closed::<P>(&GATE_COUNTS, gates) && !P::left_out(&GATE_READ) {
             task.faults.gate_closed += 1;
             return Mapped::default();
         }

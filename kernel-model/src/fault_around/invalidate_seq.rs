@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::fused_count::FUSED_GET;
-use super::invalidate_gate::{UnaskedFused, is_closed};
+use super::invalidate_gate::{UnaskedFused, any_closed, is_closed};
 use super::invalidate_shared::Unasked;
 use super::mapcount_recheck::{MAPCOUNT_INC, MAPCOUNT_UNDO};
 use super::walk::Claim;
@@ -248,11 +248,8 @@ impl<P: Platform, const FUSED: bool> FaultAround<P> for InvalidateSeq<FUSED> {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let mut ptes = window.lock_ptes();
         let begin = window.vma.mapping.gates.read(&window.pgoffs, &SEQ_BEGIN);
-        let closed = begin
-            .iter()
-            .any(|&state| is_closed::<P>(&SEQ_COUNTS, state));
         // Not for soundness, but so as not to count what would be taken back.
-        if closed {
+        if any_closed::<P>(&SEQ_COUNTS, begin) {
             task.faults.gate_closed += 1;
             return Mapped::default();
         }
