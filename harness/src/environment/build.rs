@@ -1,9 +1,9 @@
 //! What the binary was built from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the binary was built from, and how.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Build {
     /// The version of this crate.
     pub crate_version: String,

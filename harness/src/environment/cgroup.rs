@@ -1,13 +1,13 @@
 //! Limits that a container is given.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::source::Root;
 
 /// How much CPU time a control group may use, as the tightest limit above this process says.
 ///
 /// When the quota of a period is used up, all threads are stopped until the next one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CpuQuota {
     /// Quota and period in microseconds, or `max` for no quota, as in `cpu.max`.
     pub cpu_max: String,

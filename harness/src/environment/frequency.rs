@@ -1,6 +1,6 @@
 //! How fast the CPUs may run, and who decides.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::source::Root;
 use crate::topology::format_cpu_list;
@@ -8,7 +8,7 @@ use crate::topology::format_cpu_list;
 /// Frequency scaling of the CPUs used.
 ///
 /// All fields are `None` where something else scales, as it does under a hypervisor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Frequency {
     /// The governor; if they differ, which one is on which CPUs.
     pub governor: Option<String>,

@@ -1,6 +1,6 @@
 //! The kernel that ran, and those of its settings that show in a measurement.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::source::Root;
 
@@ -21,7 +21,7 @@ const PARAMETERS: [&str; 11] = [
 ];
 
 /// The kernel and its settings.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kernel {
     /// What `uname -r` prints.
     pub release: Option<String>,
@@ -41,7 +41,7 @@ pub struct Kernel {
 
 /// How many of the hardware's vulnerabilities are dealt with; those that this hardware doesn't
 /// have count as neither.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mitigations {
     /// Those that are mitigated.
     pub mitigated: usize,

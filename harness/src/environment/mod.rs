@@ -17,7 +17,7 @@ mod wording;
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use build::Build;
 pub use cgroup::CpuQuota;
@@ -31,7 +31,7 @@ use crate::topology::Topology;
 use source::{CpuInfo, Root};
 
 /// What a run was measured on and with.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// The CPUs, and those of them that were used.
     pub processor: Processor,

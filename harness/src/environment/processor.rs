@@ -1,12 +1,12 @@
 //! The CPUs of the machine, and those in use.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::source::{CpuInfo, Root};
 use crate::topology::{Topology, format_cpu_list, parse_cpu_list};
 
 /// The CPUs of the machine, and those that were used.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Processor {
     /// The model by its name; on arm64, which has no names, by its numbers.
     pub model: Option<String>,

@@ -1,11 +1,11 @@
 //! Whether there is a hypervisor below, and which.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::source::{CpuInfo, Root};
 
 /// Whether this is a virtual machine, and what speaks for it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Virtualization {
     /// Whether it is one; `None` where nothing speaks for or against it.
     pub virtual_machine: Option<bool>,
