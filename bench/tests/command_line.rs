@@ -219,7 +219,7 @@ fn a_run_prints_its_table_and_nothing_else_and_leaves_its_directory() {
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(
         (&json["complete"], &json["schema_version"]),
-        (&true.into(), &1.into())
+        (&true.into(), &2.into())
     );
     // The schemes and the baseline again, twice each.
     let cells = 2 * (sound() + 1);

@@ -4,6 +4,7 @@
 //!
 //! Nothing in here prints but [`progress`], to standard error.
 
+pub mod arrival;
 pub mod audit;
 pub mod breakdown;
 pub mod cancel;
@@ -11,10 +12,13 @@ pub mod cell;
 #[cfg(feature = "loom")]
 pub mod check;
 pub mod clock;
+pub mod conditions;
 pub mod environment;
 pub mod gate;
 pub mod machine;
+mod not_a_number;
 pub mod order;
+mod planted;
 pub mod progress;
 pub mod record;
 pub mod recorder;

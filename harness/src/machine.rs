@@ -8,7 +8,7 @@ use kernel_model::folio::Pfn;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::Platform;
 use kernel_model::{BackingStore, Config, Orders, System, Task};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::{Clock, Ticks};
 use crate::storms::Target;
@@ -17,7 +17,7 @@ use crate::storms::Target;
 pub const ENTRIES_PER_TABLE: u32 = 512;
 
 /// Whether fault threads are processes or threads of one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MmKind {
     /// Each fault thread has its own address space, and maps the whole file.
@@ -27,14 +27,14 @@ pub enum MmKind {
 }
 
 /// The sizes of the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Pages of the file that are mapped and faulted on: all of it, unless there are neighbours.
     pub pages: u32,
     /// Whether the storm hits another part of the file, as large again, that nobody maps.
     pub neighbour: bool,
     /// Of which orders folios are.
-    #[serde(serialize_with = "order_name")]
+    #[serde(serialize_with = "order_name", deserialize_with = "order_named")]
     pub orders: Orders,
     /// Pages that a fault maps at most.
     pub window_pages: u32,
@@ -82,6 +82,21 @@ pub fn orders_in_words(orders: Orders) -> String {
 
 pub(crate) fn order_name<S: Serializer>(orders: &Orders, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(&orders_in_words(*orders))
+}
+
+/// The orders of a name, as `--order` takes it.
+pub fn orders_named(name: &str) -> Option<Orders> {
+    match name.parse() {
+        Ok(order) if order <= kernel_model::folio::MAX_ORDER => Some(Orders::All(order)),
+        Ok(_) => None,
+        Err(_) => (name == "mix").then_some(Orders::Mix),
+    }
+}
+
+fn order_named<'de, D: Deserializer<'de>>(from: D) -> Result<Orders, D::Error> {
+    let name = String::deserialize(from)?;
+    let unknown = || serde::de::Error::custom(format!("folios have no order {name:?}"));
+    orders_named(&name).ok_or_else(unknown)
 }
 
 /// A store that takes its time on the CPU: the time is the same for every scheme, and no sleep

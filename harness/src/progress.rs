@@ -11,14 +11,21 @@ pub fn say(line: &str) {
     let _ = writeln!(stderr().lock(), "{line}");
 }
 
-/// Follows work of a known number of steps.
+/// Follows work of a known number of steps, or of a known longest time.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
-    total: u64,
+    measure: Measure,
     done: u64,
     started: Instant,
     last_line: Instant,
+}
+
+/// What it is known by how far the work has come.
+#[derive(Debug, Clone, Copy)]
+enum Measure {
+    Steps(u64),
+    Time(Duration),
 }
 
 /// Between two lines, where there is no bar.
@@ -27,17 +34,27 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 impl Progress {
     /// Work of `total` steps that has just begun.
     pub fn new(total: u64) -> Self {
+        let template = "{bar:24} {pos}/{len}, about {eta} left: {msg}";
+        Self::following(Measure::Steps(total), total, template)
+    }
+
+    /// Work that has just begun and takes so long at most.
+    pub fn until(limit: Duration) -> Self {
+        let template = "{bar:24} {pos} s of at most {len} s: {msg}";
+        Self::following(Measure::Time(limit), limit.as_secs(), template)
+    }
+
+    fn following(measure: Measure, length: u64, template: &str) -> Self {
         let bar = stderr().is_terminal().then(|| {
-            let template = "{bar:24} {pos}/{len}, about {eta} left: {msg}";
             let style = ProgressStyle::with_template(template)
                 .expect("the template is a constant")
                 .progress_chars("##-");
-            ProgressBar::new(total).with_style(style)
+            ProgressBar::new(length).with_style(style)
         });
         let now = Instant::now();
         Self {
             bar,
-            total,
+            measure,
             done: 0,
             started: now,
             last_line: now,
@@ -56,16 +73,27 @@ impl Progress {
     /// Counts a step.
     pub fn step_ended(&mut self) {
         self.done += 1;
+        let spent = self.started.elapsed();
         if let Some(bar) = &self.bar {
-            bar.inc(1);
-        } else if self.last_line.elapsed() >= LINE_EVERY && self.done < self.total {
+            match self.measure {
+                Measure::Steps(_) => bar.inc(1),
+                Measure::Time(_) => bar.set_position(spent.as_secs()),
+            }
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            let (done, spent) = (self.done, spent.as_secs_f64());
+            let line = match self.measure {
+                Measure::Steps(total) if done < total => {
+                    let left = spent / done as f64 * (total - done) as f64;
+                    format!("{done} of {total} done, {spent:.0} s spent, about {left:.0} s left")
+                }
+                Measure::Steps(_) => return,
+                Measure::Time(limit) => {
+                    let limit = limit.as_secs();
+                    format!("{done} cells done, {spent:.0} s spent of at most {limit} s")
+                }
+            };
             self.last_line = Instant::now();
-            let spent = self.started.elapsed().as_secs_f64();
-            let left = spent / self.done as f64 * (self.total - self.done) as f64;
-            say(&format!(
-                "{} of {} done, {spent:.0} s spent, about {left:.0} s left",
-                self.done, self.total
-            ));
+            say(&line);
         }
     }
 

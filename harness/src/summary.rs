@@ -1,12 +1,15 @@
 //! What the rounds of a run amount to, scheme by scheme under each storm.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cell::Setup;
+use crate::conditions::Cause;
 use crate::recorder::new_histogram;
-use crate::rounds::{CellRound, Finished, Key, Plan};
-use crate::statistics::{Interval, Latency, Sparse, Spread};
+use crate::rounds::{CellRound, Finished, Key, Plan, Variant};
+use crate::statistics::{Interval, Latency, Sparse, Spread, Verdict, verdict};
 
 /// All that a run has measured so far.
 #[derive(Debug, Default)]
@@ -17,6 +20,7 @@ pub struct Results {
 /// A cell's result, its histograms packed.
 #[derive(Debug)]
 struct Kept {
+    key: Key,
     cell: CellRound,
     faults: Sparse,
     operations: Sparse,
@@ -26,6 +30,7 @@ impl Results {
     /// Adds a cell.
     pub fn add(&mut self, finished: Finished) {
         self.cells.push(Kept {
+            key: finished.key,
             cell: finished.cell,
             faults: Sparse::from(&finished.faults),
             operations: Sparse::from(&finished.operations),
@@ -38,7 +43,7 @@ impl Results {
     }
 
     fn of(&self, key: Key) -> impl Iterator<Item = &Kept> {
-        self.cells.iter().filter(move |kept| kept.cell.key == key)
+        self.cells.iter().filter(move |kept| kept.key == key)
     }
 
     /// One cell's latencies round by round: those of faults, and those of operations.
@@ -62,10 +67,10 @@ impl Results {
 }
 
 /// Schemes that are compared with each other.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GroupSummary {
     /// The storm that they were under.
-    pub storm: &'static str,
+    pub storm: String,
     /// The number of fault threads.
     pub threads: u32,
     /// The number of storm threads.
@@ -77,16 +82,16 @@ pub struct GroupSummary {
 }
 
 /// One scheme under one storm.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// The scheme.
-    pub scheme: &'static str,
+    pub scheme: String,
     /// Whether it is known to be broken.
     pub broken: bool,
     /// Whether it is what the others are compared with.
     pub baseline: bool,
-    /// Whether it is the baseline's second run (A/A).
-    pub again: bool,
+    /// As what it ran: itself, the baseline's second run (A/A), or a control.
+    pub variant: Variant,
     /// Rounds that this rests on.
     pub rounds: u32,
     /// Faults per second of time in faults (of all time, where threads share CPUs), summed over
@@ -99,6 +104,8 @@ pub struct Row {
     /// `pages_per_s` over the baseline's, round by round: above 1 is faster. `None` for the
     /// baseline itself.
     pub ratio: Option<Interval>,
+    /// What may be said of that ratio; `None` for the baseline and its second run.
+    pub verdict: Option<Verdict>,
     /// Latencies of the faults of all rounds.
     pub latency: Option<Latency>,
     /// Faults that fell to the slow path over all faults.
@@ -109,12 +116,38 @@ pub struct Row {
     pub totals: Totals,
     /// The remover's side; `None` without a storm.
     pub remover: Option<RemoverSummary>,
+    /// Of the faults that were meant to start, the share that did; `None` in a closed loop.
+    pub arrived: Option<Spread>,
+    /// How many rounds were unstable, and why.
+    pub unstable: Unstable,
     /// From the first thread's start to the last one's, in nanoseconds.
     pub start_skew_ns: Spread,
 }
 
+/// Rounds in which something happened that was none of the scheme's doing. They are in all figures.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Unstable {
+    /// How many of the row's rounds.
+    pub rounds: u32,
+    /// In how many of them each thing happened; more than one may in the same round.
+    pub causes: BTreeMap<Cause, u32>,
+}
+
+impl Unstable {
+    fn of<'c>(cells: impl Iterator<Item = &'c CellRound>) -> Self {
+        let mut unstable = Self::default();
+        for causes in cells.map(|cell| cell.conditions.causes()) {
+            unstable.rounds += u32::from(!causes.is_empty());
+            for cause in causes {
+                *unstable.causes.entry(cause).or_default() += 1;
+            }
+        }
+        unstable
+    }
+}
+
 /// Counts over all rounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Faults.
     pub faults: u64,
@@ -141,7 +174,7 @@ pub struct Totals {
 }
 
 /// A storm's side of a row.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RemoverSummary {
     /// Operations per second.
     pub ops_per_s: Spread,
@@ -149,6 +182,8 @@ pub struct RemoverSummary {
     /// Flat out `ops_per_s` over the baseline's; at a rate, which all keep, the baseline's median
     /// latency over this one. `None` for the baseline itself.
     pub ratio: Option<Interval>,
+    /// What may be said of that ratio.
+    pub verdict: Option<Verdict>,
     /// Latencies of the operations of all rounds.
     pub latency: Option<Latency>,
     /// Operations.
@@ -169,6 +204,29 @@ pub struct RemoverSummary {
     pub transient_mapcount: u64,
 }
 
+impl GroupSummary {
+    /// The baseline's second run (A/A), if it is there by now.
+    pub fn again(&self) -> Option<&Row> {
+        self.rows.iter().find(|row| row.variant == Variant::Again)
+    }
+
+    /// Fills in what may be said of the ratios.
+    fn judge(&mut self) {
+        let again = self.again();
+        let noise = again.and_then(|row| row.ratio);
+        let again = again.and_then(|row| row.remover.as_ref());
+        let remover_noise = again.and_then(|remover| remover.ratio);
+        let others = |row: &&mut Row| row.variant != Variant::Again;
+        for row in self.rows.iter_mut().filter(others) {
+            row.verdict = row.ratio.map(|ratio| verdict(&ratio, noise.as_ref()));
+            if let Some(remover) = &mut row.remover {
+                let ratio = remover.ratio;
+                remover.verdict = ratio.map(|ratio| verdict(&ratio, remover_noise.as_ref()));
+            }
+        }
+    }
+}
+
 /// A storm that starts this share of the operations that it was meant to has kept its rate.
 pub const RATE_KEPT: f64 = 0.95;
 
@@ -180,35 +238,60 @@ pub fn summarize(plan: &Plan, results: &Results, setup: &Setup) -> Vec<GroupSumm
             .filter_map(|key| row(plan, results, setup, key))
             .collect()
     };
-    let summary = |(number, group): (usize, &crate::rounds::Group)| GroupSummary {
-        storm: group.storm.about().name,
-        threads: group.fault_threads,
-        storm_threads: setup.storm_threads_of(group.storm),
-        oversubscribed: setup.is_oversubscribed(group.storm, group.fault_threads),
-        rows: rows_of(number),
+    let summary = |(number, group): (usize, &crate::rounds::Group)| {
+        let mut summary = GroupSummary {
+            storm: group.storm.about().name.to_owned(),
+            threads: group.fault_threads,
+            storm_threads: setup.storm_threads_of(group.storm),
+            oversubscribed: setup.is_oversubscribed(group.storm, group.fault_threads),
+            rows: rows_of(number),
+        };
+        summary.judge();
+        summary
     };
     plan.groups.iter().enumerate().map(summary).collect()
+}
+
+/// How wide the widest interval of a ratio of pages per second is; infinite where there is none
+/// yet.
+pub fn widest_interval(plan: &Plan, results: &Results) -> f64 {
+    let keys = (0..plan.groups.len()).flat_map(|group| plan.keys_of(group));
+    let others = keys.filter(|key| *key != plan.baseline_of(key.group));
+    let widths = others.map(|key| {
+        let interval = ratio(plan, results, key, &|cell| cell.pages_per_s);
+        interval.map_or(f64::INFINITY, |interval| interval.width())
+    });
+    widths.fold(0.0, f64::max)
+}
+
+/// The ratio to the baseline, round by round. Only rounds that both have: an interrupted run's
+/// last one may lack either.
+fn ratio(
+    plan: &Plan,
+    results: &Results,
+    key: Key,
+    value: &dyn Fn(&CellRound) -> f64,
+) -> Option<Interval> {
+    let baseline = plan.baseline_of(key.group);
+    let base: BTreeMap<u32, f64> = (results.of(baseline))
+        .map(|base| (base.cell.round, value(&base.cell)))
+        .collect();
+    let pairs = results.of(key).filter_map(|kept| {
+        let base = base.get(&kept.cell.round)?;
+        Some(value(&kept.cell) / base)
+    });
+    Interval::bootstrap(pairs.filter(|ratio| ratio.is_finite())).filter(|_| key != baseline)
 }
 
 fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
     let cells: Vec<&CellRound> = results.of(key).map(|kept| &kept.cell).collect();
     let first = *cells.first()?;
-    let baseline = plan.baseline_of(key.group);
     // Not a number where there is nothing to divide by, as when a thread never got its CPU.
     let spread = |value: fn(&CellRound) -> f64| {
         Spread::of(cells.iter().map(|cell| value(cell))).unwrap_or(Spread::NONE)
     };
     let sum = |count: fn(&CellRound) -> u64| -> u64 { cells.iter().map(|cell| count(cell)).sum() };
-    // Only rounds that both have: an interrupted run's last one may lack either.
-    let ratio = |value: &dyn Fn(&CellRound) -> f64| {
-        let pairs = cells.iter().filter_map(|cell| {
-            let base = results
-                .of(baseline)
-                .find(|base| base.cell.round == cell.round)?;
-            Some(value(cell) / value(&base.cell))
-        });
-        Interval::of(pairs.filter(|ratio| ratio.is_finite())).filter(|_| key != baseline)
-    };
+    let ratio = |value: &dyn Fn(&CellRound) -> f64| ratio(plan, results, key, value);
     let (faults, operations) = results.merged(key);
     let removals = cells.iter().filter_map(|cell| cell.remover.as_ref());
     let removals: Vec<_> = removals.collect();
@@ -227,20 +310,21 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         }
     };
     Some(Row {
-        scheme: first.scheme,
+        scheme: first.scheme.clone(),
         broken: !plan.schemes[key.scheme].about().verdict.is_sound(),
-        baseline: key == baseline,
-        again: key.again,
+        baseline: key == plan.baseline_of(key.group),
+        variant: key.variant,
         rounds: cells.len() as u32,
         faults_per_s: spread(|cell| cell.faults_per_s),
         pages_per_s: spread(|cell| cell.pages_per_s),
         ns_per_page: spread(|cell| cell.ns_per_page),
         ratio: ratio(&|cell| cell.pages_per_s),
+        verdict: None,
         latency: Latency::of(&faults),
         slow_path_share: spread(|cell| cell.slow_path_share),
         fairness: spread(|cell| cell.fairness),
         totals: Totals {
-            faults: faults.len(),
+            faults: sum(|cell| cell.fault_threads.iter().map(|it| it.faults).sum()),
             pages_mapped: sum(|cell| cell.pages_mapped.iter().sum()),
             skipped_locked: sum(|cell| cell.skipped_locked),
             slot_changed: sum(|cell| cell.slot_changed),
@@ -256,6 +340,7 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
             RemoverSummary {
                 ops_per_s: spread,
                 ratio: ratio(&speed),
+                verdict: None,
                 latency: Latency::of(&operations),
                 ops: removals.iter().map(|round| round.ops).sum(),
                 folios_removed: removals.iter().map(|round| round.folios_removed).sum(),
@@ -267,6 +352,8 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
                 transient_mapcount: removals.iter().map(|round| round.transient_mapcount).sum(),
             }
         }),
+        arrived: Spread::of(cells.iter().filter_map(|cell| cell.arrived)),
+        unstable: Unstable::of(cells.iter().copied()),
         start_skew_ns: spread(|cell| cell.start_skew_ns as f64),
     })
 }

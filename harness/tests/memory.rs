@@ -56,6 +56,7 @@ fn four_gibibytes_of_file_fit_and_can_be_stormed() {
     drop((machine, task));
 
     let setup = Setup {
+        arrival: harness::arrival::Arrival::Closed,
         sizes: sizes(),
         mm: MmKind::Private,
         access: Access::Random,
@@ -66,6 +67,7 @@ fn four_gibibytes_of_file_fit_and_can_be_stormed() {
         warm_up_ns: 10_000_000,
     };
     let cell = Cell {
+        control: None,
         scheme,
         storm: Storms::<Native>::named("punch-hole").unwrap(),
         fault_threads: 1,

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use harness::arrival::Arrival;
 use harness::cancel::Cancel;
 use harness::cell::{Cell, CellError, Setup, measure};
 use harness::clock::Clock;
@@ -11,7 +12,7 @@ use harness::machine::{MmKind, Sizes};
 use harness::order::Access;
 use harness::record::{Header, Run, RunWriter};
 use harness::report;
-use harness::rounds::{self, Finished, Group, Observer, Plan, Stopped};
+use harness::rounds::{self, Ended, Finished, Group, Observer, Plan, Rounds, Stopped, Variant};
 use harness::statistics::Spread;
 use harness::storms::Storms;
 use harness::summary::{Results, Row};
@@ -35,6 +36,7 @@ fn setup(mm: MmKind, access: Access) -> Setup {
         },
         mm,
         access,
+        arrival: Arrival::Closed,
         rate_per_s: None,
         storm_threads: 1,
         cpus: Topology::detect().unwrap().ids(),
@@ -48,6 +50,7 @@ fn cell(scheme: &str, storm: &str, fault_threads: u32) -> Cell {
         scheme: Schemes::<Native>::named(scheme).unwrap(),
         storm: Storms::<Native>::named(storm).unwrap(),
         fault_threads,
+        control: None,
     }
 }
 
@@ -203,6 +206,10 @@ impl Observer for Collector {
         self.rounds_ended += 1;
         Ok(())
     }
+
+    fn widest_interval(&self) -> f64 {
+        f64::INFINITY
+    }
 }
 
 fn plan() -> Plan {
@@ -215,12 +222,13 @@ fn plan() -> Plan {
             .map(|name| Schemes::<Native>::named(name).unwrap())
             .to_vec(),
         groups: vec![group("none", 1), group("punch-hole", 1)],
-        rounds: 3,
+        rounds: Rounds::Fixed(3),
+        controls: Vec::new(),
         seed: 5,
     }
 }
 
-fn collect(plan: &Plan, setup: &Setup, cells: u32) -> (Collector, Result<(), Stopped>) {
+fn collect(plan: &Plan, setup: &Setup, cells: u32) -> (Collector, Result<Ended, Stopped>) {
     let cancel = Cancel::default();
     let mut collector = Collector {
         results: Results::default(),
@@ -251,19 +259,19 @@ fn a_run_is_summed_up_reported_and_put_on_the_disk() {
     let (collector, result) = collect(&plan, &setup, u32::MAX);
     assert!(result.is_ok() && collector.rounds_ended == 3);
     let header = header();
-    let run = Run::new(&header, &plan, &setup, &collector.results);
+    let run = Run::new(&header, &plan, &setup, &collector.results, result.ok());
     assert!(run.complete && run.rounds.len() == 24);
     for group in &run.summary {
         let names: Vec<_> = group
             .rows
             .iter()
-            .map(|row| (row.scheme, row.again))
+            .map(|row| (row.scheme.as_str(), row.variant))
             .collect();
         let expected = [
-            ("page-locked", false),
-            ("page-locked", true),
-            ("mapcount-recheck", false),
-            ("sketch", false),
+            ("page-locked", Variant::Plain),
+            ("page-locked", Variant::Again),
+            ("mapcount-recheck", Variant::Plain),
+            ("sketch", Variant::Plain),
         ];
         assert_eq!(names, expected);
         assert!(group.rows[0].ratio.is_none());
@@ -272,7 +280,8 @@ fn a_run_is_summed_up_reported_and_put_on_the_disk() {
             let latency = row.latency.unwrap();
             assert_eq!(latency.count, row.totals.faults);
             let cells = run.rounds.iter().filter(|cell| {
-                (cell.scheme, cell.again, cell.storm) == (row.scheme, row.again, group.storm)
+                (&cell.scheme, cell.variant, &cell.storm)
+                    == (&row.scheme, row.variant, &group.storm)
             });
             let pages: u64 = cells
                 .map(|cell| cell.pages_mapped.iter().sum::<u64>())
@@ -281,9 +290,9 @@ fn a_run_is_summed_up_reported_and_put_on_the_disk() {
             assert_eq!(row.remover.is_some(), group.storm == "punch-hole");
         }
         let rates = |row: &Row| -> Vec<f64> {
-            let key = (row.scheme, row.again, group.storm);
+            let key = (&row.scheme, row.variant, &group.storm);
             let cells = run.rounds.iter();
-            let cells = cells.filter(|cell| (cell.scheme, cell.again, cell.storm) == key);
+            let cells = cells.filter(|cell| (&cell.scheme, cell.variant, &cell.storm) == key);
             cells.map(|cell| cell.pages_per_s).collect()
         };
         let (ours, base) = (rates(&group.rows[2]), rates(&group.rows[0]));
@@ -325,7 +334,7 @@ fn a_run_that_is_stopped_keeps_whole_cells_only_and_is_not_complete() {
         (9, 1)
     );
     let header = header();
-    let run = Run::new(&header, &plan, &setup, &collector.results);
+    let run = Run::new(&header, &plan, &setup, &collector.results, result.ok());
     assert!(!run.complete);
     assert!(report::text(&run).starts_with("INCOMPLETE"));
 }

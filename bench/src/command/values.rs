@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use harness::machine::orders_named;
 use harness::storms::Storms;
 use jiff::SignedDuration;
 use kernel_model::Orders;
@@ -109,6 +110,57 @@ fn one_of(what: &str, name: &str, known: &[&str]) -> Result<String, String> {
 /// The most threads that anybody may ask for: those of the largest machines, a few times over.
 const MOST_THREADS: u32 = 4096;
 
+/// Numbers of threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// One number.
+    One(u32),
+    /// From the first to the last.
+    Range(u32, u32),
+    /// From a number to as many as the CPUs allow.
+    From(u32),
+}
+
+impl Threads {
+    /// The numbers, where the CPUs allow `most`.
+    pub fn numbers(self, most: u32) -> std::ops::RangeInclusive<u32> {
+        match self {
+            Self::One(threads) => threads..=threads,
+            Self::Range(first, last) => first..=last,
+            Self::From(first) => first..=most.max(first),
+        }
+    }
+}
+
+impl std::fmt::Display for Threads {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(threads) => threads.fmt(out),
+            Self::Range(first, last) => write!(out, "{first}..{last}"),
+            Self::From(first) => write!(out, "{first}.."),
+        }
+    }
+}
+
+/// A number of threads, or a range of them.
+pub(super) fn thread_numbers(text: &str) -> Result<Threads, String> {
+    let Some((first, last)) = text.split_once("..") else {
+        return threads(text)
+            .map(Threads::One)
+            .map_err(|line| line + ", or a range such as 1..8");
+    };
+    let first = threads(first)?;
+    if last.is_empty() {
+        return Ok(Threads::From(first));
+    }
+    let last = threads(last)?;
+    if first <= last {
+        Ok(Threads::Range(first, last))
+    } else {
+        Err("a range is from the smaller number to the larger one".to_owned())
+    }
+}
+
 /// A number of threads.
 pub(super) fn threads(text: &str) -> Result<u32, String> {
     whole(text, 1, MOST_THREADS)
@@ -116,18 +168,36 @@ pub(super) fn threads(text: &str) -> Result<u32, String> {
 
 /// An order of folios, or `mix`.
 pub(super) fn orders(text: &str) -> Result<Orders, String> {
-    match text {
-        "mix" => Ok(Orders::Mix),
-        _ => match text.parse() {
-            Ok(order @ 0..=MAX_ORDER) => Ok(Orders::All(order)),
-            _ => Err(format!("an order is from 0 to {MAX_ORDER}, or mix")),
-        },
-    }
+    orders_named(text).ok_or_else(|| format!("an order is from 0 to {MAX_ORDER}, or mix"))
 }
 
 /// A number of rounds.
-pub(super) fn rounds(text: &str) -> Result<u32, String> {
-    whole(text, 1, 10_000)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounds {
+    /// So many.
+    Fixed(u32),
+    /// As many as it takes.
+    Auto,
+}
+
+/// A number of rounds, or `auto`.
+pub(super) fn rounds(text: &str) -> Result<Rounds, String> {
+    match text {
+        "auto" => Ok(Rounds::Auto),
+        _ => {
+            let rounds = whole(text, 1, 10_000);
+            rounds.map(Rounds::Fixed).map_err(|line| line + ", or auto")
+        }
+    }
+}
+
+/// A share in percent, with or without the sign.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let figure = text.strip_suffix('%').unwrap_or(text);
+    match figure.parse() {
+        Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("a percentage is from 0.1% to 100%".to_owned()),
+    }
 }
 
 /// A number of pages, up to 64 GiB of file in pages of 4 KiB.
@@ -192,9 +262,19 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
 /// A length of time with its unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let allowed = "a time from 10ms to 1h with its unit is allowed, such as 300ms or 2s";
+    time(text, 3_600, allowed)
+}
+
+/// How long something may take in all.
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    let allowed = "a time from 10ms to 48h with its unit is allowed, such as 90s or 10min";
+    time(text, 48 * 3_600, allowed)
+}
+
+fn time(text: &str, longest_s: i64, allowed: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|_| allowed.to_owned())?;
     let shortest = SignedDuration::from_millis(10);
-    if (shortest..=SignedDuration::from_hours(1)).contains(&duration) {
+    if (shortest..=SignedDuration::from_secs(longest_s)).contains(&duration) {
         Ok(duration.unsigned_abs())
     } else {
         Err(allowed.to_owned())
@@ -208,6 +288,16 @@ mod tests {
     #[test]
     fn what_is_allowed_is_taken() {
         assert_eq!(threads("12"), Ok(12));
+        assert_eq!(thread_numbers("1..4"), Ok(Threads::Range(1, 4)));
+        assert_eq!(thread_numbers("2.."), Ok(Threads::From(2)));
+        assert_eq!(Threads::From(2).numbers(5), 2..=5);
+        assert_eq!(Threads::From(2).numbers(1), 2..=2);
+        assert_eq!(
+            (rounds("7"), rounds("auto")),
+            (Ok(Rounds::Fixed(7)), Ok(Rounds::Auto))
+        );
+        assert_eq!((percent("5%"), percent("0.5")), (Ok(5.0), Ok(0.5)));
+        assert_eq!(limit("10min"), Ok(Duration::from_secs(600)));
         assert_eq!(window("512"), Ok(512));
         assert_eq!(pages("1048576"), Ok(1 << 20));
         assert_eq!(fill_ns("0"), Ok(0));
@@ -225,6 +315,14 @@ mod tests {
             threads("1.5").err(),
             threads("5000").err(),
             rounds("0").err(),
+            rounds("many").err(),
+            percent("0").err(),
+            percent("101%").err(),
+            percent("five").err(),
+            limit("49h").err(),
+            thread_numbers("3..2").err(),
+            thread_numbers("0..2").err(),
+            thread_numbers("1-4").err(),
             pages("0").err(),
             window("24").err(),
             window("1024").err(),

@@ -108,7 +108,7 @@ pub fn compare(
     let baseline = contestants.iter().position(|it| it.name == BASELINE);
     let over = |times: &[f64], others: &[f64]| {
         let ratios = times.iter().zip(others).map(|(time, other)| time / other);
-        Interval::of(ratios).expect("there are turns")
+        Interval::sign_test(ratios).expect("there are turns")
     };
     let result = |(contestant, times): (&Contestant, &Vec<f64>)| Result {
         name: contestant.name.clone(),

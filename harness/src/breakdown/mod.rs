@@ -239,10 +239,11 @@ fn breakdown(subject: &Subject, turns: usize) -> Breakdown {
         let times = &subject.ns[place.expect("a variant of this scheme")];
         &times[..turns]
     };
-    let interval = |values: &[f64]| Interval::of(values.iter().copied());
+    let interval = |values: &[f64]| Interval::sign_test(values.iter().copied());
     let saved = |by: Variant| {
         let pairs = ns(Variant::Baseline).iter().zip(ns(by));
-        Interval::of(pairs.map(|(baseline, other)| baseline - other)).expect("there are turns")
+        Interval::sign_test(pairs.map(|(baseline, other)| baseline - other))
+            .expect("there are turns")
     };
     let again = saved(Variant::Again);
     let steps = subject.steps.iter().enumerate().map(|(number, step)| {

@@ -7,6 +7,7 @@ use kernel_model::platform::Native;
 use super::platform::Ablated;
 use super::subject::{Bed, count};
 use super::*;
+use crate::statistics::Method;
 
 const PAGES: u32 = 256;
 const WINDOW: u32 = 16;
@@ -215,6 +216,7 @@ fn a_turn_measures_everything_once_and_interrupted_ones_do_not_count() {
 #[test]
 fn a_cost_must_exclude_zero_and_lie_outside_the_noise() {
     let interval = |lo: f64, hi: f64| Interval {
+        method: Method::SignTest,
         median: f64::midpoint(lo, hi),
         lo,
         hi,

@@ -8,24 +8,36 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 use super::{CellError, Phases, Shared, thread_seed};
+use crate::arrival::{Arrival, Schedule};
 use crate::clock::Ticks;
+use crate::conditions::{ThreadConditions, ThreadWatch};
 use crate::machine::MmKind;
 use crate::order::Touches;
+use crate::planted::Plant;
 use crate::recorder::Recorder;
+use crate::rounds::Control;
 
 /// What a fault thread brings home.
 #[derive(Debug)]
 pub struct FaultThread {
     /// The CPU that it was pinned to.
     pub cpu: u32,
-    /// Its faults' latencies in nanoseconds.
+    /// Its faults.
+    pub faults: u64,
+    /// Their latencies in nanoseconds, from the intended start where there is a rate; empty if none
+    /// was recorded.
     pub histogram: Histogram<u64>,
     /// Latencies beyond the histogram's range.
     pub beyond: u64,
-    /// The time that it spent in faults.
+    /// The time that it spent in faults, in nanoseconds.
     pub in_faults_ns: u64,
+    /// The time in which it faulted or waited for a fault to start: the measured time less the zaps
+    /// between passes, in nanoseconds.
+    pub active_ns: u64,
     /// What its faults counted.
     pub counters: FaultCounters,
+    /// What happened to it in the measured time.
+    pub conditions: ThreadConditions,
     /// When it started.
     pub(super) started: Ticks,
 }
@@ -35,24 +47,51 @@ struct Runner<'a> {
     number: usize,
     touches: Touches,
     random: Pcg64Mcg,
+    /// Of the intended starts alone, so that schemes under one seed touch the same windows.
+    arrivals: Pcg64Mcg,
     task: Task,
     recorder: Recorder,
+    tally: Tally,
+}
+
+/// What is counted beside the latencies, in ticks.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    faults: u64,
+    in_faults: Ticks,
+    active: Ticks,
+}
+
+/// What stands between one fault and the next.
+enum Pace {
+    /// Nothing.
+    Closed,
+    /// The moment at which the next is meant to start.
+    Open(Schedule),
+    /// Nothing, and no fault is timed for itself.
+    Unrecorded,
+    /// A loop that makes each fault longer.
+    Planted(Plant),
 }
 
 pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError> {
     let sizes = &shared.setup.sizes;
+    let threads = shared.cell.fault_threads;
     let (first, stride) = match shared.setup.mm {
         MmKind::Private => (0, 1),
-        MmKind::Shared => (u64::from(number), u64::from(shared.cell.fault_threads)),
+        MmKind::Shared => (u64::from(number), u64::from(threads)),
     };
     let (pages, window) = (u64::from(sizes.pages), u64::from(sizes.window_pages));
     let touches = Touches::new(shared.setup.access, pages, window, first, stride);
+    let seed = thread_seed(shared.seed, u64::from(number));
     let mut runner = Runner {
         shared,
         number: number as usize,
-        random: Pcg64Mcg::seed_from_u64(thread_seed(shared.seed, u64::from(number))),
+        random: Pcg64Mcg::seed_from_u64(seed),
+        arrivals: Pcg64Mcg::seed_from_u64(!seed),
         task: Task::new(number),
         recorder: Recorder::new(touches.len()),
+        tally: Tally::default(),
         touches,
     };
     let (
@@ -63,27 +102,70 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
             end,
         },
     ) = shared.begin(number)?;
-    runner.fault_until(measured);
+    // Where the threads share a machine, the warm-up is closed: it shows how long a fault takes.
+    runner.fault_until(measured, &mut Pace::Closed);
+    let mut pace = runner.pace(number, measured);
     runner.task.faults = FaultCounters::default();
     runner.recorder = Recorder::new(runner.touches.len());
-    runner.fault_until(end);
+    runner.tally = Tally::default();
+    let watch = ThreadWatch::start(cpu);
+    runner.fault_until(end, &mut pace);
+    let conditions = watch.stop();
+    let clock = &shared.clock;
     Ok(FaultThread {
         cpu,
-        in_faults_ns: runner.recorder.total_ns(&shared.clock),
+        faults: runner.tally.faults,
+        in_faults_ns: clock.ns(runner.tally.in_faults),
+        active_ns: clock.ns(runner.tally.active),
         histogram: runner.recorder.histogram,
         beyond: runner.recorder.beyond,
         counters: runner.task.faults,
+        conditions,
         started,
     })
 }
 
 impl Runner<'_> {
+    /// How the measured faults follow each other.
+    fn pace(&self, number: u32, measured: Ticks) -> Pace {
+        let Shared {
+            cell, setup, clock, ..
+        } = self.shared;
+        match (cell.control, setup.arrival) {
+            (Some(Control::Unrecorded), _) => Pace::Unrecorded,
+            (Some(Control::Planted(percent)), _) => {
+                let fault = self.tally.in_faults as f64 / self.tally.faults.max(1) as f64;
+                Pace::Planted(Plant::of(fault * percent / 100.0, clock))
+            }
+            (None, Arrival::Closed) => Pace::Closed,
+            (None, arrival) => {
+                let start = clock.now().max(measured);
+                let threads = cell.fault_threads;
+                Pace::Open(Schedule::new(arrival, number, threads, start, clock))
+            }
+        }
+    }
+
     /// Passes until a moment has come. What the last pass mapped stays mapped.
-    fn fault_until(&mut self, end: Ticks) {
+    fn fault_until(&mut self, end: Ticks, pace: &mut Pace) {
+        let clock = &self.shared.clock;
+        let mut left_off = clock.now();
         loop {
             self.zap();
-            let last = self.pass(end);
-            self.recorder.drain(&self.shared.clock);
+            let begin = clock.now();
+            let last = match pace {
+                Pace::Closed => self.pass(begin, end),
+                Pace::Planted(plant) => self.planted_pass(begin, end, plant),
+                Pace::Unrecorded => self.unrecorded_pass(begin),
+                Pace::Open(schedule) => {
+                    // Nobody waits for a fault while the thread zaps what it has mapped.
+                    schedule.pause(begin - left_off);
+                    self.open_pass(end, schedule)
+                }
+            };
+            left_off = last;
+            self.tally.active += last - begin;
+            self.recorder.drain(clock);
             if last >= end || self.shared.is_called_off() {
                 return;
             }
@@ -92,16 +174,87 @@ impl Runner<'_> {
 
     /// One pass; returns when it ended. The end of each fault is the start of the next, so that
     /// there is one clock read per fault.
-    fn pass(&mut self, end: Ticks) -> Ticks {
+    fn pass(&mut self, begin: Ticks, end: Ticks) -> Ticks {
         let Shared { machine, clock, .. } = self.shared;
         let vma = &*machine.vmas[self.number];
-        let mut last = clock.now();
+        let mut last = begin;
         for &pgoff in self.touches.next_pass(&mut self.random) {
             black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
             let now = clock.now();
             self.recorder.push(now - last);
             last = now;
             if now >= end {
+                break;
+            }
+        }
+        self.tally.faults += self.recorder.noted();
+        self.tally.in_faults += last - begin;
+        last
+    }
+
+    /// The same, and each fault is followed by a loop that takes a known time.
+    fn planted_pass(&mut self, begin: Ticks, end: Ticks, plant: &Plant) -> Ticks {
+        let Shared { machine, clock, .. } = self.shared;
+        let vma = &*machine.vmas[self.number];
+        let mut last = begin;
+        let mut zero = 0;
+        for &pgoff in self.touches.next_pass(&mut self.random) {
+            // The loop hangs on the fault, and the next fault on the loop, so that the CPU can't do
+            // one beside the other.
+            let fault = machine
+                .system
+                .handle_mm_fault(vma, pgoff + zero, &mut self.task);
+            zero = plant.grow(black_box(fault) as u64);
+            let now = clock.now();
+            self.recorder.push(now - last);
+            last = now;
+            if now >= end {
+                break;
+            }
+        }
+        self.tally.faults += self.recorder.noted();
+        self.tally.in_faults += last - begin;
+        last
+    }
+
+    /// The same without a clock read: whole passes are timed.
+    fn unrecorded_pass(&mut self, begin: Ticks) -> Ticks {
+        let Shared { machine, clock, .. } = self.shared;
+        let vma = &*machine.vmas[self.number];
+        for &pgoff in self.touches.next_pass(&mut self.random) {
+            black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
+        }
+        let last = clock.now();
+        self.tally.faults += self.touches.len() as u64;
+        self.tally.in_faults += last - begin;
+        last
+    }
+
+    /// One pass at a rate; returns when it ended. Latency is from the intended start, the time in
+    /// faults from the real one.
+    fn open_pass(&mut self, end: Ticks, schedule: &mut Schedule) -> Ticks {
+        let Shared { machine, clock, .. } = self.shared;
+        let vma = &*machine.vmas[self.number];
+        let mut last = clock.now();
+        for &pgoff in self.touches.next_pass(&mut self.random) {
+            let intended = schedule
+                .next(&mut self.arrivals)
+                .expect("an open loop has intended starts");
+            if intended >= end {
+                self.shared.wait_until(end);
+                return clock.now();
+            }
+            if intended > last {
+                self.shared.wait_until(intended);
+                last = clock.now();
+            }
+            black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
+            let now = clock.now();
+            self.recorder.push(now - intended);
+            self.tally.faults += 1;
+            self.tally.in_faults += now - last;
+            last = now;
+            if now >= end || self.shared.is_called_off() {
                 break;
             }
         }

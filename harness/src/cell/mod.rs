@@ -11,14 +11,17 @@ use std::time::{Duration, Instant};
 use kernel_model::Violation;
 use kernel_model::fault_around::FaultAround;
 use kernel_model::platform::Native;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::arrival::Arrival;
 use crate::cancel::Cancel;
 use crate::clock::{Clock, Ticks};
+use crate::conditions::{Conditions, CpuWatch};
 use crate::gate::Gate;
 use crate::machine::{Machine, MmKind, Sizes};
 use crate::order::Access;
+use crate::rounds::Control;
 use crate::storms::Storm;
 use crate::topology::{TopologyError, pin_current_thread};
 
@@ -26,7 +29,7 @@ pub use fault_thread::FaultThread;
 pub use storm_thread::StormThread;
 
 /// What is the same for all cells of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Setup {
     /// The model's sizes.
     pub sizes: Sizes,
@@ -34,6 +37,9 @@ pub struct Setup {
     pub mm: MmKind,
     /// How passes go through the file.
     pub access: Access,
+    /// How faults come to the fault threads.
+    #[serde(default)]
+    pub arrival: Arrival,
     /// Operations that all storm threads together start in a second; `None`: flat out.
     pub rate_per_s: Option<f64>,
     /// Threads of a storm, if it has any.
@@ -72,6 +78,8 @@ pub struct Cell {
     pub storm: &'static dyn Storm<Native>,
     /// The number of fault threads.
     pub fault_threads: u32,
+    /// What is done to it so that its result is known beforehand.
+    pub control: Option<Control>,
 }
 
 /// What came out of a cell.
@@ -81,6 +89,8 @@ pub struct Measured {
     pub fault_threads: Vec<FaultThread>,
     /// One for each storm thread.
     pub storm_threads: Vec<StormThread>,
+    /// What happened to the threads in the measured time.
+    pub conditions: Conditions,
     /// From the first thread's start to the last one's.
     pub start_skew_ns: u64,
     /// What the audit at rest found, the first of it.
@@ -120,6 +130,9 @@ pub enum CellError {
 /// operation, on a machine that is busy elsewhere.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Longer waits than this are slept through, up to this much before their end.
+const SLEEP_BEYOND_NS: u64 = 2_000_000;
+
 /// What all threads of a cell see.
 struct Shared {
     machine: Machine<Native>,
@@ -158,6 +171,23 @@ impl Shared {
                 end,
             },
         ))
+    }
+
+    /// Waits for a moment, or until the cell is called off; sleeps through what is long.
+    fn wait_until(&self, moment: Ticks) {
+        let slack = self.clock.ticks(SLEEP_BEYOND_NS);
+        loop {
+            let left = moment.saturating_sub(self.clock.now());
+            if left <= slack || self.is_called_off() {
+                break;
+            }
+            // In slices, so that a slow cell can be interrupted.
+            let sleep = Duration::from_nanos(self.clock.ns(left - slack));
+            thread::sleep(sleep.min(Duration::from_millis(50)));
+        }
+        if !self.is_called_off() {
+            self.clock.spin_until(moment);
+        }
     }
 
     fn is_called_off(&self) -> bool {
@@ -203,6 +233,8 @@ pub fn measure(
             return Err(CellError::Spawn(error));
         }
     };
+    let cpus = setup.cpus.iter().copied().take(threads as usize);
+    let watch = CpuWatch::start(cpus.collect());
     let started = shared.gate.open(threads, clock).is_some();
     let time = Duration::from_nanos(setup.warm_up_ns + setup.duration_ns);
     let interrupted = started && cancel.sleep(time);
@@ -222,6 +254,9 @@ pub fn measure(
     if interrupted {
         return Err(CellError::Interrupted);
     }
+    let faulting = fault_threads.iter().map(|thread| thread.conditions);
+    let storming = storm_threads.iter().map(|thread| thread.conditions);
+    let conditions = watch.stop(faulting.chain(storming));
 
     let started = (fault_threads.iter().map(|thread| thread.started))
         .chain(storm_threads.iter().map(|thread| thread.started));
@@ -229,6 +264,7 @@ pub fn measure(
     let machine = &shared.machine;
     machine.system.audit_at_rest(&machine.mapping);
     Ok(Measured {
+        conditions,
         start_skew_ns: clock.ns(last.unwrap_or(0) - first.unwrap_or(0)),
         violations: machine.system.violations.kept(),
         violation_count: machine.system.violations.count(),

@@ -24,7 +24,11 @@ impl StealMeter {
 
     /// Starts counting by the `proc` under `root`.
     pub fn start_from(root: &Path, topology: &Topology) -> Self {
-        let cpus = topology.ids();
+        Self::start_on(root, topology.ids())
+    }
+
+    /// Starts counting for these CPUs.
+    pub fn start_on(root: &Path, cpus: Vec<u32>) -> Self {
         Self {
             root: root.to_owned(),
             start: steal_ticks(root, &cpus),

@@ -9,6 +9,7 @@ use crate::cell::Setup;
 use crate::machine::MmKind;
 use crate::order::Access;
 use crate::record::Run;
+use crate::rounds::Variant;
 use crate::statistics::{Interval, Latency};
 use crate::summary::{GroupSummary, RATE_KEPT, Row};
 use crate::topology::format_cpu_list;
@@ -54,12 +55,12 @@ pub fn wrap_to(columns: usize, head: &str, text: &str) -> String {
 }
 
 /// The report.
-pub fn text(run: &Run<'_>) -> String {
+pub fn text(run: &Run) -> String {
     let mut out = String::new();
     if !run.complete {
-        let wanted = run.configuration.rounds;
         let text = format!(
-            "INCOMPLETE: the run was stopped; what follows rests on fewer than {wanted} rounds."
+            "INCOMPLETE: the run was stopped; what follows rests on {} rounds.",
+            run.rounds_done()
         );
         out.push_str(&wrap("", &text));
         out.push('\n');
@@ -73,11 +74,11 @@ pub fn text(run: &Run<'_>) -> String {
 
 /// The label of a row: known-broken schemes carry that wherever they appear.
 fn label(row: &Row) -> String {
-    match (row.broken, row.again) {
+    match (row.broken, row.variant != Variant::Plain) {
         (false, true) => format!("{} A/A", row.scheme),
         (true, true) => "  again (broken) A/A".to_owned(),
         (true, false) => format!("{} (broken)", row.scheme),
-        (false, false) => row.scheme.to_owned(),
+        (false, false) => row.scheme.clone(),
     }
 }
 
@@ -90,7 +91,7 @@ fn name(row: &Row) -> String {
     }
 }
 
-fn write_group(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
+fn write_group(out: &mut String, run: &Run, group: &GroupSummary) {
     let plural = |count: u32| if count == 1 { "" } else { "s" };
     let mut title = format!(
         "{}: {} fault thread{}",
@@ -201,7 +202,7 @@ fn write_counts(out: &mut String, group: &GroupSummary) {
     }
 }
 
-fn write_remover(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
+fn write_remover(out: &mut String, run: &Run, group: &GroupSummary) {
     let _ = writeln!(
         out,
         "{:NAMES$}{:>7}{:>7}{:>13}{:>7}{:>8}{:>9}",
@@ -226,7 +227,7 @@ fn write_remover(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     let removals = group
         .rows
         .iter()
-        .filter(|row| !row.again)
+        .filter(|row| row.variant == Variant::Plain)
         .filter_map(|row| {
             let remover = row.remover.as_ref()?;
             Some((row, remover))
@@ -277,7 +278,7 @@ fn write_remover(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     }
 }
 
-fn write_violations(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
+fn write_violations(out: &mut String, run: &Run, group: &GroupSummary) {
     for row in group.rows.iter().filter(|row| row.totals.violations > 0) {
         let expected = if row.broken {
             "as expected"
@@ -300,9 +301,9 @@ fn write_violations(out: &mut String, run: &Run<'_>, group: &GroupSummary) {
     }
 }
 
-fn write_method(out: &mut String, run: &Run<'_>) {
-    let setup = run.configuration.setup;
-    let header = run.header;
+fn write_method(out: &mut String, run: &Run) {
+    let setup = &run.configuration.setup;
+    let header = &run.header;
     for (name, value) in [
         ("machine", header.environment.headline()),
         ("build", header.environment.build_line()),
@@ -358,13 +359,13 @@ fn sizes(setup: &Setup) -> String {
     )
 }
 
-fn method(run: &Run<'_>) -> String {
-    let setup = run.configuration.setup;
+fn method(run: &Run) -> String {
+    let setup = &run.configuration.setup;
     format!(
         "{} rounds, schemes interleaved in random order (seed {}), {} ms each after {} ms of \
          warm-up, threads pinned to CPUs {} in this order; medians over rounds, latencies of all \
          rounds together; only faults are timed, not the zaps between passes",
-        run.configuration.rounds,
+        run.rounds_done(),
         run.configuration.seed,
         setup.duration_ns / 1_000_000,
         setup.warm_up_ns / 1_000_000,
@@ -372,7 +373,7 @@ fn method(run: &Run<'_>) -> String {
     )
 }
 
-fn legend(run: &Run<'_>) -> String {
+fn legend(run: &Run) -> String {
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let coverage = rows.filter_map(|row| row.ratio.as_ref());
     let coverage = coverage.map(|ratio| ratio.coverage).fold(1.0, f64::min);
@@ -389,7 +390,7 @@ fn legend(run: &Run<'_>) -> String {
     )
 }
 
-fn overhead(run: &Run<'_>) -> String {
+fn overhead(run: &Run) -> String {
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let skew = rows.map(|row| row.start_skew_ns.median).fold(0.0, f64::max);
     let stolen = match run.stolen_s {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::record::Run;
+use crate::rounds::Variant;
 use crate::statistics::{Interval, Latency};
 use crate::summary::{GroupSummary, RemoverSummary, Row};
 
@@ -12,8 +13,8 @@ type Column = (&'static str, fn(&GroupSummary, &Row) -> String);
 /// The columns. Those that programs rely on come first and keep their places; `nan` stands where
 /// there is nothing to tell: a percentile of too few samples, a remover without a storm.
 const COLUMNS: &[Column] = &[
-    ("scheme", |_, row| row.scheme.to_owned()),
-    ("storm", |group, _| group.storm.to_owned()),
+    ("scheme", |_, row| row.scheme.clone()),
+    ("storm", |group, _| group.storm.clone()),
     ("threads", |group, _| group.threads.to_string()),
     ("rounds", |_, row| row.rounds.to_string()),
     ("faults_per_s", |_, row| number(row.faults_per_s.median)),
@@ -80,11 +81,15 @@ pub const HEADER: fn() -> Vec<&'static str> = || COLUMNS.iter().map(|(name, _)| 
 
 /// The table, with a line of names above it. The baseline's second run isn't a line of its own:
 /// what it says stands in the `aa_` columns of all lines of its group.
-pub fn tsv(run: &Run<'_>) -> String {
+pub fn tsv(run: &Run) -> String {
     let mut out = HEADER().join("\t");
     out.push('\n');
     for group in &run.summary {
-        for row in group.rows.iter().filter(|row| !row.again) {
+        for row in group
+            .rows
+            .iter()
+            .filter(|row| row.variant == Variant::Plain)
+        {
             let fields: Vec<_> = COLUMNS.iter().map(|(_, field)| field(group, row)).collect();
             writeln!(out, "{}", fields.join("\t")).expect("a string takes everything");
         }
@@ -142,7 +147,7 @@ fn remover_ratio(row: &Row, of: fn(&Interval) -> f64) -> String {
 }
 
 fn noise(group: &GroupSummary, of: fn(&Interval) -> f64) -> String {
-    let again = group.rows.iter().find(|row| row.again);
+    let again = group.again();
     optional(again.and_then(|row| row.ratio.as_ref()).map(of))
 }
 

@@ -15,9 +15,11 @@
 mod disk;
 mod hgrm;
 mod hlog;
+mod hlog_reader;
 mod run_directory;
 
 pub use disk::RunDirectoryError;
 pub use hgrm::write_hgrm;
 pub use hlog::{HlogError, Interval, write_hlog};
+pub use hlog_reader::read_hlog;
 pub use run_directory::RunDirectory;

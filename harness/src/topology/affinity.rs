@@ -76,7 +76,7 @@ impl CpuMask {
 }
 
 /// The CPUs in the calling thread's affinity, in ascending order.
-pub(super) fn affinity() -> Result<Vec<u32>, TopologyError> {
+pub(crate) fn affinity() -> Result<Vec<u32>, TopologyError> {
     affinity_from(libc::CPU_SETSIZE as usize / WORD_BITS)
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+pub(crate) use affinity::affinity as allowed_cpus;
 pub use affinity::{current_cpu, pin_current_thread};
 pub use cpu_list::{MAX_CPU, format_cpu_list, parse_cpu_list};
 pub use error::TopologyError;

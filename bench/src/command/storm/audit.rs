@@ -12,6 +12,7 @@ use harness::storms::{Storm, Storms};
 use super::options::{Options, Order};
 use super::plan::{MIX_PAGES, schemes, sizes, storms};
 use crate::command::output::Format;
+use crate::command::values::Threads;
 use crate::command::{Failure, checks_named, output};
 use kernel_model::Orders;
 
@@ -112,7 +113,7 @@ fn setup(options: &Options) -> Result<AuditSetup, Failure> {
     let sizes = sizes(options, (WINDOWS * options.window).max(folios), 1)?;
     let fault_threads = match options.threads[..] {
         [] => THREADS,
-        [threads] => threads,
+        [Threads::One(threads)] => threads,
         _ => {
             return Err(Failure::Usage(
                 "an audit has one number of --threads, not several".to_owned(),

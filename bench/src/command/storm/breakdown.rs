@@ -13,6 +13,7 @@ use super::measure::{BYTES_PER_PAGE, BYTES_PER_PTE, seed_from_time};
 use super::options::Options;
 use super::plan::{self, schemes, sizes};
 use crate::command::output::Format;
+use crate::command::values::Rounds;
 use crate::command::{Failure, output};
 
 /// Few, and many turns: what is compared is to be measured before the machine's mood changes.
@@ -33,7 +34,15 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
         pages: sizes.pages,
         orders: sizes.orders,
         window_pages: sizes.window_pages,
-        turns: options.rounds.unwrap_or(TURNS),
+        turns: match options.rounds {
+            None => TURNS,
+            Some(Rounds::Fixed(turns)) => turns,
+            Some(Rounds::Auto) => {
+                return Err(Failure::Usage(
+                    "--rounds auto is for storms: a breakdown takes a number of turns".to_owned(),
+                ));
+            }
+        },
         visit: match options.duration {
             None => Visit::Passes(PASSES),
             Some(time) => Visit::Ns(time.as_nanos() as u64),

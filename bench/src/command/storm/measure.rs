@@ -11,8 +11,8 @@ use harness::progress::{Progress, say};
 use harness::record::{Header, Run, RunWriter};
 use harness::recorder::cost_of_recording_ns;
 use harness::report;
-use harness::rounds::{self, Finished, Observer, Plan, Stopped};
-use harness::summary::Results;
+use harness::rounds::{self, Ended, Finished, Observer, Plan, Rounds, Stopped};
+use harness::summary::{Results, widest_interval};
 use harness::topology::{Topology, pin_current_thread};
 use jiff::Timestamp;
 
@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         results: Results::default(),
         writer: &writer,
         steal: StealMeter::start(&topology),
-        progress: Progress::new(plan.cells() as u64),
+        progress: progress(&plan),
         written: Instant::now(),
     };
     measurement.write().map_err(Failure::Broke)?;
@@ -66,18 +66,25 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
     let stopped = rounds::run(&plan, &setup, &clock, cancel, &mut measurement);
     measurement.progress.finish();
     let Measurement { results, steal, .. } = measurement;
-    let run = whole_run(&header, &plan, &setup, &results, &steal);
+    let run = whole_run(
+        &header,
+        &plan,
+        &setup,
+        &results,
+        &steal,
+        stopped.as_ref().ok(),
+    );
     conclude(options.format, &run, &plan, &results, writer, stopped)
 }
 
 /// Prints what there is, settles the directory, and says what went wrong, if anything did.
 fn conclude(
     format: Format,
-    run: &Run<'_>,
+    run: &Run,
     plan: &Plan,
     results: &Results,
     writer: RunWriter,
-    stopped: Result<(), Stopped>,
+    stopped: Result<Ended, Stopped>,
 ) -> Result<(), Failure> {
     let failure = stopped.err().map(|stopped| match stopped {
         Stopped::Cell(CellError::Interrupted) => Failure::Interrupted,
@@ -128,14 +135,15 @@ fn conclude(
     }
 }
 
-fn whole_run<'a>(
-    header: &'a Header,
-    plan: &'a Plan,
-    setup: &'a Setup,
-    results: &'a Results,
+fn whole_run(
+    header: &Header,
+    plan: &Plan,
+    setup: &Setup,
+    results: &Results,
     steal: &StealMeter,
-) -> Run<'a> {
-    let mut run = Run::new(header, plan, setup, results);
+    ended: Option<&Ended>,
+) -> Run {
+    let mut run = Run::new(header, plan, setup, results, ended.copied());
     run.stolen_s = steal.stolen().map(|stolen| stolen.as_secs_f64());
     run
 }
@@ -154,10 +162,13 @@ struct Measurement<'a> {
 
 impl Observer for Measurement<'_> {
     fn cell_begins(&mut self, round: u32, scheme: &str, storm: &str, threads: u32) {
-        let rounds = self.plan.rounds;
+        let of = match self.plan.rounds {
+            Rounds::Fixed(rounds) => format!("/{rounds}"),
+            Rounds::Auto { .. } => String::new(),
+        };
         let round = round + 1;
         self.progress.step_begins(&format!(
-            "round {round}/{rounds}, {scheme} under {storm} at {threads}"
+            "round {round}{of}, {scheme} under {storm} at {threads}"
         ));
     }
 
@@ -172,9 +183,19 @@ impl Observer for Measurement<'_> {
 
     /// Everything so far goes to the disk, so that nothing can take it away any more.
     fn round_ended(&mut self, _round: u32) -> Result<(), String> {
+        if self.written.elapsed() < WRITE_NO_SOONER {
+            return Ok(());
+        }
         self.write()
     }
+
+    fn widest_interval(&self) -> f64 {
+        widest_interval(self.plan, &self.results)
+    }
 }
+
+/// Rounds that are shorter share a write.
+const WRITE_NO_SOONER: Duration = Duration::from_secs(1);
 
 /// The longest time in which nothing that was measured goes to the disk.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
@@ -187,10 +208,18 @@ impl Measurement<'_> {
             setup,
             ..
         } = *self;
-        let run = whole_run(header, plan, setup, &self.results, &self.steal);
+        let run = whole_run(header, plan, setup, &self.results, &self.steal, None);
         let written = self.writer.write(&run, plan, &self.results);
         self.written = Instant::now();
         written.map_err(|error| error.to_string())
+    }
+}
+
+/// Of cells where their number is known, of seconds where it isn't.
+fn progress(plan: &Plan) -> Progress {
+    match (plan.rounds, plan.cells()) {
+        (Rounds::Auto { limit_s, .. }, _) => Progress::until(Duration::from_secs_f64(limit_s)),
+        (Rounds::Fixed(_), cells) => Progress::new(cells.unwrap_or(0) as u64),
     }
 }
 
@@ -203,14 +232,32 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
         progress,
         ..
     } = measurement;
-    let seconds = plan.cells() as f64 * (setup.duration_ns + setup.warm_up_ns) as f64 / 1e9;
+    let cell_s = (setup.duration_ns + setup.warm_up_ns) as f64 / 1e9;
+    let (rounds, takes) = match (plan.rounds, plan.cells()) {
+        (Rounds::Auto { width, limit_s }, _) => {
+            let round_s = plan.cells_per_round() as f64 * cell_s;
+            let until = format!(
+                "{round_s:.1} s a round and setting up, until all intervals are narrower than {}%, \
+                 or {limit_s} s are over",
+                width * 100.0
+            );
+            ("as many".to_owned(), until)
+        }
+        (Rounds::Fixed(rounds), cells) => {
+            let seconds = cells.unwrap_or(0) as f64 * cell_s;
+            (rounds.to_string(), format!("{seconds:.0} s and setting up"))
+        }
+    };
     let cpus = topology.cpus().len();
     progress.line(&format!(
-        "{} schemes (one twice) x {} storms and threads x {} rounds on {cpus} CPU{}: {seconds:.0} s \
-         and setting up",
+        "{} schemes and {} of the first x {} storms and threads x {rounds} rounds on {cpus} CPU{}: \
+         {takes}",
         plan.schemes.len(),
+        match plan.controls.len() {
+            0 => "a second run".to_owned(),
+            more => format!("{} further runs", more + 1),
+        },
         plan.groups.len(),
-        plan.rounds,
         if cpus == 1 { "" } else { "s" },
     ));
     for left_out in &header.left_out {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use harness::arrival::Arrival;
 use harness::machine::MmKind;
 use harness::order::Access;
 use kernel_model::Orders;
@@ -28,11 +29,11 @@ pub struct Options {
     #[arg(long, value_name = "R/S", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<values::Rate>,
 
-    /// Numbers of fault threads, separated by commas [default: 1 and as many as the CPUs allow; 2
-    /// in an audit]
-    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = values::threads,
+    /// Numbers of fault threads, separated by commas; 1..8: from 1 to 8; 1..: as many as the CPUs
+    /// allow [default: 1 and as many as the CPUs allow; 2 in an audit]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = values::thread_numbers,
           allow_hyphen_values = true)]
-    pub threads: Vec<u32>,
+    pub threads: Vec<values::Threads>,
 
     /// Threads of each storm, on CPUs of their own [default: 1; 2 in an audit]
     #[arg(long, value_name = "N", value_parser = values::threads, allow_hyphen_values = true)]
@@ -56,9 +57,37 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
-    /// Rounds, each of them all schemes under all storms [default: 10]
-    #[arg(long, value_name = "N", value_parser = values::rounds, allow_hyphen_values = true)]
-    pub rounds: Option<u32>,
+    /// Rounds, each of them all schemes under all storms; auto: until the interval of each ratio is
+    /// narrower than --width, or --limit is over [default: 10]
+    #[arg(long, value_name = "N|auto", value_parser = values::rounds, allow_hyphen_values = true)]
+    pub rounds: Option<values::Rounds>,
+
+    /// How narrow intervals have to be for --rounds auto, in percent [default: 5%]
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
+    pub width: Option<f64>,
+
+    /// How long --rounds auto goes on at most [default: 10min]
+    #[arg(long, value_name = "TIME", value_parser = values::limit, allow_hyphen_values = true)]
+    pub limit: Option<Duration>,
+
+    /// When faults start: closed (each when the one before has ended), poisson:R or fixed:R (R per
+    /// second, by all fault threads together; latencies are counted from the intended start)
+    #[arg(
+        long,
+        value_name = "LOOP",
+        default_value = "closed",
+        allow_hyphen_values = true
+    )]
+    pub arrival: Arrival,
+
+    /// Runs the baseline once more with each fault made longer by this, to see whether the run
+    /// notices
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
+    pub plant: Option<f64>,
+
+    /// Runs the baseline once more without recording latencies, to see what recording costs
+    #[arg(long)]
+    pub unrecorded: bool,
 
     /// Pages of the file, a multiple of the window [default: 4096; 2 windows in an audit]
     #[arg(long, value_name = "N", value_parser = values::pages, allow_hyphen_values = true)]
@@ -111,14 +140,15 @@ pub struct Options {
 
     /// Stop threads at random sites and check the invariants at every removal: gives verdicts, no
     /// timings, and no run directory
-    #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe", "neighbour"])]
+    #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe", "neighbour",
+          "width", "limit", "arrival", "plant", "unrecorded"])]
     pub audit: bool,
 
     /// No storm: show what each step of one cached, uncontended fault costs, on the first CPU. --rounds
     /// are turns [default: 300], --duration is per step and turn [default: 5 passes]; no run directory
     #[arg(long, conflicts_with_all = ["audit", "without", "storm", "rate", "threads",
           "storm_threads", "mm", "access", "readahead", "hole", "fill_ns", "out", "oversubscribe",
-          "neighbour"])]
+          "neighbour", "width", "limit", "arrival", "plant", "unrecorded"])]
     pub breakdown: bool,
 
     /// Leave out checks of the schemes, by name (see faultaround list), to see the audit fail

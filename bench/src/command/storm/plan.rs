@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harness::cell::Setup;
 use harness::machine::{Sizes, orders_in_words};
-use harness::rounds::{Group, Plan};
+use harness::rounds::{Control, Group, Plan, Rounds};
 use harness::storms::{Storm, Storms};
 use harness::topology::{Topology, format_cpu_list};
 use kernel_model::Orders;
@@ -14,7 +14,7 @@ use kernel_model::platform::{Native, Platform};
 
 use super::options::{Mm, Options, Order};
 use crate::command::output::Format;
-use crate::command::values::Rate;
+use crate::command::values::{self, Rate};
 use crate::command::{Failure, refuse_repeated};
 
 /// The scheme that ratios are to, if it runs.
@@ -22,6 +22,8 @@ const BASELINE: &str = "page-locked";
 
 const DURATION: Duration = Duration::from_millis(200);
 const ROUNDS: u32 = 10;
+const WIDTH_PERCENT: f64 = 5.0;
+const LIMIT: Duration = Duration::from_secs(600);
 const PAGES: u32 = 4096;
 const FILL_NS: u32 = 200;
 const STORM_THREADS: u32 = 1;
@@ -121,11 +123,11 @@ pub(super) fn sizes(options: &Options, pages: u32, hole_windows: u32) -> Result<
 pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<Work, Failure> {
     let sizes = sizes(options, PAGES, HOLE_WINDOWS)?;
     let schemes = schemes(&options.scheme)?;
-    refuse_repeated("--threads", &options.threads)?;
     let (groups, left_out) = groups(options, topology)?;
     let duration = options.duration.unwrap_or(DURATION);
     let warm_up = (duration / 5).clamp(Duration::from_millis(10), Duration::from_millis(200));
     let setup = Setup {
+        arrival: options.arrival,
         sizes,
         mm: options.mm.into(),
         access: options.access.unwrap_or(Order::Sequential).into(),
@@ -141,7 +143,8 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
     let plan = Plan {
         schemes,
         groups,
-        rounds: options.rounds.unwrap_or(ROUNDS),
+        rounds: rounds(options)?,
+        controls: controls(options),
         seed,
     };
     let threads = plan.groups.iter().map(|group| group.fault_threads).max();
@@ -152,6 +155,28 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
         setup,
         left_out,
     })
+}
+
+/// When there are rounds enough.
+fn rounds(options: &Options) -> Result<Rounds, Failure> {
+    match options.rounds {
+        Some(values::Rounds::Auto) => Ok(Rounds::Auto {
+            width: options.width.unwrap_or(WIDTH_PERCENT) / 100.0,
+            limit_s: options.limit.unwrap_or(LIMIT).as_secs_f64(),
+        }),
+        _ if options.width.is_some() || options.limit.is_some() => Err(Failure::Usage(
+            "--width and --limit say when --rounds auto ends: give that with them".to_owned(),
+        )),
+        Some(values::Rounds::Fixed(rounds)) => Ok(Rounds::Fixed(rounds)),
+        None => Ok(Rounds::Fixed(ROUNDS)),
+    }
+}
+
+/// What the baseline is run as, beside itself.
+fn controls(options: &Options) -> Vec<Control> {
+    let planted = options.plant.map(Control::Planted);
+    let unrecorded = options.unrecorded.then_some(Control::Unrecorded);
+    planted.into_iter().chain(unrecorded).collect()
 }
 
 /// Threads of one process deal the windows out; each must get one.
@@ -178,7 +203,10 @@ fn groups(options: &Options, topology: &Topology) -> Result<(Vec<Group>, Vec<Str
         };
         let free = cpus.saturating_sub(storm_threads);
         let threads: Vec<u32> = if !options.threads.is_empty() {
-            options.threads.clone()
+            let threads = options.threads.iter();
+            let threads: Vec<u32> = threads.flat_map(|it| it.numbers(free.max(1))).collect();
+            refuse_repeated("--threads", &threads)?;
+            threads
         } else if free == 0 && options.storm.is_empty() && !options.oversubscribe {
             left_out.push(format!(
                 "storm {name}: its {storm_threads} thread(s) and a fault thread need CPUs of \
@@ -249,7 +277,7 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     let sizes = &setup.sizes;
     let mut words = format!(
         "cargo run --release -- storm {schemes} --storm {} --storm-threads {} --cpus {} \
-         --mm {} --access {} --duration {} --rounds {} --pages {} --window {} --readahead {} \
+         --mm {} --access {} --duration {} --rounds {} --arrival {} --pages {} --window {} --readahead {} \
          --hole {} --fill-ns {} --seed {}",
         storms.join(","),
         setup.storm_threads,
@@ -264,7 +292,8 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
             _ => "sequential",
         },
         duration(setup.duration_ns),
-        plan.rounds,
+        rounds_words(plan.rounds),
+        setup.arrival,
         sizes.pages,
         sizes.window_pages,
         sizes.readahead_pages,
@@ -274,7 +303,7 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     );
     // Left away, they depend on the CPUs and the storm, and so they do the next time.
     if !options.threads.is_empty() {
-        let threads: Vec<_> = options.threads.iter().map(u32::to_string).collect();
+        let threads: Vec<_> = options.threads.iter().map(ToString::to_string).collect();
         words.push_str(&format!(" --threads {}", threads.join(",")));
     }
     if sizes.orders != Orders::All(0) {
@@ -282,6 +311,12 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     }
     if sizes.neighbour {
         words.push_str(" --neighbour");
+    }
+    for control in &plan.controls {
+        match control {
+            Control::Planted(percent) => words.push_str(&format!(" --plant {percent}%")),
+            Control::Unrecorded => words.push_str(" --unrecorded"),
+        }
     }
     match setup.rate_per_s {
         Some(rate) => words.push_str(&format!(" --rate {rate}")),
@@ -292,6 +327,17 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     }
     words.push_str(format_words(options.format));
     words
+}
+
+/// The value of `--rounds`, with what else belongs to it.
+fn rounds_words(rounds: Rounds) -> String {
+    match rounds {
+        Rounds::Fixed(rounds) => rounds.to_string(),
+        Rounds::Auto { width, limit_s } => {
+            let limit = duration((limit_s * 1e9) as u64);
+            format!("auto --width {}% --limit {limit}", width * 100.0)
+        }
+    }
 }
 
 /// The option that asks for a format.

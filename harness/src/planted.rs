@@ -1,0 +1,69 @@
+//! A planted slowdown: a loop of known length, for seeing whether a run would notice one.
+
+use std::hint::black_box;
+
+use crate::clock::Clock;
+
+/// A loop that takes a given time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plant {
+    turns: u32,
+}
+
+/// Turns of the loop that is timed.
+const TIMED: u32 = 4096;
+/// How often it is; the quickest counts, since nothing but a disturbance makes it slower.
+const TIMES: usize = 64;
+
+impl Plant {
+    /// A loop of this length in ticks of the clock, to the nearest turn of a few cycles.
+    pub(crate) fn of(ticks: f64, clock: &Clock) -> Self {
+        let timed = Self { turns: TIMED };
+        let quickest = (0..TIMES).map(|_| {
+            let start = clock.now();
+            black_box(timed.grow(black_box(1)));
+            clock.now() - start
+        });
+        let per_turn = quickest.min().unwrap_or(1).max(1) as f64 / f64::from(TIMED);
+        Self {
+            turns: (ticks / per_turn).round().clamp(0.0, f64::from(u32::MAX)) as u32,
+        }
+    }
+
+    /// Takes its time, from when `seed` is known; returns 0, no sooner.
+    #[inline(always)]
+    pub(crate) fn grow(&self, seed: u64) -> u64 {
+        let mut chain = seed;
+        for _ in 0..self.turns {
+            // A multiplication that waits for the one before it.
+            chain = black_box(chain.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        }
+        // The compiler doesn't know what the chain holds.
+        black_box(chain) & black_box(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_is_as_long_as_it_was_asked_to_be() {
+        let clock = Clock::new();
+        let quickest = |plant: Plant| {
+            let times = (0..200).map(|_| {
+                let start = clock.now();
+                black_box(plant.grow(black_box(1)));
+                clock.now() - start
+            });
+            times.min().unwrap() as f64
+        };
+        let one = quickest(Plant::of(20_000.0, &clock));
+        let three = quickest(Plant::of(60_000.0, &clock));
+        // The longer less the shorter, so that the clock's own reads don't count.
+        let longer = (three - one) / 40_000.0;
+        assert!((0.8..1.25).contains(&longer), "{longer}");
+        assert_eq!(Plant::of(0.0, &clock).turns, 0);
+        assert_eq!(Plant::of(1_000.0, &clock).grow(7), 0);
+    }
+}

@@ -1,0 +1,180 @@
+//! A run as it stands in its directory: `run.json`, `summary.tsv`, `report.txt`, and the latencies
+//! of every cell as `*.hgrm` and `*.hlog`.
+
+mod reader;
+mod writer;
+
+use jiff::Timestamp;
+use kernel_model::fault_around::{About, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Setup;
+use crate::environment::Environment;
+use crate::rounds::{CellRound, Control, Ended, Plan, Rounds};
+use crate::summary::{GroupSummary, Results, Row, summarize};
+
+pub use reader::ReadError;
+pub use writer::{RecordError, RunWriter};
+
+/// The version of `run.json`'s layout; see `results/README.md`.
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// What is known of a run before its first cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The command as it was given.
+    pub command: String,
+    /// A command that runs the same again, every default and the seed written out.
+    pub rerun: String,
+    /// When it began (UTC).
+    pub started: Timestamp,
+    /// The machine and the build.
+    pub environment: Environment,
+    /// What about them spoils a measurement.
+    pub caveats: Vec<String>,
+    /// What was left out of what was asked for, and why.
+    pub left_out: Vec<String>,
+    /// What a clock read and a note of its result cost, in nanoseconds per fault. Every latency
+    /// contains one of them.
+    pub recording_ns: f64,
+}
+
+/// A scheme as its file declares it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SchemeInfo {
+    /// The name.
+    pub name: String,
+    /// Where it comes from.
+    pub lineage: String,
+    /// Whether it is declared to be sound; `faultaround check` says whether that is so.
+    pub sound: bool,
+    /// Why it is, or what breaks it.
+    pub reason: String,
+}
+
+impl SchemeInfo {
+    /// What a scheme says of itself.
+    pub fn of(about: &About) -> Self {
+        let (sound, reason) = match &about.verdict {
+            Verdict::Sound { why } => (true, why),
+            Verdict::Broken { why, .. } => (false, why),
+        };
+        Self {
+            name: about.name.to_owned(),
+            lineage: about.lineage.to_owned(),
+            sound,
+            reason: (*reason).to_owned(),
+        }
+    }
+}
+
+/// What was run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// The schemes, the baseline first.
+    pub schemes: Vec<SchemeInfo>,
+    /// The scheme that ratios are to.
+    pub baseline: String,
+    /// Rounds that were asked for.
+    pub rounds: Rounds,
+    /// What the baseline was run as, beside itself.
+    pub controls: Vec<Control>,
+    /// Where every random choice came from.
+    pub seed: u64,
+    /// What is the same for all cells.
+    #[serde(flatten)]
+    pub setup: Setup,
+}
+
+/// A run, whole or so far.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Run {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Whether it came to its end.
+    pub complete: bool,
+    /// Why it did; `None` if it was stopped or is going on.
+    pub ended: Option<Ended>,
+    /// What was known before.
+    #[serde(flatten)]
+    pub header: Header,
+    /// What was run.
+    pub configuration: Configuration,
+    /// How long it took, in seconds.
+    pub elapsed_s: f64,
+    /// Time that the hypervisor took from the CPUs in use, summed over them, in seconds; `None`
+    /// where the kernel doesn't count it.
+    pub stolen_s: Option<f64>,
+    /// What it amounts to.
+    pub summary: Vec<GroupSummary>,
+    /// Every cell of every round, in the order in which they ran.
+    pub rounds: Vec<CellRound>,
+}
+
+impl Run {
+    /// A run as it stands; `ended` if it has come to its end.
+    pub fn new(
+        header: &Header,
+        plan: &Plan,
+        setup: &Setup,
+        results: &Results,
+        ended: Option<Ended>,
+    ) -> Self {
+        let abouts = plan.schemes.iter().map(|scheme| scheme.about());
+        let schemes: Vec<_> = abouts.map(SchemeInfo::of).collect();
+        let elapsed = Timestamp::now().duration_since(header.started);
+        Self {
+            schema_version: SCHEMA_VERSION,
+            complete: ended.is_some(),
+            ended,
+            header: header.clone(),
+            configuration: Configuration {
+                baseline: schemes[0].name.clone(),
+                schemes,
+                rounds: plan.rounds,
+                controls: plan.controls.clone(),
+                seed: plan.seed,
+                setup: setup.clone(),
+            },
+            elapsed_s: elapsed.as_secs_f64(),
+            stolen_s: None,
+            summary: summarize(plan, results, setup),
+            rounds: results.cells().cloned().collect(),
+        }
+    }
+
+    /// How many rounds there are, of the cell that has the fewest.
+    pub fn rounds_done(&self) -> u32 {
+        let rows = self.summary.iter().flat_map(|group| &group.rows);
+        rows.map(|row| row.rounds).min().unwrap_or(0)
+    }
+}
+
+/// Whose latencies a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The faults'.
+    Faults,
+    /// The operations' of the storm.
+    Remover,
+}
+
+impl Side {
+    /// As files and interval logs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Faults => "faults",
+            Self::Remover => "remover",
+        }
+    }
+}
+
+/// The name, without its ending, of the files with a row's latencies.
+pub fn stem(storm: &str, threads: u32, row: &Row, side: Side) -> String {
+    let broken = if row.broken { "-broken" } else { "" };
+    let (scheme, variant) = (&row.scheme, row.variant.suffix());
+    format!(
+        "{storm}-{threads}-{scheme}{broken}{variant}-{}",
+        side.name()
+    )
+}

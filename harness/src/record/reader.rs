@@ -1,0 +1,111 @@
+//! Reading a run back from its directory.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hdrhistogram::Histogram;
+use thiserror::Error;
+
+use super::{Run, SCHEMA_VERSION, Side, stem};
+use crate::results::read_hlog;
+use crate::statistics::Latency;
+use crate::summary::{GroupSummary, Row};
+
+/// Why a run could not be read: one line that names the file and says what is wrong with it.
+#[derive(Debug, Error)]
+#[error("cannot read {path:?}: {reason}")]
+pub struct ReadError {
+    path: PathBuf,
+    reason: String,
+}
+
+impl ReadError {
+    pub(crate) fn new(path: &Path, reason: impl ToString) -> Self {
+        // What a parser says may have several lines.
+        let reason = reason.to_string();
+        let reason: Vec<_> = reason.split_whitespace().collect();
+        Self {
+            path: path.to_owned(),
+            reason: reason.join(" "),
+        }
+    }
+}
+
+/// The file of a run directory that has everything but the histograms.
+const RUN_JSON: &str = "run.json";
+
+impl Run {
+    /// Reads the run in a directory.
+    ///
+    /// # Errors
+    /// A directory without a run, a `run.json` that is none or isn't whole, or one of another
+    /// version of its layout.
+    pub fn read(directory: &Path) -> Result<Self, ReadError> {
+        let path = directory.join(RUN_JSON);
+        let fail = |reason: String| ReadError::new(&path, reason);
+        let bytes = fs::read(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound && directory.is_dir() {
+                ReadError::new(directory, "there is no run.json in it, so it is no run")
+            } else if error.kind() == io::ErrorKind::NotADirectory {
+                ReadError::new(directory, "it is a file; a run is a directory")
+            } else if error.kind() == io::ErrorKind::NotFound {
+                ReadError::new(directory, error)
+            } else {
+                fail(error.to_string())
+            }
+        })?;
+        let json: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| fail(format!("no JSON: {error}")))?;
+        let version = json.get("schema_version").and_then(|it| it.as_u64());
+        let Some(version) = version else {
+            return Err(fail(
+                "it has no schema_version, so it isn't of this program".to_owned(),
+            ));
+        };
+        let ours = u64::from(SCHEMA_VERSION);
+        if version != ours {
+            let age = if version > ours { "newer" } else { "older" };
+            return Err(fail(format!(
+                "its schema_version is {version}, {age} than this program's, which is {ours}"
+            )));
+        }
+        serde_json::from_value(json).map_err(|error| fail(error.to_string()))
+    }
+
+    /// Reads the latencies of a row over all rounds from the run's directory; `None` if the row has
+    /// none.
+    ///
+    /// # Errors
+    /// A file that is missing, no interval log, or not all of one.
+    pub fn read_latencies(
+        directory: &Path,
+        group: &GroupSummary,
+        row: &Row,
+        side: Side,
+    ) -> Result<Option<Histogram<u64>>, ReadError> {
+        let remover = row.remover.as_ref();
+        let latency: Option<&Latency> = match side {
+            Side::Faults => row.latency.as_ref(),
+            Side::Remover => remover.and_then(|remover| remover.latency.as_ref()),
+        };
+        let Some(latency) = latency else {
+            return Ok(None);
+        };
+        let name = stem(&group.storm, group.threads, row, side);
+        let path = directory.join(format!("{name}.hlog"));
+        let text = fs::read(&path).map_err(|error| ReadError::new(&path, error))?;
+        let histogram = read_hlog(&text).map_err(|reason| ReadError::new(&path, reason))?;
+        if histogram.len() == latency.count {
+            Ok(Some(histogram))
+        } else {
+            let reason = format!(
+                "it has {} of the {} latencies that run.json counts: it isn't whole, or of another \
+                 run",
+                histogram.len(),
+                latency.count
+            );
+            Err(ReadError::new(&path, reason))
+        }
+    }
+}
