@@ -106,6 +106,12 @@ pub struct Row {
     pub ratio: Option<Interval>,
     /// What may be said of that ratio; `None` for the baseline and its second run.
     pub verdict: Option<Verdict>,
+    /// The baseline's median latency over this one's, round by round: above 1 is faster. Hardly
+    /// touched by what the machine does to a few faults in a thousand. `None` for the baseline
+    /// itself.
+    pub p50_ratio: Option<Interval>,
+    /// What may be said of that ratio.
+    pub p50_verdict: Option<Verdict>,
     /// Latencies of the faults of all rounds.
     pub latency: Option<Latency>,
     /// Faults that fell to the slow path over all faults.
@@ -214,11 +220,14 @@ impl GroupSummary {
     fn judge(&mut self) {
         let again = self.again();
         let noise = again.and_then(|row| row.ratio);
+        let p50_noise = again.and_then(|row| row.p50_ratio);
         let again = again.and_then(|row| row.remover.as_ref());
         let remover_noise = again.and_then(|remover| remover.ratio);
         let others = |row: &&mut Row| row.variant != Variant::Again;
         for row in self.rows.iter_mut().filter(others) {
             row.verdict = row.ratio.map(|ratio| verdict(&ratio, noise.as_ref()));
+            let p50_ratio = row.p50_ratio;
+            row.p50_verdict = p50_ratio.map(|ratio| verdict(&ratio, p50_noise.as_ref()));
             if let Some(remover) = &mut row.remover {
                 let ratio = remover.ratio;
                 remover.verdict = ratio.map(|ratio| verdict(&ratio, remover_noise.as_ref()));
@@ -283,6 +292,12 @@ fn ratio(
     Interval::bootstrap(pairs.filter(|ratio| ratio.is_finite())).filter(|_| key != baseline)
 }
 
+/// The inverse of the median latency; not a number without one.
+fn speed_of(latency: Option<&Latency>) -> f64 {
+    let p50_ns = latency.and_then(|latency| latency.p50_ns);
+    p50_ns.map_or(f64::NAN, |p50_ns| 1.0 / p50_ns as f64)
+}
+
 fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
     let cells: Vec<&CellRound> = results.of(key).map(|kept| &kept.cell).collect();
     let first = *cells.first()?;
@@ -303,11 +318,7 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         None => ops_per_s(cell),
         // A backlog's latencies say nothing about one operation.
         Some(rate) if ops_per_s(cell) < RATE_KEPT * rate => f64::NAN,
-        Some(_) => {
-            let latency = cell.remover.as_ref().and_then(|it| it.latency.as_ref());
-            let p50_ns = latency.and_then(|latency| latency.p50_ns);
-            p50_ns.map_or(f64::NAN, |p50_ns| 1.0 / p50_ns as f64)
-        }
+        Some(_) => speed_of(cell.remover.as_ref().and_then(|it| it.latency.as_ref())),
     };
     Some(Row {
         scheme: first.scheme.clone(),
@@ -320,6 +331,8 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         ns_per_page: spread(|cell| cell.ns_per_page),
         ratio: ratio(&|cell| cell.pages_per_s),
         verdict: None,
+        p50_ratio: ratio(&|cell| speed_of(cell.latency.as_ref())),
+        p50_verdict: None,
         latency: Latency::of(&faults),
         slow_path_share: spread(|cell| cell.slow_path_share),
         fairness: spread(|cell| cell.fairness),

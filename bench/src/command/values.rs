@@ -195,8 +195,8 @@ pub(super) fn rounds(text: &str) -> Result<Rounds, String> {
 pub(super) fn percent(text: &str) -> Result<f64, String> {
     let figure = text.strip_suffix('%').unwrap_or(text);
     match figure.parse() {
-        Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(percent),
-        _ => Err("a percentage is from 0.1% to 100%".to_owned()),
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("a percentage is from 0% to 100%".to_owned()),
     }
 }
 
@@ -316,7 +316,7 @@ mod tests {
             threads("5000").err(),
             rounds("0").err(),
             rounds("many").err(),
-            percent("0").err(),
+            percent("-1").err(),
             percent("101%").err(),
             percent("five").err(),
             limit("49h").err(),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::not_a_number;
 
 pub use interval::{COVERAGE, Interval, Method};
-pub use verdict::{Verdict, verdict};
+pub use verdict::{SMALLEST, Verdict, verdict};
 
 /// Median, minimum and maximum over rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

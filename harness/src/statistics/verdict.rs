@@ -27,19 +27,23 @@ impl Verdict {
     }
 }
 
-/// How far from 1 the baseline's ratio to itself may lie, as a factor: the A/A spread.
-pub(crate) fn aa_spread(noise: &Interval) -> f64 {
-    noise.hi.max(1.0 / noise.lo).max(1.0)
+/// No smaller difference is claimed, however narrow intervals are: where code happens to lie in
+/// memory makes as much.
+pub const SMALLEST: f64 = 1.01;
+
+/// How far from 1 a ratio must lie, as a factor: the A/A spread, or [`SMALLEST`].
+fn spread(noise: &Interval) -> f64 {
+    noise.hi.max(1.0 / noise.lo).max(SMALLEST)
 }
 
 /// A ratio shows something if its interval covers 95 %, which takes six rounds, and excludes 1 by
 /// more than the A/A spread: its nearer end is further from 1 than the further end of the interval
-/// of the baseline's ratio to itself. Without such a ratio nothing is shown.
+/// of the baseline's ratio to itself, and than [`SMALLEST`]. Without such a ratio nothing is shown.
 pub fn verdict(ratio: &Interval, noise: Option<&Interval>) -> Verdict {
     let Some(noise) = noise.filter(|noise| noise.coverage >= COVERAGE) else {
         return Verdict::NotToldApart;
     };
-    let spread = aa_spread(noise);
+    let spread = spread(noise);
     if ratio.coverage < COVERAGE {
         Verdict::NotToldApart
     } else if ratio.lo > spread {
@@ -84,6 +88,12 @@ mod tests {
         assert_eq!(of(1.04, 1.2, (0.9, 1.0)), Verdict::NotToldApart);
         assert_eq!(of(0.96, 0.98, (1.01, 1.05)), Verdict::NotToldApart);
         assert_eq!(of(1.12, 1.2, (0.9, 1.0)), Verdict::Faster);
+        assert_eq!(
+            of(1.005, 1.006, (1.0, 1.0)),
+            Verdict::NotToldApart,
+            "too little"
+        );
+        assert_eq!(of(1.011, 1.012, (1.0, 1.0)), Verdict::Faster);
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub struct Options {
     pub arrival: Arrival,
 
     /// Runs the baseline once more with each fault made longer by this, to see whether the run
-    /// notices
+    /// notices; with 0% to see that it notices nothing
     #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
     pub plant: Option<f64>,
 
