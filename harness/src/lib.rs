@@ -12,6 +12,7 @@ pub mod cell;
 #[cfg(feature = "loom")]
 pub mod check;
 pub mod clock;
+pub mod compare;
 pub mod conditions;
 pub mod environment;
 pub mod gate;

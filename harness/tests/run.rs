@@ -253,6 +253,14 @@ fn header() -> Header {
     }
 }
 
+fn text(run: &Run, plan: &Plan, results: &Results) -> String {
+    let extras = report::Extras {
+        latencies: Some(&report::Measured { plan, results }),
+        ..report::Extras::default()
+    };
+    report::text(run, &extras).unwrap()
+}
+
 #[test]
 fn a_run_is_summed_up_reported_and_put_on_the_disk() {
     let (plan, setup) = (plan(), setup(MmKind::Private, Access::Sequential));
@@ -302,7 +310,7 @@ fn a_run_is_summed_up_reported_and_put_on_the_disk() {
         assert!(ratio.lo <= ratio.median && ratio.median <= ratio.hi && ratio.values == 3);
     }
 
-    let text = report::text(&run);
+    let text = text(&run, &plan, &collector.results);
     assert!(
         text.is_ascii() && text.lines().all(|line| line.len() <= report::COLUMNS),
         "{text}"
@@ -318,6 +326,15 @@ fn a_run_is_summed_up_reported_and_put_on_the_disk() {
     let writer = RunWriter::create(parent.path(), "test", &plan).unwrap();
     writer.write(&run, &plan, &collector.results).unwrap();
     let directory = writer.finish().unwrap();
+    let written = std::fs::read_to_string(directory.join("report.txt")).unwrap();
+    assert_eq!(written, text);
+    // From the directory alone, the same text to the last character.
+    let extras = report::Extras {
+        latencies: Some(&report::Recorded(&directory)),
+        ..report::Extras::default()
+    };
+    let read = Run::read(&directory).unwrap();
+    assert_eq!(report::text(&read, &extras).unwrap(), text);
     let files = std::fs::read_dir(&directory).unwrap().count();
     // Three files of figures; tables and logs of 4 cells' faults without, and of both sides with
     // a storm.
@@ -336,5 +353,5 @@ fn a_run_that_is_stopped_keeps_whole_cells_only_and_is_not_complete() {
     let header = header();
     let run = Run::new(&header, &plan, &setup, &collector.results, result.ok());
     assert!(!run.complete);
-    assert!(report::text(&run).starts_with("INCOMPLETE"));
+    assert!(text(&run, &plan, &collector.results).starts_with("INCOMPLETE"));
 }

@@ -3,8 +3,10 @@
 
 #[cfg(feature = "loom")]
 mod check;
+mod compare;
 mod list;
 pub mod output;
+mod report;
 pub mod storm;
 pub mod values;
 
@@ -33,6 +35,10 @@ enum Command {
     List,
     /// Measure schemes under storms of removals, or audit them.
     Storm(Box<storm::Options>),
+    /// Print a run again, ready for a mail.
+    Report(report::Options),
+    /// Compare two runs: of two machines, two kernels, two commits.
+    Compare(compare::Options),
     /// Check schemes under a weak memory model, and show how the broken ones break.
     #[cfg(feature = "loom")]
     Check(Box<check::Options>),
@@ -40,9 +46,9 @@ enum Command {
 
 /// The commands there are, for whoever gives none or another.
 const COMMANDS: &str = if cfg!(feature = "loom") {
-    "list, storm and check"
+    "list, storm, report, compare and check"
 } else {
-    "list and storm"
+    "list, storm, report and compare"
 };
 
 /// Why a command did not do what it was asked for.
@@ -87,6 +93,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => match cli.command {
             Command::List => list::run(),
             Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
+            Command::Report(options) => report::run(&options),
+            Command::Compare(options) => compare::run(&options),
             #[cfg(feature = "loom")]
             Command::Check(options) => check::run(&options),
         },

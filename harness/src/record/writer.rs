@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use thiserror::Error;
 
-use super::{Run, Side, stem};
+use super::{ReadError, Run, Side, stem};
 use crate::report;
 use crate::results::{
     HlogError, Interval, RunDirectory, RunDirectoryError, write_hgrm, write_hlog,
@@ -20,6 +20,9 @@ pub enum RecordError {
     /// The disk's fault.
     #[error(transparent)]
     Disk(#[from] RunDirectoryError),
+    /// Latencies that a report needs and that are not there.
+    #[error(transparent)]
+    Report(#[from] ReadError),
     /// Histograms that could not be encoded.
     #[error(transparent)]
     Histogram(#[from] HlogError),
@@ -69,8 +72,12 @@ impl RunWriter {
         self.directory.write("run.json", &json)?;
         self.directory
             .write("summary.tsv", report::tsv(run).as_bytes())?;
-        self.directory
-            .write("report.txt", report::text(run).as_bytes())?;
+        let extras = report::Extras {
+            latencies: Some(&report::Measured { plan, results }),
+            ..report::Extras::default()
+        };
+        let text = report::text(run, &extras)?;
+        self.directory.write("report.txt", text.as_bytes())?;
         for (number, group) in run.summary.iter().enumerate() {
             let keys: Vec<Key> = plan.keys_of(number).collect();
             for row in &group.rows {

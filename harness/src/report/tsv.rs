@@ -4,76 +4,98 @@ use std::fmt::Write;
 
 use crate::record::Run;
 use crate::rounds::Variant;
-use crate::statistics::{Interval, Latency};
+use crate::statistics::{Interval, Latency, Verdict};
 use crate::summary::{GroupSummary, RemoverSummary, Row};
 
 /// A column: its name and what stands in it.
-type Column = (&'static str, fn(&GroupSummary, &Row) -> String);
+type Column = (&'static str, fn(&Run, &GroupSummary, &Row) -> String);
 
 /// The columns. Those that programs rely on come first and keep their places; `nan` stands where
 /// there is nothing to tell: a percentile of too few samples, a remover without a storm.
 const COLUMNS: &[Column] = &[
-    ("scheme", |_, row| row.scheme.clone()),
-    ("storm", |group, _| group.storm.clone()),
-    ("threads", |group, _| group.threads.to_string()),
-    ("rounds", |_, row| row.rounds.to_string()),
-    ("faults_per_s", |_, row| number(row.faults_per_s.median)),
-    ("pages_per_s", |_, row| number(row.pages_per_s.median)),
-    ("ns_per_page", |_, row| number(row.ns_per_page.median)),
-    ("p50_ns", |_, row| latency(row, |it| it.p50_ns)),
-    ("p90_ns", |_, row| latency(row, |it| it.p90_ns)),
-    ("p99_ns", |_, row| latency(row, |it| it.p99_ns)),
-    ("p999_ns", |_, row| latency(row, |it| it.p999_ns)),
-    ("max_ns", |_, row| latency(row, |it| Some(it.max_ns))),
-    ("slow_path_share", |_, row| {
+    ("scheme", |_, _, row| {
+        format!("{}{}", row.scheme, row.variant.suffix())
+    }),
+    ("storm", |_, group, _| group.storm.clone()),
+    ("threads", |_, group, _| group.threads.to_string()),
+    ("rounds", |_, _, row| row.rounds.to_string()),
+    ("faults_per_s", |_, _, row| number(row.faults_per_s.median)),
+    ("pages_per_s", |_, _, row| number(row.pages_per_s.median)),
+    ("ns_per_page", |_, _, row| number(row.ns_per_page.median)),
+    ("p50_ns", |_, _, row| latency(row, |it| it.p50_ns)),
+    ("p90_ns", |_, _, row| latency(row, |it| it.p90_ns)),
+    ("p99_ns", |_, _, row| latency(row, |it| it.p99_ns)),
+    ("p999_ns", |_, _, row| latency(row, |it| it.p999_ns)),
+    ("max_ns", |_, _, row| latency(row, |it| Some(it.max_ns))),
+    ("slow_path_share", |_, _, row| {
         number(row.slow_path_share.median)
     }),
-    ("ratio", |_, row| ratio(row, |it| it.median)),
-    ("ratio_lo", |_, row| ratio(row, |it| it.lo)),
-    ("ratio_hi", |_, row| ratio(row, |it| it.hi)),
-    ("remover_ops_per_s", |_, row| {
+    ("ratio", |_, _, row| ratio(row, |it| it.median)),
+    ("ratio_lo", |_, _, row| ratio(row, |it| it.lo)),
+    ("ratio_hi", |_, _, row| ratio(row, |it| it.hi)),
+    ("remover_ops_per_s", |_, _, row| {
         remover(row, |it| it.ops_per_s.median)
     }),
-    ("remover_p99_ns", |_, row| {
+    ("remover_p99_ns", |_, _, row| {
         remover_latency(row, |it| it.p99_ns)
     }),
     // From here on: what else a plot or a comparison may want.
-    ("remover_p50_ns", |_, row| {
+    ("remover_p50_ns", |_, _, row| {
         remover_latency(row, |it| it.p50_ns)
     }),
-    ("remover_max_ns", |_, row| {
+    ("remover_max_ns", |_, _, row| {
         remover_latency(row, |it| Some(it.max_ns))
     }),
-    ("remover_ratio", |_, row| remover_ratio(row, |it| it.median)),
-    ("remover_ratio_lo", |_, row| remover_ratio(row, |it| it.lo)),
-    ("remover_ratio_hi", |_, row| remover_ratio(row, |it| it.hi)),
-    ("ns_per_page_min", |_, row| number(row.ns_per_page.min)),
-    ("ns_per_page_max", |_, row| number(row.ns_per_page.max)),
-    ("pages_per_s_min", |_, row| number(row.pages_per_s.min)),
-    ("pages_per_s_max", |_, row| number(row.pages_per_s.max)),
-    ("aa_ratio", |group, _| noise(group, |it| it.median)),
-    ("aa_ratio_lo", |group, _| noise(group, |it| it.lo)),
-    ("aa_ratio_hi", |group, _| noise(group, |it| it.hi)),
-    ("ratio_coverage", |group, _| noise(group, |it| it.coverage)),
-    ("samples", |_, row| row.totals.faults.to_string()),
-    ("pages_mapped", |_, row| row.totals.pages_mapped.to_string()),
-    ("skipped_locked", |_, row| {
+    ("remover_ratio", |_, _, row| remover_ratio(row, |it| it.median)),
+    ("remover_ratio_lo", |_, _, row| remover_ratio(row, |it| it.lo)),
+    ("remover_ratio_hi", |_, _, row| remover_ratio(row, |it| it.hi)),
+    ("ns_per_page_min", |_, _, row| number(row.ns_per_page.min)),
+    ("ns_per_page_max", |_, _, row| number(row.ns_per_page.max)),
+    ("pages_per_s_min", |_, _, row| number(row.pages_per_s.min)),
+    ("pages_per_s_max", |_, _, row| number(row.pages_per_s.max)),
+    ("aa_ratio", |_, group, _| noise(group, |it| it.median)),
+    ("aa_ratio_lo", |_, group, _| noise(group, |it| it.lo)),
+    ("aa_ratio_hi", |_, group, _| noise(group, |it| it.hi)),
+    ("ratio_coverage", |_, group, _| noise(group, |it| it.coverage)),
+    ("samples", |_, _, row| row.totals.faults.to_string()),
+    ("pages_mapped", |_, _, row| row.totals.pages_mapped.to_string()),
+    ("skipped_locked", |_, _, row| {
         row.totals.skipped_locked.to_string()
     }),
-    ("undone", |_, row| row.totals.undone.to_string()),
-    ("slot_changed", |_, row| row.totals.slot_changed.to_string()),
-    ("filled", |_, row| row.totals.filled.to_string()),
-    ("fairness", |_, row| number(row.fairness.median)),
-    ("transient_mapcount", |_, row| {
+    ("undone", |_, _, row| row.totals.undone.to_string()),
+    ("slot_changed", |_, _, row| row.totals.slot_changed.to_string()),
+    ("filled", |_, _, row| row.totals.filled.to_string()),
+    ("fairness", |_, _, row| number(row.fairness.median)),
+    ("transient_mapcount", |_, _, row| {
         remover(row, |it| it.transient_mapcount as f64)
     }),
-    ("storm_threads", |group, _| group.storm_threads.to_string()),
-    ("oversubscribed", |group, _| {
+    ("storm_threads", |_, group, _| group.storm_threads.to_string()),
+    ("oversubscribed", |_, group, _| {
         group.oversubscribed.to_string()
     }),
-    ("broken", |_, row| row.broken.to_string()),
-    ("violations", |_, row| row.totals.violations.to_string()),
-    ("gate_closed", |_, row| row.totals.gate_closed.to_string()),
+    ("broken", |_, _, row| row.broken.to_string()),
+    ("violations", |_, _, row| row.totals.violations.to_string()),
+    ("gate_closed", |_, _, row| row.totals.gate_closed.to_string()),
+    ("variant", |_, _, row| variant(row.variant).to_owned()),
+    ("ratio_verdict", |_, _, row| verdict(row.verdict)),
+    ("p50_ratio", |_, _, row| p50_ratio(row, |it| it.median)),
+    ("p50_ratio_lo", |_, _, row| p50_ratio(row, |it| it.lo)),
+    ("p50_ratio_hi", |_, _, row| p50_ratio(row, |it| it.hi)),
+    ("p50_ratio_verdict", |_, _, row| verdict(row.p50_verdict)),
+    ("remover_verdict", |_, _, row| {
+        verdict(row.remover.as_ref().and_then(|it| it.verdict))
+    }),
+    ("remover_samples", |_, _, row| {
+        let latency = row.remover.as_ref().and_then(|it| it.latency);
+        latency.map_or(0, |latency| latency.count).to_string()
+    }),
+    ("unstable_rounds", |_, _, row| row.unstable.rounds.to_string()),
+    ("arrival", |run, _, _| {
+        run.configuration.setup.arrival.to_string()
+    }),
+    ("arrived", |_, _, row| {
+        optional(row.arrived.map(|share| share.median))
+    }),
 ];
 
 /// The names of the columns, as [`tsv`] prints them.
@@ -88,9 +110,9 @@ pub fn tsv(run: &Run) -> String {
         for row in group
             .rows
             .iter()
-            .filter(|row| row.variant == Variant::Plain)
+            .filter(|row| row.variant != Variant::Again)
         {
-            let fields: Vec<_> = COLUMNS.iter().map(|(_, field)| field(group, row)).collect();
+            let fields: Vec<_> = COLUMNS.iter().map(|(_, field)| field(run, group, row)).collect();
             writeln!(out, "{}", fields.join("\t")).expect("a string takes everything");
         }
     }
@@ -127,6 +149,34 @@ fn ratio(row: &Row, of: fn(&Interval) -> f64) -> String {
         None if row.baseline => number(1.0),
         ratio => optional(ratio.as_ref().map(of)),
     }
+}
+
+/// The baseline's ratio to itself is 1.
+fn p50_ratio(row: &Row, of: fn(&Interval) -> f64) -> String {
+    match &row.p50_ratio {
+        None if row.baseline => number(1.0),
+        ratio => optional(ratio.as_ref().map(of)),
+    }
+}
+
+fn variant(variant: Variant) -> &'static str {
+    match variant {
+        Variant::Plain => "plain",
+        Variant::Again => "again",
+        Variant::Planted => "planted",
+        Variant::Unrecorded => "unrecorded",
+    }
+}
+
+/// As in JSON; `nan` where there is nothing to say, as of the baseline.
+fn verdict(verdict: Option<Verdict>) -> String {
+    let word = match verdict {
+        None => "nan",
+        Some(Verdict::Faster) => "faster",
+        Some(Verdict::Slower) => "slower",
+        Some(Verdict::NotToldApart) => "not-told-apart",
+    };
+    word.to_owned()
 }
 
 fn remover(row: &Row, of: fn(&RemoverSummary) -> f64) -> String {

@@ -35,7 +35,7 @@ pub enum Method {
 pub const COVERAGE: f64 = 0.95;
 
 /// With fewer values, not even their whole range holds the median with 95 %.
-const FEWEST: usize = 6;
+pub(super) const FEWEST: usize = 6;
 
 /// Student's 97.5 % points, from 1 degree of freedom on.
 const STUDENT: [f64; 30] = [
@@ -130,19 +130,19 @@ impl Interval {
     }
 }
 
-fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+pub(super) fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
     values
 }
 
 /// How often the range of so many values holds the median.
-fn range_coverage(count: usize) -> f64 {
+pub(super) fn range_coverage(count: usize) -> f64 {
     1.0 - 2.0 * 0.5_f64.powi(count as i32)
 }
 
 /// What lies beyond each end of an expanded percentile interval.
-fn expanded_tail(count: usize) -> f64 {
+pub(super) fn expanded_tail(count: usize) -> f64 {
     let student = STUDENT.get(count - 2).copied().unwrap_or_else(|| {
         // Cornish and Fisher's first term, good to three digits from here on.
         NORMAL + (NORMAL.powi(3) + NORMAL) / (4.0 * (count - 1) as f64)
@@ -166,7 +166,7 @@ fn normal_tail(z: f64) -> f64 {
 }
 
 /// The median of a resample of sorted values: what it can be, with its probability, in order.
-fn medians_of_resamples(values: &[f64]) -> Vec<(f64, f64)> {
+pub(super) fn medians_of_resamples(values: &[f64]) -> Vec<(f64, f64)> {
     let count = values.len();
     let half = count / 2;
     let share = |index: usize| index as f64 / count as f64;
@@ -231,7 +231,7 @@ fn at_least_of(count: usize, wanted: usize, chance: f64) -> f64 {
 
 /// The last value, coming from one end, that has no more than `tail` up to itself: what an odd
 /// number of values leaves to choose is chosen on the safe side.
-fn quantile_from<'m>(mut medians: impl Iterator<Item = &'m (f64, f64)>, tail: f64) -> f64 {
+pub(super) fn quantile_from<'m>(mut medians: impl Iterator<Item = &'m (f64, f64)>, tail: f64) -> f64 {
     let first = medians.next().map_or((f64::NAN, 0.0), |first| *first);
     let (mut end, mut sum) = first;
     for &(value, chance) in medians {

@@ -2,6 +2,7 @@
 //! noise.
 
 mod interval;
+mod two_medians;
 mod verdict;
 
 use hdrhistogram::Histogram;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::not_a_number;
 
 pub use interval::{COVERAGE, Interval, Method};
-pub use verdict::{SMALLEST, Verdict, verdict};
+pub use verdict::{SMALLEST, Verdict, least_shown, verdict};
 
 /// Median, minimum and maximum over rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -71,6 +72,12 @@ pub struct Latency {
 /// Samples that must lie beyond a percentile for it to be given.
 const SAMPLES_BEYOND: f64 = 10.0;
 
+/// Whether so many samples are enough for a quantile.
+pub fn supports(samples: u64, quantile: f64) -> bool {
+    // A bit more for rounding: 1 - 0.999 isn't exactly a thousandth.
+    samples as f64 * (1.0 - quantile) + 1e-6 >= SAMPLES_BEYOND
+}
+
 impl Latency {
     /// Of a histogram; `None` if it is empty.
     pub fn of(histogram: &Histogram<u64>) -> Option<Self> {
@@ -78,11 +85,8 @@ impl Latency {
             return None;
         }
         let count = histogram.len();
-        let at = |quantile: f64| {
-            let beyond = count as f64 * (1.0 - quantile);
-            // A sample's worth of rounding: 1 - 0.999 isn't exactly a thousandth.
-            (beyond + 1e-6 >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(quantile))
-        };
+        let at =
+            |quantile: f64| supports(count, quantile).then(|| histogram.value_at_quantile(quantile));
         Some(Self {
             count,
             mean_ns: histogram.mean(),

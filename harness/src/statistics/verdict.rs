@@ -31,8 +31,8 @@ impl Verdict {
 /// memory makes as much.
 pub const SMALLEST: f64 = 1.01;
 
-/// How far from 1 a ratio must lie, as a factor: the A/A spread, or [`SMALLEST`].
-fn spread(noise: &Interval) -> f64 {
+/// How far from 1 a ratio must lie to show something, as a factor: the A/A spread, or [`SMALLEST`].
+pub fn least_shown(noise: &Interval) -> f64 {
     noise.hi.max(1.0 / noise.lo).max(SMALLEST)
 }
 
@@ -43,7 +43,7 @@ pub fn verdict(ratio: &Interval, noise: Option<&Interval>) -> Verdict {
     let Some(noise) = noise.filter(|noise| noise.coverage >= COVERAGE) else {
         return Verdict::NotToldApart;
     };
-    let spread = spread(noise);
+    let spread = least_shown(noise);
     if ratio.coverage < COVERAGE {
         Verdict::NotToldApart
     } else if ratio.lo > spread {

@@ -10,7 +10,7 @@ use harness::environment::{Environment, StealMeter};
 use harness::progress::{Progress, say};
 use harness::record::{Header, Run, RunWriter};
 use harness::recorder::cost_of_recording_ns;
-use harness::report;
+use harness::report::{self, Extras, Measured};
 use harness::rounds::{self, Ended, Finished, Observer, Plan, Rounds, Stopped};
 use harness::summary::{Results, widest_interval};
 use harness::topology::{Topology, pin_current_thread};
@@ -107,7 +107,13 @@ fn conclude(
         (Err(error), _) => Err(error),
     };
     let text = match format {
-        Format::Text => report::text(run),
+        Format::Text => {
+            let extras = Extras {
+                latencies: Some(&Measured { plan, results }),
+                ..Extras::default()
+            };
+            report::text(run, &extras).map_err(|error| Failure::Broke(error.to_string()))?
+        }
         Format::Tsv => report::tsv(run),
         Format::Json => {
             let json = serde_json::to_string_pretty(run);

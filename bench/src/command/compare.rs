@@ -1,0 +1,42 @@
+//! `faultaround compare`: two runs side by side.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use harness::compare::Comparison;
+use harness::record::Run;
+
+use super::output::{self, Format};
+use super::Failure;
+
+/// What `faultaround compare` takes.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The run that is compared with (A)
+    #[arg(value_name = "RUN")]
+    first: PathBuf,
+
+    /// The run whose changes are shown (B)
+    #[arg(value_name = "RUN")]
+    second: PathBuf,
+
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Prints the comparison.
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let first = Run::read(&options.first).map_err(Failure::usage)?;
+    let second = Run::read(&options.second).map_err(Failure::usage)?;
+    let comparison = Comparison::of(&first, &second);
+    let text = match options.format {
+        Format::Text => comparison.text(),
+        Format::Tsv => comparison.tsv(),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&comparison);
+            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
+        }
+    };
+    output::print(&text)
+}

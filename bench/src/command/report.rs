@@ -1,0 +1,76 @@
+//! `faultaround report`: a run again, from its directory.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use harness::record::Run;
+use harness::report::{self, CheckVerdicts, Extras, Recorded};
+
+use super::{Failure, output};
+
+/// The file of a run directory that is taken for the checker's verdicts without being named.
+const VERDICTS: &str = "verdicts.json";
+
+/// What `faultaround report` takes.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The run's directory
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// Markdown with GitHub's tables, instead of text for a mail
+    #[arg(long)]
+    markdown: bool,
+
+    /// What `faultaround check --format json` has printed [default: verdicts.json in RUN, if it is
+    /// there]
+    #[arg(long, value_name = "FILE")]
+    verdicts: Option<PathBuf>,
+
+    /// Which percentile plots are drawn
+    #[arg(long, value_enum, default_value_t = Plots::Widest)]
+    plots: Plots,
+}
+
+/// Of which groups there are plots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Plots {
+    /// Faults under each storm with the most fault threads
+    Widest,
+    /// Faults and removers of every group
+    All,
+    /// None
+    None,
+}
+
+impl From<Plots> for report::Plots {
+    fn from(plots: Plots) -> Self {
+        match plots {
+            Plots::Widest => Self::Widest,
+            Plots::All => Self::All,
+            Plots::None => Self::None,
+        }
+    }
+}
+
+/// Prints the report.
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let run = Run::read(&options.run).map_err(Failure::usage)?;
+    let beside = options.run.join(VERDICTS);
+    let file = match &options.verdicts {
+        Some(file) => Some(file.clone()),
+        None => beside.exists().then_some(beside),
+    };
+    let verdicts = file.map(|file| CheckVerdicts::read(&file)).transpose();
+    let verdicts = verdicts.map_err(Failure::usage)?;
+    let extras = Extras {
+        latencies: Some(&Recorded(&options.run)),
+        verdicts: verdicts.as_ref(),
+        plots: options.plots.into(),
+    };
+    let text = match options.markdown {
+        true => report::markdown(&run, &extras),
+        false => report::text(&run, &extras),
+    };
+    output::print(&text.map_err(Failure::usage)?)
+}

@@ -1,0 +1,169 @@
+//! The schemes of two runs, metric by metric.
+
+use std::collections::BTreeMap;
+
+use super::{Comparable, Compared, Metric, Row, is_same};
+use crate::record::Run;
+use crate::report::{label_of, place};
+use crate::rounds::{CellRound, Variant};
+use crate::statistics::{Interval, least_shown, verdict};
+use crate::summary::{self, GroupSummary};
+
+/// All metrics of a group that have a row.
+pub(super) fn compared(
+    runs: [&Run; 2],
+    groups: [&GroupSummary; 2],
+    comparable: Comparable,
+) -> Vec<Compared> {
+    let metrics = Metric::ALL.iter().map(|&metric| {
+        let rows = groups[0].rows.iter().filter(|row| is_compared(row));
+        let rows = rows.filter_map(|row| compare(runs, groups, row, metric, comparable));
+        Compared {
+            metric,
+            rows: rows.collect(),
+        }
+    });
+    metrics.filter(|metric| !metric.rows.is_empty()).collect()
+}
+
+/// Controls say something of their own run only.
+fn is_compared(row: &summary::Row) -> bool {
+    matches!(row.variant, Variant::Plain | Variant::Again)
+}
+
+fn compare(
+    runs: [&Run; 2],
+    groups: [&GroupSummary; 2],
+    row: &summary::Row,
+    metric: Metric,
+    comparable: Comparable,
+) -> Option<Row> {
+    let is_baseline = |run: &Run| row.scheme == run.configuration.baseline;
+    if metric == Metric::Ratio && row.variant == Variant::Plain && is_baseline(runs[0]) {
+        return None;
+    }
+    let values = [0, 1].map(|side| values(runs[side], groups[side], row, metric));
+    let [a, b] = values.each_ref().map(|values| values.values().copied());
+    let change = Interval::of_two_medians(b.clone(), a.clone())?;
+    // Above 1 is faster.
+    let speed = match metric.is_speed() {
+        true => change,
+        false => change.inverse(),
+    };
+    let noises = [0, 1].map(|side| noise(runs[side], groups[side], metric));
+    let noise = match noises {
+        [Some(one), Some(other)] => Some(either(one, other)),
+        _ => None,
+    };
+    let samples = [0, 1].map(|side| {
+        let cells = cells(runs[side], groups[side], row);
+        cells.map(|cell| metric.samples(cell)).sum()
+    });
+    let label = label_of(&runs[0].configuration, &row.scheme, row.broken, row.variant);
+    Some(Row {
+        label,
+        values: [Interval::bootstrap(a)?, Interval::bootstrap(b)?],
+        samples,
+        change,
+        least_shown: noise.as_ref().map(least_shown),
+        verdict: metric
+            .is_in(comparable)
+            .then(|| verdict(&speed, noise.as_ref())),
+    })
+}
+
+/// What holds both: each run's own noise counts.
+fn either(one: Interval, other: Interval) -> Interval {
+    Interval {
+        lo: one.lo.min(other.lo),
+        hi: one.hi.max(other.hi),
+        coverage: one.coverage.min(other.coverage),
+        ..one
+    }
+}
+
+fn cells<'a>(
+    run: &'a Run,
+    group: &'a GroupSummary,
+    row: &'a summary::Row,
+) -> impl Iterator<Item = &'a CellRound> {
+    cells_of(run, group, &row.scheme, row.variant)
+}
+
+fn cells_of<'a>(
+    run: &'a Run,
+    group: &'a GroupSummary,
+    scheme: &'a str,
+    variant: Variant,
+) -> impl Iterator<Item = &'a CellRound> {
+    run.rounds.iter().filter(move |cell| {
+        cell.scheme == scheme
+            && cell.variant == variant
+            && cell.storm == group.storm
+            && cell.threads == group.threads
+    })
+}
+
+/// A row's values of a metric, by round.
+fn values(
+    run: &Run,
+    group: &GroupSummary,
+    row: &summary::Row,
+    metric: Metric,
+) -> BTreeMap<u32, f64> {
+    let of = |scheme: &str, variant| -> BTreeMap<u32, f64> {
+        let cells = cells_of(run, group, scheme, variant);
+        cells
+            .filter_map(|cell| Some((cell.round, metric.value(cell)?)))
+            .collect()
+    };
+    let values = of(&row.scheme, row.variant);
+    if metric != Metric::Ratio {
+        return values;
+    }
+    over(&values, &of(&run.configuration.baseline, Variant::Plain))
+}
+
+/// One divided by the other, in the rounds that both have.
+fn over(values: &BTreeMap<u32, f64>, base: &BTreeMap<u32, f64>) -> BTreeMap<u32, f64> {
+    let pairs = values.iter();
+    pairs
+        .filter_map(|(round, value)| Some((*round, value / base.get(round)?)))
+        .collect()
+}
+
+/// How the baseline differs from itself within a run.
+fn noise(run: &Run, group: &GroupSummary, metric: Metric) -> Option<Interval> {
+    let again = group.again()?;
+    let baseline = group.rows.iter().find(|row| row.baseline)?;
+    // The ratio of the second run is to the first already.
+    let ratios = match metric {
+        Metric::Ratio => values(run, group, again, metric),
+        _ => over(
+            &values(run, group, again, metric),
+            &values(run, group, baseline, metric),
+        ),
+    };
+    Interval::bootstrap(ratios.into_values())
+}
+
+/// What a run has and the other one hasn't.
+pub(super) fn only(run: &Run, other: &Run) -> Vec<String> {
+    let mut only = Vec::new();
+    for group in run.summary.iter().filter(|group| !group.rows.is_empty()) {
+        let Some(same) = other.summary.iter().find(|other| is_same(group, other)) else {
+            only.push(format!("all of {}", place(group)));
+            continue;
+        };
+        let has = |row: &summary::Row| {
+            let mut rows = same.rows.iter();
+            rows.any(|it| it.scheme == row.scheme && it.variant == row.variant)
+        };
+        let rows = group.rows.iter().filter(|row| is_compared(row) && !has(row));
+        let names = rows.map(|row| {
+            label_of(&run.configuration, &row.scheme, row.broken, row.variant)
+        });
+        only.extend(names.map(|name| format!("{name} in {}", place(group))));
+    }
+    only
+}

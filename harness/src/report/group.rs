@@ -1,0 +1,171 @@
+//! One storm with one number of fault threads.
+
+use std::collections::BTreeMap;
+
+use super::document::{Block, Document};
+use super::labels::{label, title};
+use super::layout::{fit, range};
+use super::measure::mark;
+use super::table::Table;
+use super::{latency, remover};
+use crate::conditions::Cause;
+use crate::record::Run;
+use crate::rounds::Variant;
+use crate::statistics::{Interval, Verdict};
+use crate::summary::{GroupSummary, RATE_KEPT, Row};
+
+pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
+    out.push(Block::Heading(title(run, group)));
+    out.push(Block::Table(mapping(run, group)));
+    out.push(Block::Table(latency::percentiles(run, group)));
+    out.push(Block::Table(latency::medians(run, group)));
+    out.push(Block::Table(counts(run, group)));
+    if group.storm_threads > 0 {
+        remover::add(out, run, group);
+    }
+    if let Some(text) = unstable(group.rows.iter()) {
+        out.note("unstable", text);
+    }
+    add_arrived(out, run, group);
+    add_violations(out, run, group);
+}
+
+fn mapping(run: &Run, group: &GroupSummary) -> Table {
+    let mut table = Table::new("mapping").columns(&[
+        ("ns/page", 8),
+        ("min-max", 13),
+        ("Mpages/s", 9),
+        ("ratio", 7),
+        ("interval ", 14),
+    ]);
+    for row in &group.rows {
+        let ns = &row.ns_per_page;
+        let [ratio, interval] = ratio(row, row.ratio.as_ref(), row.verdict);
+        table.row(
+            label(run, row),
+            vec![
+                fit(ns.median, 8),
+                range(ns.min, ns.max),
+                fit(row.pages_per_s.median / 1e6, 9),
+                ratio,
+                interval,
+            ],
+        );
+    }
+    table
+}
+
+/// A ratio of a row to the baseline in columns of 7 and 14, the second with a mark.
+pub(super) fn ratio(
+    row: &Row,
+    ratio: Option<&Interval>,
+    verdict: Option<Verdict>,
+) -> [String; 2] {
+    match ratio {
+        None if row.baseline => ["1".to_owned(), "baseline ".to_owned()],
+        None => ["-".to_owned(), "- ".to_owned()],
+        Some(ratio) => {
+            let interval = range(ratio.lo, ratio.hi);
+            [fit(ratio.median, 7), format!("{interval}{}", mark(verdict))]
+        }
+    }
+}
+
+fn counts(run: &Run, group: &GroupSummary) -> Table {
+    let mut table = Table::new("fault path, per kf").columns(&[
+        ("kfaults/s", 10),
+        ("slow%", 7),
+        ("bus%", 6),
+        ("locked", 7),
+        ("undone", 7),
+        ("closed", 7),
+        ("fair", 7),
+    ]);
+    for row in &group.rows {
+        let share = |count: u64, of: f64| count as f64 * of / row.totals.faults as f64;
+        table.row(
+            label(run, row),
+            vec![
+                fit(row.faults_per_s.median / 1e3, 8),
+                format!("{:.2}", row.slow_path_share.median * 100.0),
+                format!("{:.2}", share(row.totals.sigbus, 100.0)),
+                fit(share(row.totals.skipped_locked, 1e3), 7),
+                fit(share(row.totals.undone, 1e3), 7),
+                fit(share(row.totals.gate_closed, 1e3), 7),
+                format!("{:.3}", row.fairness.median),
+            ],
+        );
+    }
+    table
+}
+
+/// How many rounds of these rows were unstable, and why; `None` if none was.
+pub(super) fn unstable<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<String> {
+    let (mut unstable, mut all) = (0, 0);
+    let mut causes: BTreeMap<Cause, u32> = BTreeMap::new();
+    for row in rows {
+        unstable += row.unstable.rounds;
+        all += row.rounds;
+        for (cause, rounds) in &row.unstable.causes {
+            *causes.entry(*cause).or_default() += rounds;
+        }
+    }
+    let causes = causes.iter();
+    let causes: Vec<_> = causes
+        .map(|(cause, rounds)| format!("{} {rounds}", cause.in_words()))
+        .collect();
+    (unstable > 0).then(|| {
+        format!(
+            "{unstable} of {all} scheme rounds, all kept: {}",
+            causes.join(", ")
+        )
+    })
+}
+
+/// A backlog's latencies grow for as long as one measures.
+fn add_arrived(out: &mut Document, run: &Run, group: &GroupSummary) {
+    let behind = group.rows.iter().filter_map(|row| {
+        let arrived = row.arrived?.median;
+        let behind = arrived < RATE_KEPT;
+        behind.then(|| format!("{} {:.0}%", label(run, row), arrived * 100.0))
+    });
+    let behind: Vec<_> = behind.collect();
+    if !behind.is_empty() {
+        let text = format!(
+            "faults did not keep the rate of arrival, and their latencies count the backlog: {} \
+             of them started",
+            behind.join(", ")
+        );
+        out.note("caveat", text);
+    }
+}
+
+fn add_violations(out: &mut Document, run: &Run, group: &GroupSummary) {
+    for row in group.rows.iter().filter(|row| row.totals.violations > 0) {
+        let expected = if row.broken {
+            "as expected"
+        } else {
+            "NOT EXPECTED"
+        };
+        let first = run.rounds.iter().find(|cell| {
+            cell.scheme == row.scheme
+                && cell.variant == row.variant
+                && cell.storm == group.storm
+                && cell.threads == group.threads
+                && !cell.violated.is_empty()
+        });
+        let first = first.map_or("", |cell| &cell.violated[0]);
+        let text = format!(
+            "{}: {} violations at rest, {expected}; the first: {first}",
+            label(run, row),
+            row.totals.violations
+        );
+        out.note("violated", text);
+    }
+}
+
+/// The rows that stand for schemes.
+pub(super) fn plain(group: &GroupSummary) -> impl Iterator<Item = &Row> {
+    let rows = group.rows.iter();
+    rows.filter(|row| row.variant == Variant::Plain)
+}

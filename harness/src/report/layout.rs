@@ -1,0 +1,155 @@
+//! Words and figures in the columns of a mail.
+
+/// The widest line.
+pub const COLUMNS: usize = 72;
+
+/// The width of a table's column of names.
+pub(crate) const NAMES: usize = 21;
+
+/// Breaks text into lines of at most [`COLUMNS`]. The first begins with `head` as it is, the
+/// others with as many spaces.
+pub fn wrap(head: &str, text: &str) -> String {
+    wrap_to(COLUMNS, head, text)
+}
+
+/// The same for lines of at most `columns`. A word that is longer than a line is broken.
+pub fn wrap_to(columns: usize, head: &str, text: &str) -> String {
+    let mut out = head.to_owned();
+    let indent = " ".repeat(head.len());
+    let room = columns.saturating_sub(head.len()).max(1);
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let mut word = word;
+        if column > 0 && column + 1 + word.len() > room {
+            out.push('\n');
+            out.push_str(&indent);
+            column = 0;
+        }
+        if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        while word.len() > room && word.is_char_boundary(room) {
+            let (line, rest) = word.split_at(room);
+            out.push_str(line);
+            out.push('\n');
+            out.push_str(&indent);
+            word = rest;
+        }
+        out.push_str(word);
+        column += word.len();
+    }
+    out.push('\n');
+    out
+}
+
+/// The text with what isn't printable ASCII written out: paths and hosts may hold anything.
+pub(crate) fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_graphic() || c == ' ' || c == '\n' {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
+}
+
+/// From one figure to another, in 13 columns with a space before it.
+pub(crate) fn range(from: f64, to: f64) -> String {
+    format!("{}-{}", fit(from, 6).trim(), fit(to, 6).trim())
+}
+
+/// A number of nanoseconds in a column; a dash where there is none.
+pub(crate) fn percentile(ns: Option<u64>, width: usize) -> String {
+    ns.map_or_else(|| "-".to_owned(), |ns| whole(ns, width))
+}
+
+/// A count in a column, with room for a space before it.
+pub(crate) fn whole(count: u64, width: usize) -> String {
+    let text = count.to_string();
+    if text.len() < width {
+        text
+    } else {
+        fit(count as f64, width)
+    }
+}
+
+/// A figure of four significant digits that leaves room for a space in a column of this width: in
+/// thousands (k), millions (M) and so on where it has no room.
+pub(crate) fn fit(value: f64, width: usize) -> String {
+    const UNITS: [(f64, &str); 5] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")];
+    if !value.is_finite() {
+        return "-".to_owned();
+    }
+    let figure = |&(unit, letter): &(f64, &str)| {
+        let value = value / unit;
+        let digits = match value {
+            value if value < 10.0 => 3,
+            value if value < 100.0 => 2,
+            value if value < 1000.0 => 1,
+            _ => 0,
+        };
+        let digits = if letter.is_empty() {
+            digits
+        } else {
+            digits.min(1)
+        };
+        format!("{value:.digits$}{letter}")
+    };
+    let mut figures = UNITS.iter().map(figure);
+    let text = figures.find(|text| text.len() < width);
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_text_keeps_its_words_its_head_and_its_width() {
+        let text = "one two  three ".repeat(20);
+        let wrapped = wrap("a   ", &text);
+        assert!(wrapped.lines().all(|line| line.len() <= COLUMNS));
+        assert!(wrapped.starts_with("a   one two"));
+        let mut rest = wrapped.lines().skip(1);
+        assert!(rest.all(|line| line.starts_with("    ") && !line.starts_with("     ")));
+        let words = |text: &str| text.split_whitespace().count();
+        assert_eq!(words(&wrapped), 1 + words(&text));
+        assert_eq!(wrap("", "short"), "short\n");
+    }
+
+    #[test]
+    fn a_word_longer_than_a_line_is_broken_and_nothing_of_it_is_lost() {
+        let word = "/path".repeat(40);
+        let wrapped = wrap("command   ", &format!("--out {word} --seed 1"));
+        assert!(wrapped.lines().all(|line| line.len() <= COLUMNS));
+        let joined: String = wrapped.split_whitespace().collect();
+        assert_eq!(joined, format!("command--out{word}--seed1"));
+    }
+
+    #[test]
+    fn figures_fit_their_columns() {
+        for (value, text) in [
+            (1.2345, "1.234"),
+            (123.45, "123.5"),
+            (12_345.0, "12345"),
+            (123_456.0, "123456"),
+            (1_234_567.0, "1235k"),
+            (99_999_999.0, "100.0M"),
+            (f64::NAN, "-"),
+            (f64::INFINITY, "-"),
+        ] {
+            assert_eq!(fit(value, 7), text, "{value}");
+        }
+        for exponent in 0..19 {
+            for width in [7, 8, 9] {
+                let text = whole(10_u64.pow(exponent), width);
+                assert!(text.len() < width, "{text:?}");
+            }
+        }
+        assert!(range(123_456.0, 9_876_543.0).len() < 13);
+        assert_eq!(ascii("caf\u{e9}\t1"), "caf\\u{e9}\\t1");
+    }
+}

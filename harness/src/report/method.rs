@@ -1,0 +1,181 @@
+//! What was run on what, how, and what to hold against it.
+
+use kernel_model::Orders;
+
+use super::controls::off_balance;
+use super::document::{Block, Document};
+use super::group::unstable;
+use super::labels::counted;
+use crate::cell::Setup;
+use crate::machine::MmKind;
+use crate::order::Access;
+use crate::record::Run;
+use crate::rounds::{Ended, Rounds};
+use crate::statistics::{COVERAGE, SMALLEST};
+use crate::topology::format_cpu_list;
+
+pub(super) fn add(out: &mut Document, run: &Run) {
+    let header = &run.header;
+    out.push(Block::Heading("how this was measured".to_owned()));
+    // A block is a name and what is said under it; one of no words is left out.
+    let blocks = [
+        ("machine", header.environment.headline()),
+        ("build", header.environment.build_line()),
+        ("sizes", sizes(&run.configuration.setup)),
+        ("method", method(run)),
+        ("rounds", rounds(run)),
+        ("ratio", ratio(run)),
+        ("interval", interval(run)),
+        ("overhead", overhead(run)),
+        ("command", header.command.clone()),
+        ("again", header.rerun.clone()),
+    ];
+    for (name, text) in blocks.iter().filter(|(_, text)| !text.is_empty()) {
+        out.note(name, text);
+    }
+    for caveat in caveats(run) {
+        out.note("caveat", caveat);
+    }
+    for left_out in &header.left_out {
+        out.note("left out", left_out);
+    }
+}
+
+/// What to hold against the run, the worst first.
+fn caveats(run: &Run) -> Vec<String> {
+    let rows = run.summary.iter().flat_map(|group| &group.rows);
+    let unstable = unstable(rows).map(|text| format!("unstable rounds (*): {text}"));
+    let own = unstable.into_iter().chain(off_balance(run));
+    own.chain(run.header.caveats.iter().cloned()).collect()
+}
+
+/// The model's sizes in words.
+fn sizes(setup: &Setup) -> String {
+    let sizes = &setup.sizes;
+    let mm = match setup.mm {
+        MmKind::Private => "an mm for each fault thread (processes)",
+        MmKind::Shared => "one mm for all fault threads (threads)",
+    };
+    let access = match setup.access {
+        Access::Sequential => "sequential",
+        Access::Random => "random",
+    };
+    let neighbour = match sizes.neighbour {
+        true => " the storm hits as many more, which nobody maps and which it fills itself;",
+        false => "",
+    };
+    let folios = match sizes.orders {
+        Orders::All(order) => format!("folios of order {order}"),
+        Orders::Mix => format!(
+            "of each 256 of them 64 in folios of order {} each",
+            Orders::MIX.map(|order| order.to_string()).join(", ")
+        ),
+    };
+    format!(
+        "{} pages of file, {folios};{neighbour} windows of {}, {access}; holes of {} pages; reads \
+         of {} pages at {} ns each; {mm}",
+        sizes.pages,
+        sizes.window_pages,
+        sizes.hole_pages,
+        sizes.readahead_pages,
+        sizes.fill_ns_per_page
+    )
+}
+
+fn method(run: &Run) -> String {
+    let setup = &run.configuration.setup;
+    let arrival = match setup.arrival.rate_per_s() {
+        None => "closed loop: each fault starts when the one before has ended, and latency is \
+                 from there"
+            .to_owned(),
+        Some(_) => format!(
+            "open loop: faults arrive as {} per second, and latency runs from the intended start",
+            setup.arrival
+        ),
+    };
+    format!(
+        "schemes interleaved in random order (seed {}), {} ms each after {} ms of warm-up, threads \
+         pinned to CPUs {} in this order; {arrival}; only faults are timed, not the zaps between \
+         passes; medians over rounds, latencies of all rounds together",
+        run.configuration.seed,
+        setup.duration_ns / 1_000_000,
+        setup.warm_up_ns / 1_000_000,
+        format_cpu_list(&setup.cpus)
+    )
+}
+
+/// How many rounds there are, and why there are no more.
+fn rounds(run: &Run) -> String {
+    let done = counted(u64::from(run.rounds_done()), "round");
+    match (run.ended, run.configuration.rounds) {
+        (None, _) => format!("{done} when the run was stopped"),
+        (Some(Ended::Narrow), Rounds::Auto { width, .. }) => format!(
+            "{done}, until every interval of a ratio of pages/s was narrower than {}%",
+            percent(width)
+        ),
+        (Some(Ended::TimeLimit), Rounds::Auto { width, limit_s }) => format!(
+            "{done}: the limit of {limit_s} s was reached; the widest interval of a ratio of \
+             pages/s is {}% wide, and was to be narrower than {}%",
+            percent(widest(run)),
+            percent(width)
+        ),
+        _ => format!("{done}, as asked for"),
+    }
+}
+
+fn percent(share: f64) -> String {
+    let text = format!("{:.1}", share * 100.0);
+    text.trim_end_matches(".0").to_owned()
+}
+
+fn widest(run: &Run) -> f64 {
+    let rows = run.summary.iter().flat_map(|group| &group.rows);
+    let widths = rows.filter_map(|row| Some(row.ratio?.width()));
+    widths.fold(0.0, f64::max)
+}
+
+fn ratio(run: &Run) -> String {
+    let remover = match run.configuration.setup.rate_per_s {
+        None => "the remover's ops/s",
+        Some(_) => "the remover's speed by its p50",
+    };
+    format!(
+        "to {}, round by round, above 1 is faster: pages mapped per second of time in faults; \
+         speed by p50; {remover}",
+        run.configuration.baseline
+    )
+}
+
+fn interval(run: &Run) -> String {
+    let rows = run.summary.iter().flat_map(|group| &group.rows);
+    let coverage = rows.filter_map(|row| row.ratio.as_ref());
+    let coverage = coverage.map(|ratio| ratio.coverage).fold(1.0, f64::min);
+    let few = match coverage < COVERAGE {
+        true => format!(
+            " Here there are fewer than six, the intervals are whole ranges and cover {:.0}% at \
+             least, and nothing is told apart.",
+            coverage * 100.0
+        ),
+        false => String::new(),
+    };
+    format!(
+        "95% percentile bootstrap of the median over rounds, expanded for few rounds.{few} A/A is \
+         the baseline run twice. ~: not told apart from the baseline, that is, the interval does \
+         not exclude 1 by more than A/A's interval strays from it, or by more than {:.0}%",
+        (SMALLEST - 1.0) * 100.0
+    )
+}
+
+fn overhead(run: &Run) -> String {
+    let rows = run.summary.iter().flat_map(|group| &group.rows);
+    let skew = rows.map(|row| row.start_skew_ns.median).fold(0.0, f64::max);
+    let stolen = match run.stolen_s {
+        Some(stolen) => format!("{stolen:.2} s stolen by the hypervisor"),
+        None => "stolen time isn't counted here".to_owned(),
+    };
+    format!(
+        "clock and record cost {:.1} ns in each fault's latency; threads started within {skew:.0} \
+         ns of each other (largest median); {stolen}; {:.0} s in all",
+        run.header.recording_ns, run.elapsed_s
+    )
+}

@@ -1,0 +1,103 @@
+//! The storm's side: what a scheme does to those who remove.
+
+use super::document::{Block, Document};
+use super::group::{plain, ratio};
+use super::labels::label;
+use super::layout::{fit, percentile, whole};
+use super::table::Table;
+use crate::record::Run;
+use crate::statistics::{Latency, Verdict};
+use crate::summary::{GroupSummary, RATE_KEPT, RemoverSummary, Row};
+
+/// A remover whose speed, over that under the baseline, lies below this with all of its interval is
+/// said in words to be slowed: by more than 1.5 times.
+const SLOWED: f64 = 1.0 / 1.5;
+
+pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
+    out.push(Block::Table(table(run, group)));
+    let removals = plain(group).filter_map(|row| Some((row, row.remover.as_ref()?)));
+    let removals: Vec<(&Row, &RemoverSummary)> = removals.collect();
+    let mut wide = |name: &str, of: &dyn Fn(&RemoverSummary) -> Option<String>| {
+        let texts = removals.iter().filter_map(|(row, remover)| {
+            let text = of(remover)?;
+            Some(format!("{} {text}", label(run, row)))
+        });
+        let texts: Vec<_> = texts.collect();
+        if !texts.is_empty() {
+            out.push(Block::Note(name.to_owned(), 20, texts.join(", ")));
+        }
+    };
+    wide("folios per operation", &|remover| {
+        let folios = remover.folios_removed as f64 / remover.ops.max(1) as f64;
+        Some(fit(folios, 7))
+    });
+    wide("transient-mapcount", &|remover| {
+        let removed = whole(remover.folios_removed, 9);
+        (remover.transient_mapcount > 0)
+            .then(|| format!("{} of {removed}", remover.transient_mapcount))
+    });
+    wide("not frozen, split", &|remover| {
+        let kept = remover.busy + remover.split > 0;
+        kept.then(|| format!("{} and {}", remover.busy, remover.split))
+    });
+    for (row, remover) in &removals {
+        let told = remover.verdict == Some(Verdict::Slower);
+        let slowed = remover.ratio.filter(|ratio| told && ratio.hi < SLOWED);
+        if let Some(ratio) = slowed {
+            let text = format!(
+                "{} slows the remover by {:.2} ({:.2}-{:.2})",
+                label(run, row),
+                1.0 / ratio.median,
+                1.0 / ratio.hi,
+                1.0 / ratio.lo
+            );
+            out.note("SLOWED", text);
+        }
+    }
+    add_rate(out, run, &removals);
+}
+
+fn table(run: &Run, group: &GroupSummary) -> Table {
+    let mut table = Table::new("remover, ns").columns(&[
+        ("ops/s", 7),
+        ("ratio", 7),
+        ("interval ", 14),
+        ("p50", 7),
+        ("p99", 8),
+        ("samples", 8),
+    ]);
+    for row in &group.rows {
+        let Some(remover) = &row.remover else {
+            continue;
+        };
+        let at = |of: fn(&Latency) -> Option<u64>| remover.latency.as_ref().and_then(of);
+        let [ratio, interval] = ratio(row, remover.ratio.as_ref(), remover.verdict);
+        table.row(
+            label(run, row),
+            vec![
+                fit(remover.ops_per_s.median.round(), 7),
+                ratio,
+                interval,
+                percentile(at(|it| it.p50_ns), 7),
+                percentile(at(|it| it.p99_ns), 8),
+                whole(remover.latency.map_or(0, |latency| latency.count), 8),
+            ],
+        );
+    }
+    table
+}
+
+fn add_rate(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)]) {
+    let Some(rate) = run.configuration.setup.rate_per_s else {
+        return;
+    };
+    let slowest = removals.iter().map(|(_, remover)| remover.ops_per_s.median);
+    let slowest = slowest.fold(f64::INFINITY, f64::min);
+    if slowest < RATE_KEPT * rate {
+        let text = format!(
+            "the storm did not keep its rate ({slowest:.0} of {rate}/s): the remover's latencies \
+             count what piled up, and its ratio isn't given"
+        );
+        out.note("caveat", text);
+    }
+}
