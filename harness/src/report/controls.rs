@@ -3,36 +3,54 @@
 
 use super::document::Document;
 use super::labels::{place, planted_percent};
-use super::layout::fit;
 use crate::record::Run;
 use crate::rounds::Variant;
 use crate::statistics::{COVERAGE, Interval, Verdict};
 use crate::summary::{GroupSummary, Row};
 
 pub(super) fn add(out: &mut Document, run: &Run) {
-    for group in &run.summary {
-        let row = |variant| group.rows.iter().find(move |row| row.variant == variant);
-        if let Some(text) = row(Variant::Planted).and_then(|row| planted(run, group, row)) {
-            out.note("control", text);
+    if let Some(percent) = planted_percent(&run.configuration) {
+        let (found, missed) = planted(run);
+        let found_text = format!("planted slowdown of {percent}%: found under");
+        let missed_text =
+            format!("planted slowdown of {percent}%: NOT found, this run can't show {percent}% under");
+        for (text, places) in [(found_text, found), (missed_text, missed)] {
+            if !places.is_empty() {
+                out.note("control", format!("{text} {}", places.join("; ")));
+            }
         }
-        if let Some(text) = row(Variant::Unrecorded).and_then(|row| unrecorded(group, row)) {
-            out.note("control", text);
-        }
+    }
+    let costs: Vec<_> = run.summary.iter().filter_map(unrecorded).collect();
+    if !costs.is_empty() {
+        let text = format!(
+            "what recording costs, of throughput and per fault: {}",
+            costs.join("; ")
+        );
+        out.note("control", text);
     }
 }
 
-fn planted(run: &Run, group: &GroupSummary, row: &Row) -> Option<String> {
-    let percent = planted_percent(&run.configuration)?;
-    let ratio = row.ratio?;
-    let found = match row.verdict {
-        Some(Verdict::Slower) => format!("found ({})", in_figures(&ratio)),
-        _ => format!(
-            "NOT found ({}): this run can't show {percent}%",
-            in_figures(&ratio)
-        ),
-    };
-    let under = place(group);
-    Some(format!("planted slowdown of {percent}%, {under}: {found}"))
+fn row_of(group: &GroupSummary, variant: Variant) -> Option<&Row> {
+    group.rows.iter().find(|row| row.variant == variant)
+}
+
+/// Where the planted slowdown was found, and where it wasn't.
+fn planted(run: &Run) -> (Vec<String>, Vec<String>) {
+    let (mut found, mut missed) = (Vec::new(), Vec::new());
+    for group in &run.summary {
+        let Some(row) = row_of(group, Variant::Planted) else {
+            continue;
+        };
+        let Some(ratio) = row.ratio else {
+            continue;
+        };
+        let text = format!("{} ({})", place(group), in_figures(&ratio));
+        match row.verdict {
+            Some(Verdict::Slower) => found.push(text),
+            _ => missed.push(text),
+        }
+    }
+    (found, missed)
 }
 
 fn in_figures(ratio: &Interval) -> String {
@@ -41,20 +59,16 @@ fn in_figures(ratio: &Interval) -> String {
 }
 
 /// The baseline recorded against the baseline unrecorded.
-fn unrecorded(group: &GroupSummary, row: &Row) -> Option<String> {
-    let cost = row.ratio?;
+fn unrecorded(group: &GroupSummary) -> Option<String> {
+    let cost = row_of(group, Variant::Unrecorded)?.ratio?;
     // Its ratio is how much faster faults are without; what is lost of that is the cost.
     let lost = |ratio: f64| 1.0 - 1.0 / ratio;
     let baseline = group.rows.iter().find(|row| row.baseline)?;
     let fault_ns = f64::from(group.threads) * 1e9 / baseline.faults_per_s.median;
-    let ns = |ratio: f64| {
-        let ns = lost(ratio) * fault_ns;
-        let sign = if ns < 0.0 { "-" } else { "" };
-        format!("{sign}{}", fit(ns.abs(), 6))
-    };
+    let ns = |ratio: f64| format!("{:.1}", lost(ratio) * fault_ns);
     let percent = |ratio: f64| format!("{:.1}%", lost(ratio) * 100.0);
     Some(format!(
-        "recording, {}: costs {} of throughput ({} to {}), {} ns per fault ({} to {})",
+        "{} {} ({} to {}), {} ns ({} to {})",
         place(group),
         percent(cost.median),
         percent(cost.lo),

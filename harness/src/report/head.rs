@@ -2,6 +2,7 @@
 
 use super::document::{Block, Document};
 use super::labels::counted;
+use super::method::caveats;
 use crate::record::Run;
 
 pub(super) fn add(out: &mut Document, run: &Run) {
@@ -25,4 +26,7 @@ pub(super) fn add(out: &mut Document, run: &Run) {
         run.header.started.strftime("%Y-%m-%d %H:%M UTC")
     );
     out.push(Block::Paragraph(text));
+    out.note("machine", run.header.environment.headline());
+    let caveats = counted(caveats(run).len() as u64, "caveat");
+    out.note("", format!("{caveats} at the end of this report"));
 }

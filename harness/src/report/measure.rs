@@ -9,6 +9,8 @@ use crate::summary::{GroupSummary, Row};
 pub(super) enum Measure {
     /// Pages mapped per second.
     Mapping,
+    /// Speed by the faults' median latency, which hardly feels what the machine does to a few.
+    Median,
     /// The remover's speed.
     Remover,
 }
@@ -18,6 +20,7 @@ impl Measure {
     pub(super) fn ratio(self, row: &Row) -> Option<Interval> {
         match self {
             Self::Mapping => row.ratio,
+            Self::Median => row.p50_ratio,
             Self::Remover => row.remover.as_ref()?.ratio,
         }
     }
@@ -26,6 +29,7 @@ impl Measure {
     pub(super) fn verdict(self, row: &Row) -> Option<Verdict> {
         match self {
             Self::Mapping => row.verdict,
+            Self::Median => row.p50_verdict,
             Self::Remover => row.remover.as_ref()?.verdict,
         }
     }
@@ -37,13 +41,14 @@ impl Measure {
 
     /// Whether a group has it at all.
     pub(super) fn is_in(self, group: &GroupSummary) -> bool {
-        !group.rows.is_empty() && (self == Self::Mapping || group.storm_threads > 0)
+        !group.rows.is_empty() && (self != Self::Remover || group.storm_threads > 0)
     }
 
     /// What it is, in a table's head.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Mapping => "pages/s, ratio",
+            Self::Median => "speed by p50, ratio",
             Self::Remover => "remover, ratio",
         }
     }
@@ -52,6 +57,7 @@ impl Measure {
     pub(super) fn in_words(self, run: &Run) -> &'static str {
         match (self, run.configuration.setup.rate_per_s) {
             (Self::Mapping, _) => "pages mapped per second of time in faults",
+            (Self::Median, _) => "speed by the faults' median latency",
             (Self::Remover, None) => "the remover's operations per second",
             (Self::Remover, Some(_)) => "the remover's speed by its median latency",
         }

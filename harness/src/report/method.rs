@@ -19,7 +19,6 @@ pub(super) fn add(out: &mut Document, run: &Run) {
     out.push(Block::Heading("how this was measured".to_owned()));
     // A block is a name and what is said under it; one of no words is left out.
     let blocks = [
-        ("machine", header.environment.headline()),
         ("build", header.environment.build_line()),
         ("sizes", sizes(&run.configuration.setup)),
         ("method", method(run)),
@@ -42,7 +41,7 @@ pub(super) fn add(out: &mut Document, run: &Run) {
 }
 
 /// What to hold against the run, the worst first.
-fn caveats(run: &Run) -> Vec<String> {
+pub(super) fn caveats(run: &Run) -> Vec<String> {
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let unstable = unstable(rows).map(|text| format!("unstable rounds (*): {text}"));
     let own = unstable.into_iter().chain(off_balance(run));

@@ -4,6 +4,8 @@ mod check_verdicts;
 mod controls;
 mod document;
 mod findings;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod group;
 mod head;
 mod labels;

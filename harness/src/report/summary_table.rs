@@ -15,7 +15,7 @@ use crate::summary::{GroupSummary, Row};
 const RATIO: usize = 8;
 
 pub(super) fn add(out: &mut Document, run: &Run) {
-    for measure in [Measure::Mapping, Measure::Remover] {
+    for measure in [Measure::Mapping, Measure::Median, Measure::Remover] {
         let groups = run.summary.iter().filter(|group| measure.is_in(group));
         let groups: Vec<_> = groups.collect();
         if groups.is_empty() {

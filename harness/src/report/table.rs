@@ -75,8 +75,8 @@ impl Table {
     pub(crate) fn markdown(&self) -> String {
         // A bar would be taken for the end of a cell, a tilde for what is struck out.
         let cell = |text: &str| {
-            let text = text.trim().replace('\n', " ").replace('|', "\\|");
-            text.replace('~', "\\~")
+            let words: Vec<_> = text.split_whitespace().collect();
+            words.join(" ").replace('|', "\\|").replace('~', "\\~")
         };
         let mut out = format!("| {} |", cell(&self.title));
         for (title, _) in &self.columns {
