@@ -25,6 +25,7 @@ pub mod recorder;
 pub mod report;
 pub mod results;
 pub mod rounds;
+pub mod scaling;
 pub mod statistics;
 pub mod storms;
 pub mod summary;

@@ -101,6 +101,10 @@ pub struct Row {
     pub pages_per_s: Spread,
     /// Time in faults over pages mapped, in nanoseconds.
     pub ns_per_page: Spread,
+    /// The interval of the median of `pages_per_s`.
+    pub pages_per_s_interval: Option<Interval>,
+    /// The interval of the median of `ns_per_page`.
+    pub ns_per_page_interval: Option<Interval>,
     /// `pages_per_s` over the baseline's, round by round: above 1 is faster. `None` for the
     /// baseline itself.
     pub ratio: Option<Interval>,
@@ -329,6 +333,8 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         faults_per_s: spread(|cell| cell.faults_per_s),
         pages_per_s: spread(|cell| cell.pages_per_s),
         ns_per_page: spread(|cell| cell.ns_per_page),
+        pages_per_s_interval: Interval::bootstrap(cells.iter().map(|cell| cell.pages_per_s)),
+        ns_per_page_interval: Interval::bootstrap(cells.iter().map(|cell| cell.ns_per_page)),
         ratio: ratio(&|cell| cell.pages_per_s),
         verdict: None,
         p50_ratio: ratio(&|cell| speed_of(cell.latency.as_ref())),

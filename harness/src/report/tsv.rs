@@ -74,6 +74,18 @@ const COLUMNS: &[Column] = &[
     ("broken", |_, row| row.broken.to_string()),
     ("violations", |_, row| row.totals.violations.to_string()),
     ("gate_closed", |_, row| row.totals.gate_closed.to_string()),
+    ("pages_per_s_lo", |_, row| {
+        optional(row.pages_per_s_interval.map(|it| it.lo))
+    }),
+    ("pages_per_s_hi", |_, row| {
+        optional(row.pages_per_s_interval.map(|it| it.hi))
+    }),
+    ("ns_per_page_lo", |_, row| {
+        optional(row.ns_per_page_interval.map(|it| it.lo))
+    }),
+    ("ns_per_page_hi", |_, row| {
+        optional(row.ns_per_page_interval.map(|it| it.hi))
+    }),
 ];
 
 /// The names of the columns, as [`tsv`] prints them.
