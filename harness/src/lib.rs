@@ -14,6 +14,7 @@ pub mod clock;
 pub mod environment;
 pub mod gate;
 pub mod machine;
+pub mod noise;
 pub mod order;
 pub mod progress;
 pub mod record;
