@@ -23,6 +23,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use thiserror::Error;
 
+pub(crate) use floor::percent;
 pub use floor::{Floor, GapsOver, LONG_NS, least_comparable_ns, lines, worst};
 
 use crate::cancel::Cancel;

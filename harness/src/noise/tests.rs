@@ -170,7 +170,7 @@ fn the_worst_cpu_and_what_is_not_compared() {
 
 #[test]
 fn shares_are_told_with_digits_enough() {
-    let told = [0.0, 1e-6, 0.000_27, 0.012_3, 0.456].map(floor::percent);
+    let told = [0.0, 1e-6, 0.000_27, 0.012_3, 0.456].map(percent);
     let expected = ["0 %", "under 0.001 %", "0.027 %", "1.23 %", "46 %"];
     assert_eq!(told, expected);
 }
