@@ -3,6 +3,7 @@
 
 #[cfg(feature = "loom")]
 mod check;
+mod doctor;
 mod list;
 pub mod output;
 pub mod storm;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// List schemes, storms and invariants.
     List,
+    /// Say whether this machine is fit to be measured on, and what mends it.
+    Doctor(doctor::Options),
     /// Measure schemes under storms of removals, or audit them.
     Storm(Box<storm::Options>),
     /// Check schemes under a weak memory model, and show how the broken ones break.
@@ -40,9 +43,9 @@ enum Command {
 
 /// The commands there are, for whoever gives none or another.
 const COMMANDS: &str = if cfg!(feature = "loom") {
-    "list, storm and check"
+    "list, doctor, storm and check"
 } else {
-    "list and storm"
+    "list, doctor and storm"
 };
 
 /// Why a command did not do what it was asked for.
@@ -50,6 +53,8 @@ const COMMANDS: &str = if cfg!(feature = "loom") {
 pub enum Failure {
     /// What was found isn't what is declared; it has been said already.
     NotAsDeclared,
+    /// The machine isn't fit to be measured on; it has been said already, and why.
+    Unfit,
     /// Bad usage or bad input: one line that says what was given and what is allowed.
     Usage(String),
     /// The work could not be done or finished: one line that says why.
@@ -66,7 +71,7 @@ impl Failure {
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NotAsDeclared => 1,
+            Self::NotAsDeclared | Self::Unfit => 1,
             Self::Usage(_) | Self::Broke(_) => 2,
             Self::Interrupted => INTERRUPTED as u8,
         }
@@ -86,6 +91,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return clap_says(&error),
         Ok(cli) => match cli.command {
             Command::List => list::run(),
+            Command::Doctor(options) => doctor::run(&options),
             Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
             #[cfg(feature = "loom")]
             Command::Check(options) => check::run(&options),
@@ -103,7 +109,7 @@ pub fn exit(result: Result<(), Failure>) -> ExitCode {
         Failure::Usage(line) | Failure::Broke(line) => {
             say(&format!("faultaround: {line}"));
         }
-        Failure::NotAsDeclared | Failure::Interrupted => {}
+        Failure::NotAsDeclared | Failure::Unfit | Failure::Interrupted => {}
     }
     ExitCode::from(failure.exit_code())
 }

@@ -77,14 +77,9 @@ impl Latency {
         if histogram.is_empty() {
             return None;
         }
-        let count = histogram.len();
-        let at = |quantile: f64| {
-            let beyond = count as f64 * (1.0 - quantile);
-            // A sample's worth of rounding: 1 - 0.999 isn't exactly a thousandth.
-            (beyond + 1e-6 >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(quantile))
-        };
+        let at = |quantile| percentile(histogram, quantile);
         Some(Self {
-            count,
+            count: histogram.len(),
             mean_ns: histogram.mean(),
             p50_ns: at(0.5),
             p90_ns: at(0.9),
@@ -93,6 +88,13 @@ impl Latency {
             max_ns: histogram.max(),
         })
     }
+}
+
+/// The value at a quantile, if samples enough lie beyond it.
+pub(crate) fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
+    let beyond = histogram.len() as f64 * (1.0 - quantile);
+    // A sample's worth of rounding: 1 - 0.999 isn't exactly a thousandth.
+    (beyond + 1e-6 >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(quantile))
 }
 
 /// A histogram without its empty buckets, for keeping many.
