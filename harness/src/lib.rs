@@ -11,6 +11,7 @@ pub mod cell;
 #[cfg(feature = "loom")]
 pub mod check;
 pub mod clock;
+pub mod counters;
 pub mod environment;
 pub mod gate;
 pub mod machine;
