@@ -13,6 +13,7 @@ pub mod cell;
 pub mod check;
 pub mod clock;
 pub mod conditions;
+pub mod counters;
 pub mod doctor;
 pub mod environment;
 pub mod gate;
