@@ -11,6 +11,7 @@ use super::{CellError, Phases, Shared, thread_seed};
 use crate::arrival::{Arrival, Schedule};
 use crate::clock::Ticks;
 use crate::conditions::{ThreadConditions, ThreadWatch};
+use crate::counters::{Counters, Readings};
 use crate::machine::MmKind;
 use crate::order::Touches;
 use crate::planted::Plant;
@@ -36,6 +37,8 @@ pub struct FaultThread {
     pub active_ns: u64,
     /// What its faults counted.
     pub counters: FaultCounters,
+    /// What its counters read in the measured time.
+    pub readings: Readings,
     /// What happened to it in the measured time.
     pub conditions: ThreadConditions,
     /// When it started.
@@ -94,6 +97,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
         tally: Tally::default(),
         touches,
     };
+    let mut counters = Counters::open(&shared.setup.events);
     let (
         cpu,
         Phases {
@@ -109,7 +113,9 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
     runner.recorder = Recorder::new(runner.touches.len());
     runner.tally = Tally::default();
     let watch = ThreadWatch::start(cpu);
+    counters.enable();
     runner.fault_until(end, &mut pace);
+    counters.disable();
     let conditions = watch.stop();
     let clock = &shared.clock;
     Ok(FaultThread {
@@ -120,6 +126,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
         histogram: runner.recorder.histogram,
         beyond: runner.recorder.beyond,
         counters: runner.task.faults,
+        readings: counters.read(),
         conditions,
         started,
     })

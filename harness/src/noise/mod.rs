@@ -36,7 +36,7 @@ use gaps::Gaps;
 pub const WATCH: Duration = Duration::from_millis(500);
 
 /// What a watch has seen, in the order of the CPUs that were given.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Noise {
     /// The floor of each CPU.
     pub floors: Vec<Floor>,
