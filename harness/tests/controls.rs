@@ -139,6 +139,6 @@ fn threads_count_in_the_measured_time_what_counts_here() {
     let migrations = readings.count("cpu_migrations").map(|times| times as u64);
     assert_eq!(measured.conditions.migrations, migrations);
     if available.counted.is_empty() {
-        println!("nothing counts here: skipped");
+        eprintln!("nothing counts here: skipped");
     }
 }

@@ -43,7 +43,7 @@ fn move_thread(name: &str, cpu: u32) {
 fn a_round_in_which_a_thread_lost_its_cpu_is_marked_and_one_in_which_it_did_not_is_not() {
     let cpus = Topology::detect().unwrap().ids();
     let [first, second, ..] = cpus[..] else {
-        println!("one CPU only: skipped");
+        eprintln!("one CPU only: skipped");
         return;
     };
     let setup = Setup {
