@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn vendor_family_and_model_are_those_of_the_first_cpu() {
-        let text = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n\
-                    model name\t: AMD EPYC 9454\n\nprocessor\t: 1\nvendor_id\t: GenuineIntel\n\
+        let text = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\n\
+                    model name\t: AMD EPYC 9454\nmodel\t\t: 17\n\nprocessor\t: 1\nvendor_id\t: GenuineIntel\n\
                     cpu family\t: 6\nmodel\t\t: 143\n";
         let cpu = Cpu::parse(text);
         let expected = Cpu {

@@ -212,6 +212,11 @@ mod tests {
                 TIGER_LAKE,
                 "allowed are hitm, memory-ordering-clears, rNNN",
             ),
+            (
+                "dram-fills",
+                cpu(Vendor::Other, 0x19, 0x11),
+                "neither Intel nor AMD: allowed are rNNN",
+            ),
             // The same number is another event there.
             ("ccx-fills", ZEN_2, "model 31h: allowed are rNNN"),
             (
