@@ -1,11 +1,11 @@
 //! Mapping 1, 4 and 16 pages: each sound scheme beside the floor, uncontended and with a storm in
-//! the background.
+//! the background. By time; with `--features perf-counters` by instructions or cycles.
 
 use std::io::{Write, stdout};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
+use criterion::measurement::Measurement;
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
@@ -18,6 +18,8 @@ use harness::topology::{Topology, pin_current_thread};
 use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::Native;
+
+use measured::{Measured, measured, named};
 
 const WINDOWS: [u32; 3] = [1, 4, 16];
 /// Of which orders large folios are, where there are any.
@@ -33,12 +35,55 @@ const LLC_BYTES: u64 = 32 << 20;
 const MOST_PAGES: u64 = 1 << 22;
 const FOLIO_BYTES: u64 = 64;
 
+#[cfg(not(feature = "perf-counters"))]
+mod measured {
+    use criterion::measurement::WallTime;
+
+    pub(super) type Measured = WallTime;
+
+    pub(super) fn measured() -> Measured {
+        WallTime
+    }
+
+    /// What a group is called.
+    pub(super) fn named(name: &str) -> String {
+        name.to_owned()
+    }
+}
+
+#[cfg(feature = "perf-counters")]
+mod measured {
+    use fault_around::perf_measurement::{Counted, PerfMeasurement};
+
+    pub(super) type Measured = PerfMeasurement;
+
+    thread_local! {
+        // One counter, since each takes one of the CPU's for good.
+        static MEASURED: PerfMeasurement = match Counted::from_environment() {
+            Ok(counted) => PerfMeasurement::new(counted),
+            Err(line) => {
+                eprintln!("fault_around: {line}");
+                std::process::exit(2);
+            }
+        };
+    }
+
+    pub(super) fn measured() -> Measured {
+        MEASURED.with(Clone::clone)
+    }
+
+    /// What a group is called: criterion is to compare no counts with times.
+    pub(super) fn named(name: &str) -> String {
+        format!("{}{name}", measured().prefix())
+    }
+}
+
 fn sound() -> impl Iterator<Item = &'static dyn FaultAround<Native>> {
     let schemes = Schemes::<Native>::ALL.iter().copied();
     schemes.filter(|scheme| scheme.about().verdict.is_sound())
 }
 
-fn configure(group: &mut BenchmarkGroup<'_, WallTime>) {
+fn configure(group: &mut BenchmarkGroup<'_, Measured>) {
     group
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
@@ -46,14 +91,23 @@ fn configure(group: &mut BenchmarkGroup<'_, WallTime>) {
 }
 
 fn bench(
-    group: &mut BenchmarkGroup<'_, WallTime>,
+    group: &mut BenchmarkGroup<'_, Measured>,
     label: &str,
     walk: &Walk,
     mapper: &mut dyn Mapper,
 ) {
     group.throughput(Throughput::Elements(u64::from(walk.window_pages)));
     group.bench_function(BenchmarkId::new(label, walk.window_pages), |bencher| {
-        bencher.iter_custom(|windows| walk.time(mapper, windows));
+        let measured = measured();
+        bencher.iter_custom(|windows| {
+            let mut sum = measured.zero();
+            walk.each_pass(mapper, windows, |pass| {
+                let start = measured.start();
+                pass.map();
+                sum = measured.add(&sum, &measured.end(start));
+            });
+            sum
+        });
     });
 }
 
@@ -88,14 +142,14 @@ fn larger_than_llc() -> u32 {
     pages as u32
 }
 
-fn uncontended(criterion: &mut Criterion) {
+fn uncontended(criterion: &mut Criterion<Measured>) {
     pin();
     group(criterion, "fault_around/cached", |window| {
         Walk::sequential(CACHED_PAGES, window)
     });
     for orders in LARGE {
         let name = format!("fault_around/cached, order {}", orders_in_words(orders));
-        let mut group = criterion.benchmark_group(name);
+        let mut group = criterion.benchmark_group(named(&name));
         configure(&mut group);
         let walk = Walk::sequential(CACHED_PAGES, 16).with_orders(orders);
         for scheme in sound() {
@@ -110,8 +164,8 @@ fn uncontended(criterion: &mut Criterion) {
 }
 
 /// The floor, the sound schemes and the hand-written twin over one file.
-fn group(criterion: &mut Criterion, name: &str, walk_of: impl Fn(u32) -> Walk) {
-    let mut group = criterion.benchmark_group(name);
+fn group(criterion: &mut Criterion<Measured>, name: &str, walk_of: impl Fn(u32) -> Walk) {
+    let mut group = criterion.benchmark_group(named(name));
     configure(&mut group);
     for window in WINDOWS {
         let walk = walk_of(window);
@@ -125,8 +179,8 @@ fn group(criterion: &mut Criterion, name: &str, walk_of: impl Fn(u32) -> Walk) {
     group.finish();
 }
 
-fn contended(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("contended/punch-hole");
+fn contended(criterion: &mut Criterion<Measured>) {
+    let mut group = criterion.benchmark_group(named("contended/punch-hole"));
     configure(&mut group);
     for window in WINDOWS {
         let walk = Walk::sequential(4096, window);
@@ -145,7 +199,7 @@ fn contended(criterion: &mut Criterion) {
 
 /// What criterion can't tell, since it runs one benchmark after the other: the ratios, taken turn
 /// by turn.
-fn ratios(_criterion: &mut Criterion) {
+fn ratios(_criterion: &mut Criterion<Measured>) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.iter().all(|it| it == "--bench" || it == RATIOS) || arguments.is_empty() {
         return;
@@ -184,5 +238,9 @@ fn ratios(_criterion: &mut Criterion) {
     let _ = writeln!(stdout().lock(), "{out}");
 }
 
-criterion_group!(benches, uncontended, contended, ratios);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(measured());
+    targets = uncontended, contended, ratios
+}
 criterion_main!(benches);

@@ -2,4 +2,6 @@
 
 pub mod command;
 pub mod contended;
+#[cfg(any(test, feature = "perf-counters"))]
+pub mod perf_measurement;
 pub mod uncontended;

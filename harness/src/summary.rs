@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Setup;
 use crate::conditions::Cause;
+use crate::counters::Readings;
 use crate::recorder::new_histogram;
 use crate::rounds::{CellRound, Finished, Key, Plan, Variant};
 use crate::statistics::{Interval, Latency, Sparse, Spread, Verdict, verdict};
@@ -15,6 +16,7 @@ use crate::statistics::{Interval, Latency, Sparse, Spread, Verdict, verdict};
 #[derive(Debug, Default)]
 pub struct Results {
     cells: Vec<Kept>,
+    floor_ns: u64,
 }
 
 /// A cell's result, its histograms packed.
@@ -27,6 +29,15 @@ struct Kept {
 }
 
 impl Results {
+    /// Nothing yet. Median latencies below `floor_ns` won't be compared: they are in the noise of
+    /// the machine.
+    pub fn above(floor_ns: u64) -> Self {
+        Self {
+            cells: Vec::new(),
+            floor_ns,
+        }
+    }
+
     /// Adds a cell.
     pub fn add(&mut self, finished: Finished) {
         self.cells.push(Kept {
@@ -101,6 +112,10 @@ pub struct Row {
     pub pages_per_s: Spread,
     /// Time in faults over pages mapped, in nanoseconds.
     pub ns_per_page: Spread,
+    /// The interval of the median of `pages_per_s`.
+    pub pages_per_s_interval: Option<Interval>,
+    /// The interval of the median of `ns_per_page`.
+    pub ns_per_page_interval: Option<Interval>,
     /// `pages_per_s` over the baseline's, round by round: above 1 is faster. `None` for the
     /// baseline itself.
     pub ratio: Option<Interval>,
@@ -108,7 +123,7 @@ pub struct Row {
     pub verdict: Option<Verdict>,
     /// The baseline's median latency over this one's, round by round: above 1 is faster. Hardly
     /// touched by what the machine does to a few faults in a thousand. `None` for the baseline
-    /// itself.
+    /// itself, and where a median is below the noise floor.
     pub p50_ratio: Option<Interval>,
     /// What may be said of that ratio.
     pub p50_verdict: Option<Verdict>,
@@ -124,6 +139,9 @@ pub struct Row {
     pub remover: Option<RemoverSummary>,
     /// Of the faults that were meant to start, the share that did; `None` in a closed loop.
     pub arrived: Option<Spread>,
+    /// What the fault threads' counters read in all rounds, together.
+    #[serde(default)]
+    pub counters: Readings,
     /// How many rounds were unstable, and why.
     pub unstable: Unstable,
     /// From the first thread's start to the last one's, in nanoseconds.
@@ -208,6 +226,9 @@ pub struct RemoverSummary {
     pub unmapped_singly: u64,
     /// Folios with a mapcount above 0 at the point of removal.
     pub transient_mapcount: u64,
+    /// What the storm threads' counters read in all rounds, together.
+    #[serde(default)]
+    pub counters: Readings,
 }
 
 impl GroupSummary {
@@ -292,9 +313,10 @@ fn ratio(
     Interval::bootstrap(pairs.filter(|ratio| ratio.is_finite())).filter(|_| key != baseline)
 }
 
-/// The inverse of the median latency; not a number without one.
-fn speed_of(latency: Option<&Latency>) -> f64 {
+/// The inverse of the median latency; not a number without one, or if it is below the floor.
+fn speed_of(latency: Option<&Latency>, floor_ns: u64) -> f64 {
     let p50_ns = latency.and_then(|latency| latency.p50_ns);
+    let p50_ns = p50_ns.filter(|p50_ns| *p50_ns >= floor_ns);
     p50_ns.map_or(f64::NAN, |p50_ns| 1.0 / p50_ns as f64)
 }
 
@@ -318,7 +340,10 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         None => ops_per_s(cell),
         // A backlog's latencies say nothing about one operation.
         Some(rate) if ops_per_s(cell) < RATE_KEPT * rate => f64::NAN,
-        Some(_) => speed_of(cell.remover.as_ref().and_then(|it| it.latency.as_ref())),
+        Some(_) => {
+            let latency = cell.remover.as_ref().and_then(|it| it.latency.as_ref());
+            speed_of(latency, results.floor_ns)
+        }
     };
     Some(Row {
         scheme: first.scheme.clone(),
@@ -329,9 +354,11 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         faults_per_s: spread(|cell| cell.faults_per_s),
         pages_per_s: spread(|cell| cell.pages_per_s),
         ns_per_page: spread(|cell| cell.ns_per_page),
+        pages_per_s_interval: Interval::bootstrap(cells.iter().map(|cell| cell.pages_per_s)),
+        ns_per_page_interval: Interval::bootstrap(cells.iter().map(|cell| cell.ns_per_page)),
         ratio: ratio(&|cell| cell.pages_per_s),
         verdict: None,
-        p50_ratio: ratio(&|cell| speed_of(cell.latency.as_ref())),
+        p50_ratio: ratio(&|cell| speed_of(cell.latency.as_ref(), results.floor_ns)),
         p50_verdict: None,
         latency: Latency::of(&faults),
         slow_path_share: spread(|cell| cell.slow_path_share),
@@ -363,9 +390,11 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
                 split: removals.iter().map(|round| round.split).sum(),
                 unmapped_singly: removals.iter().map(|round| round.unmapped_singly).sum(),
                 transient_mapcount: removals.iter().map(|round| round.transient_mapcount).sum(),
+                counters: Readings::sum(removals.iter().map(|round| &round.counters)),
             }
         }),
         arrived: Spread::of(cells.iter().filter_map(|cell| cell.arrived)),
+        counters: Readings::sum(cells.iter().map(|cell| &cell.counters)),
         unstable: Unstable::of(cells.iter().copied()),
         start_skew_ns: spread(|cell| cell.start_skew_ns as f64),
     })

@@ -57,6 +57,7 @@ fn four_gibibytes_of_file_fit_and_can_be_stormed() {
 
     let setup = Setup {
         arrival: harness::arrival::Arrival::Closed,
+        events: Vec::new(),
         sizes: sizes(),
         mm: MmKind::Private,
         access: Access::Random,

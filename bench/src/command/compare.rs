@@ -6,8 +6,8 @@ use clap::Args;
 use harness::compare::Comparison;
 use harness::record::Run;
 
-use super::output::{self, Format};
 use super::Failure;
+use super::output::{self, Format};
 
 /// What `faultaround compare` takes.
 #[derive(Debug, Args)]

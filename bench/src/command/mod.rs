@@ -4,6 +4,7 @@
 #[cfg(feature = "loom")]
 mod check;
 mod compare;
+mod doctor;
 mod list;
 pub mod output;
 mod report;
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// List schemes, storms and invariants.
     List,
+    /// Say whether this machine is fit to be measured on, and what mends it.
+    Doctor(doctor::Options),
     /// Measure schemes under storms of removals, or audit them.
     Storm(Box<storm::Options>),
     /// Print a run again, ready for a mail.
@@ -46,9 +49,9 @@ enum Command {
 
 /// The commands there are, for whoever gives none or another.
 const COMMANDS: &str = if cfg!(feature = "loom") {
-    "list, storm, report, compare and check"
+    "list, doctor, storm, report, compare and check"
 } else {
-    "list, storm, report and compare"
+    "list, doctor, storm, report and compare"
 };
 
 /// Why a command did not do what it was asked for.
@@ -56,6 +59,8 @@ const COMMANDS: &str = if cfg!(feature = "loom") {
 pub enum Failure {
     /// What was found isn't what is declared; it has been said already.
     NotAsDeclared,
+    /// The machine isn't fit to be measured on; it has been said already, and why.
+    Unfit,
     /// Bad usage or bad input: one line that says what was given and what is allowed.
     Usage(String),
     /// The work could not be done or finished: one line that says why.
@@ -72,7 +77,7 @@ impl Failure {
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NotAsDeclared => 1,
+            Self::NotAsDeclared | Self::Unfit => 1,
             Self::Usage(_) | Self::Broke(_) => 2,
             Self::Interrupted => INTERRUPTED as u8,
         }
@@ -92,6 +97,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return clap_says(&error),
         Ok(cli) => match cli.command {
             Command::List => list::run(),
+            Command::Doctor(options) => doctor::run(&options),
             Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
             Command::Report(options) => report::run(&options),
             Command::Compare(options) => compare::run(&options),
@@ -111,7 +117,7 @@ pub fn exit(result: Result<(), Failure>) -> ExitCode {
         Failure::Usage(line) | Failure::Broke(line) => {
             say(&format!("faultaround: {line}"));
         }
-        Failure::NotAsDeclared | Failure::Interrupted => {}
+        Failure::NotAsDeclared | Failure::Unfit | Failure::Interrupted => {}
     }
     ExitCode::from(failure.exit_code())
 }

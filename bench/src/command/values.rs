@@ -259,6 +259,17 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     }
 }
 
+/// How long CPUs are watched: a length of time, or none at all.
+pub(super) fn watch(text: &str) -> Result<Duration, String> {
+    if text
+        .parse()
+        .is_ok_and(|time: SignedDuration| time.is_zero())
+    {
+        return Ok(Duration::ZERO);
+    }
+    duration(text).map_err(|allowed| format!("{allowed}, and 0s for none"))
+}
+
 /// A length of time with its unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let allowed = "a time from 10ms to 1h with its unit is allowed, such as 300ms or 2s";
@@ -305,6 +316,8 @@ mod tests {
         assert_eq!(rate("max"), Ok(Rate::FlatOut));
         assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
         assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(watch("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(watch("0s"), Ok(Duration::ZERO));
         assert_eq!(scheme("page-locked"), Ok("page-locked".to_owned()));
     }
 
@@ -335,6 +348,9 @@ mod tests {
             duration("-2s").err(),
             duration("1us").err(),
             duration("2h").err(),
+            duration("0s").err(),
+            watch("1ms").err(),
+            watch("0").err(),
             scheme("page-lock").err(),
             storm("hail").err(),
         ];

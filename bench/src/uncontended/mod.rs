@@ -71,19 +71,50 @@ impl Walk {
     /// The time that `mapper` takes to map `windows` windows. Zapping comes in between, whenever
     /// all are mapped, and isn't timed.
     pub fn time(&self, mapper: &mut dyn Mapper, windows: u64) -> Duration {
-        let mut left = windows;
         let mut taken = Duration::ZERO;
+        self.each_pass(mapper, windows, |pass| {
+            let start = Instant::now();
+            pass.map();
+            taken += start.elapsed();
+        });
+        taken
+    }
+
+    /// Has `mapper` map `windows` windows, a pass over the file at a time, each of which `measure`
+    /// is to start. Zapping comes in between.
+    #[inline]
+    pub fn each_pass(
+        &self,
+        mapper: &mut dyn Mapper,
+        windows: u64,
+        mut measure: impl FnMut(Pass<'_>),
+    ) {
+        let mut left = windows;
         while left > 0 {
             let now = left.min(self.order.len() as u64);
-            let start = Instant::now();
-            for &window in &self.order[..now as usize] {
-                mapper.map_window(black_box(window));
-            }
-            taken += start.elapsed();
+            measure(Pass {
+                mapper,
+                windows: &self.order[..now as usize],
+            });
             mapper.zap();
             left -= now;
         }
-        taken
+    }
+}
+
+/// Windows to be mapped one after the other: what is measured, and nothing else.
+pub struct Pass<'a> {
+    mapper: &'a mut dyn Mapper,
+    windows: &'a [u64],
+}
+
+impl Pass<'_> {
+    /// Maps them.
+    #[inline]
+    pub fn map(self) {
+        for &window in self.windows {
+            self.mapper.map_window(black_box(window));
+        }
     }
 }
 
@@ -166,5 +197,59 @@ impl Mapper for Uncontended {
 
     fn zap(&mut self) {
         self.bed.zap(&mut self.task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is asked of a mapper, in order; `None`: to zap.
+    #[derive(Default)]
+    struct Asked(Vec<Option<u64>>);
+
+    impl Mapper for Asked {
+        fn map_window(&mut self, window: u64) {
+            self.0.push(Some(window));
+        }
+
+        fn zap(&mut self) {
+            self.0.push(None);
+        }
+    }
+
+    #[test]
+    fn passes_map_as_many_windows_as_asked_and_zap_in_between() {
+        let walk = Walk::sequential(12, 4);
+        let mut asked = Asked::default();
+        let mut passes = 0;
+        walk.each_pass(&mut asked, 5, |pass| {
+            passes += 1;
+            pass.map();
+        });
+        let expected = [Some(0), Some(1), Some(2), None, Some(0), Some(1), None];
+        assert_eq!((asked.0.as_slice(), passes), (&expected[..], 2));
+    }
+
+    #[test]
+    fn time_is_of_all_passes() {
+        /// Takes its time for windows, and more of it for zaps.
+        struct Slow;
+        impl Mapper for Slow {
+            fn map_window(&mut self, _window: u64) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            fn zap(&mut self) {
+                std::thread::sleep(Duration::from_millis(40));
+            }
+        }
+        let start = Instant::now();
+        let taken = Walk::sequential(12, 4).time(&mut Slow, 5);
+        let all = start.elapsed();
+        assert!(taken >= Duration::from_millis(5), "{taken:?}");
+        assert!(
+            taken <= all - Duration::from_millis(80),
+            "{taken:?} of {all:?}"
+        );
     }
 }

@@ -11,6 +11,7 @@ use super::{CellError, Phases, Shared, thread_seed};
 use crate::arrival::{Arrival, Schedule};
 use crate::clock::Ticks;
 use crate::conditions::{ThreadConditions, ThreadWatch};
+use crate::counters::{Counters, Event, Kind, Readings};
 use crate::machine::MmKind;
 use crate::order::Touches;
 use crate::planted::Plant;
@@ -36,6 +37,8 @@ pub struct FaultThread {
     pub active_ns: u64,
     /// What its faults counted.
     pub counters: FaultCounters,
+    /// What its counters read in the measured time.
+    pub readings: Readings,
     /// What happened to it in the measured time.
     pub conditions: ThreadConditions,
     /// When it started.
@@ -52,6 +55,10 @@ struct Runner<'a> {
     task: Task,
     recorder: Recorder,
     tally: Tally,
+    /// Of the CPU: enabled while faults are timed, and not for zaps.
+    counters: Counters,
+    /// Whether they are enabled at all: not in the warm-up.
+    counting: bool,
 }
 
 /// What is counted beside the latencies, in ticks.
@@ -84,7 +91,15 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
     let (pages, window) = (u64::from(sizes.pages), u64::from(sizes.window_pages));
     let touches = Touches::new(shared.setup.access, pages, window, first, stride);
     let seed = thread_seed(shared.seed, u64::from(number));
+    let of_the_kernel = |event: &Event| event.kind() == Kind::Software;
+    let (kernel, cpu): (Vec<Event>, Vec<Event>) = shared
+        .setup
+        .events
+        .iter()
+        .partition(|event| of_the_kernel(event));
     let mut runner = Runner {
+        counters: Counters::open(&cpu),
+        counting: false,
         shared,
         number: number as usize,
         random: Pcg64Mcg::seed_from_u64(seed),
@@ -94,6 +109,8 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
         tally: Tally::default(),
         touches,
     };
+    // Enabled from the start to the end: what happens to the thread in a zap, happens to it.
+    let mut counters = Counters::open(&kernel);
     let (
         cpu,
         Phases {
@@ -102,14 +119,17 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
             end,
         },
     ) = shared.begin(number)?;
-    // Where the threads share a machine, the warm-up is closed: it shows how long a fault takes.
+    // Closed whatever comes then: it shows how long a fault takes.
     runner.fault_until(measured, &mut Pace::Closed);
     let mut pace = runner.pace(number, measured);
     runner.task.faults = FaultCounters::default();
     runner.recorder = Recorder::new(runner.touches.len());
     runner.tally = Tally::default();
+    runner.counting = true;
     let watch = ThreadWatch::start(cpu);
+    counters.enable();
     runner.fault_until(end, &mut pace);
+    counters.disable();
     let conditions = watch.stop();
     let clock = &shared.clock;
     Ok(FaultThread {
@@ -120,9 +140,21 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
         histogram: runner.recorder.histogram,
         beyond: runner.recorder.beyond,
         counters: runner.task.faults,
+        readings: in_order(
+            &shared.setup.events,
+            [runner.counters.read(), counters.read()],
+        ),
         conditions,
         started,
     })
+}
+
+/// The readings in the order in which they were asked for.
+fn in_order(events: &[Event], parts: [Readings; 2]) -> Readings {
+    let mut all: Vec<_> = parts.into_iter().flat_map(|part| part.0).collect();
+    let place = |name: &str| events.iter().position(|event| event.name() == name);
+    all.sort_by_key(|reading| place(&reading.name));
+    Readings(all)
 }
 
 impl Runner<'_> {
@@ -152,6 +184,9 @@ impl Runner<'_> {
         let mut left_off = clock.now();
         loop {
             self.zap();
+            if self.counting {
+                self.counters.enable();
+            }
             let begin = clock.now();
             let last = match pace {
                 Pace::Closed => self.pass(begin, end),
@@ -163,6 +198,7 @@ impl Runner<'_> {
                     self.open_pass(end, schedule)
                 }
             };
+            self.counters.disable();
             left_off = last;
             self.tally.active += last - begin;
             self.recorder.drain(clock);

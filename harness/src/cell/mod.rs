@@ -18,6 +18,7 @@ use crate::arrival::Arrival;
 use crate::cancel::Cancel;
 use crate::clock::{Clock, Ticks};
 use crate::conditions::{Conditions, CpuWatch};
+use crate::counters::{Event, Readings};
 use crate::gate::Gate;
 use crate::machine::{Machine, MmKind, Sizes};
 use crate::order::Access;
@@ -47,6 +48,9 @@ pub struct Setup {
     /// CPUs in the order in which threads are placed on them: fault threads first, storm threads
     /// next. If there are more threads than CPUs, the list starts over.
     pub cpus: Vec<u32>,
+    /// What every thread counts in the measured time; those that count are in the header.
+    #[serde(skip)]
+    pub events: Vec<Event>,
     /// Time that is measured, in nanoseconds.
     pub duration_ns: u64,
     /// Time before that, in nanoseconds, in which everything runs but nothing counts.
@@ -256,7 +260,11 @@ pub fn measure(
     }
     let faulting = fault_threads.iter().map(|thread| thread.conditions);
     let storming = storm_threads.iter().map(|thread| thread.conditions);
-    let conditions = watch.stop(faulting.chain(storming));
+    let mut conditions = watch.stop(faulting.chain(storming));
+    let readings = fault_threads.iter().map(|thread| &thread.readings);
+    let readings = readings.chain(storm_threads.iter().map(|thread| &thread.readings));
+    let migrations = Readings::sum(readings).count(&Event::CpuMigrations.name());
+    conditions.migrations = migrations.map(|times| times as u64);
 
     let started = (fault_threads.iter().map(|thread| thread.started))
         .chain(storm_threads.iter().map(|thread| thread.started));

@@ -9,6 +9,7 @@ use super::{CellError, Phases, Shared, thread_seed};
 use crate::arrival::{Arrival, Schedule};
 use crate::clock::Ticks;
 use crate::conditions::{ThreadConditions, ThreadWatch};
+use crate::counters::{Counters, Readings};
 use crate::recorder::Recorder;
 use crate::storms::Operation;
 
@@ -21,6 +22,8 @@ pub struct StormThread {
     pub beyond: u64,
     /// What its operations counted.
     pub counters: RemovalCounters,
+    /// What its counters read in the measured time.
+    pub readings: Readings,
     /// What happened to it in the measured time.
     pub conditions: ThreadConditions,
     /// When it started.
@@ -37,6 +40,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
     let mut random = Pcg64Mcg::seed_from_u64(thread_seed(shared.seed, u64::from(thread)));
     let mut task = Task::new(thread);
     let mut recorder = Recorder::new(BATCH as usize);
+    let mut counters = Counters::open(&shared.setup.events);
     let (
         cpu,
         Phases {
@@ -67,6 +71,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
         if warming_up && intended.unwrap_or_else(|| clock.now()) >= measured {
             warming_up = false;
             watch = ThreadWatch::start(cpu);
+            counters.enable();
             task.removals = RemovalCounters::default();
             recorder.discard();
             operations = 0;
@@ -89,6 +94,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
             break;
         }
     }
+    counters.disable();
     if warming_up {
         // Not a single operation began in the measured time.
         task.removals = RemovalCounters::default();
@@ -96,6 +102,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
     }
     recorder.drain(clock);
     Ok(StormThread {
+        readings: counters.read(),
         conditions: watch.stop(),
         histogram: recorder.histogram,
         beyond: recorder.beyond,

@@ -44,7 +44,8 @@ pub(super) fn comparable(differences: &[Difference]) -> Comparable {
 pub(super) fn differences(a: &Run, b: &Run) -> Vec<Difference> {
     let facts = facts(a).into_iter().zip(facts(b));
     let different = facts.filter(|((_, one, _), (_, other, _))| one != other);
-    let difference = |((what, a, leaves), (_, b, _)): (Fact, Fact)| Difference { what, a, b, leaves };
+    let difference =
+        |((what, a, leaves), (_, b, _)): (Fact, Fact)| Difference { what, a, b, leaves };
     let mut differences: Vec<_> = different.map(difference).collect();
     differences.sort_by_key(|difference| std::cmp::Reverse(difference.leaves));
     differences
@@ -76,10 +77,18 @@ fn work(run: &Run) -> Vec<Fact> {
         ("neighbour", yes_or_no(Some(sizes.neighbour)), Ratios),
         ("readahead", sizes.readahead_pages.to_string(), Ratios),
         ("hole", sizes.hole_pages.to_string(), Ratios),
-        ("fill, ns per page", sizes.fill_ns_per_page.to_string(), Ratios),
+        (
+            "fill, ns per page",
+            sizes.fill_ns_per_page.to_string(),
+            Ratios,
+        ),
         ("access", access(setup.access).to_owned(), Ratios),
         ("arrival", setup.arrival.to_string(), Ratios),
-        ("storm rate", rate.map_or("flat out".to_owned(), |rate| format!("{rate}/s")), Ratios),
+        (
+            "storm rate",
+            rate.map_or("flat out".to_owned(), |rate| format!("{rate}/s")),
+            Ratios,
+        ),
         ("storm threads", setup.storm_threads.to_string(), Ratios),
         ("CPUs", format_cpu_list(&setup.cpus), All),
         ("time per cell", ms(setup.duration_ns), All),
@@ -96,15 +105,31 @@ fn machine(environment: &Environment) -> Vec<Fact> {
     let virtualization = &environment.virtualization;
     vec![
         // What was compiled in is timed, too.
-        ("debug assertions", yes_or_no(Some(build.debug_assertions)), Nothing),
+        (
+            "debug assertions",
+            yes_or_no(Some(build.debug_assertions)),
+            Nothing,
+        ),
         ("opt-level", known(build.opt_level.as_deref()), Nothing),
         ("CPU", known(environment.processor.model.as_deref()), Ratios),
-        ("virtual machine", yes_or_no(virtualization.virtual_machine), Ratios),
-        ("hypervisor", known(virtualization.hypervisor.as_deref()), Ratios),
+        (
+            "virtual machine",
+            yes_or_no(virtualization.virtual_machine),
+            Ratios,
+        ),
+        (
+            "hypervisor",
+            known(virtualization.hypervisor.as_deref()),
+            Ratios,
+        ),
         ("target", known(build.target.as_deref()), Ratios),
         ("governor", known(frequency.governor.as_deref()), All),
         ("turbo", yes_or_no(frequency.turbo), All),
-        ("SMT siblings used", yes_or_no(Some(environment.processor.smt_siblings_used)), All),
+        (
+            "SMT siblings used",
+            yes_or_no(Some(environment.processor.smt_siblings_used)),
+            All,
+        ),
         ("kernel", known(kernel.release.as_deref()), All),
         ("commit", known(build.commit.as_deref()), All),
         ("uncommitted changes", yes_or_no(build.dirty), All),

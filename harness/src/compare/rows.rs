@@ -159,10 +159,12 @@ pub(super) fn only(run: &Run, other: &Run) -> Vec<String> {
             let mut rows = same.rows.iter();
             rows.any(|it| it.scheme == row.scheme && it.variant == row.variant)
         };
-        let rows = group.rows.iter().filter(|row| is_compared(row) && !has(row));
-        let names = rows.map(|row| {
-            label_of(&run.configuration, &row.scheme, row.broken, row.variant)
-        });
+        let rows = group
+            .rows
+            .iter()
+            .filter(|row| is_compared(row) && !has(row));
+        let names =
+            rows.map(|row| label_of(&run.configuration, &row.scheme, row.broken, row.variant));
         only.extend(names.map(|name| format!("{name} in {}", place(group))));
     }
     only

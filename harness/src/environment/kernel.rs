@@ -20,6 +20,8 @@ const PARAMETERS: [&str; 11] = [
     "nosmt",
 ];
 
+const CLOCKSOURCE: &str = "sys/devices/system/clocksource/clocksource0";
+
 /// The kernel and its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kernel {
@@ -33,10 +35,20 @@ pub struct Kernel {
     pub mitigations: Option<Mitigations>,
     /// What the kernel itself reads the time from.
     pub clocksource: Option<String>,
+    /// What it could read it from.
+    #[serde(default)]
+    pub clocksources: Option<Vec<String>>,
     /// `always`, `madvise` or `never`.
     pub transparent_hugepages: Option<String>,
     /// Whether hardware counters could have been read: up to 2, a process's own ones.
     pub perf_event_paranoid: Option<i32>,
+    /// What there is to count with, by the names of the devices; the hardware's own counters are
+    /// among them only if there are any.
+    #[serde(default)]
+    pub event_sources: Option<Vec<String>>,
+    /// Whether a watchdog interrupts each CPU by one of its counters.
+    #[serde(default)]
+    pub nmi_watchdog: Option<bool>,
 }
 
 /// How many of the hardware's vulnerabilities are dealt with; those that this hardware doesn't
@@ -56,13 +68,17 @@ impl Kernel {
             version: root.text("proc/sys/kernel/version"),
             parameters: root.text("proc/cmdline").as_deref().map(parameters),
             mitigations: Mitigations::read(root),
-            clocksource: root
-                .text("sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            clocksource: root.text(&format!("{CLOCKSOURCE}/current_clocksource")),
+            clocksources: root
+                .text(&format!("{CLOCKSOURCE}/available_clocksource"))
+                .map(|names| names.split_whitespace().map(str::to_owned).collect()),
             transparent_hugepages: root
                 .text("sys/kernel/mm/transparent_hugepage/enabled")
                 .as_deref()
                 .and_then(chosen),
             perf_event_paranoid: root.value("proc/sys/kernel/perf_event_paranoid"),
+            event_sources: root.names_in("sys/bus/event_source/devices"),
+            nmi_watchdog: root.switch("proc/sys/kernel/nmi_watchdog"),
         }
     }
 }

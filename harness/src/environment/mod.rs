@@ -5,7 +5,11 @@
 
 mod build;
 mod cgroup;
+#[cfg(test)]
+pub(crate) mod fake;
 mod frequency;
+mod idle;
+mod isolation;
 mod kernel;
 mod processor;
 mod source;
@@ -13,7 +17,7 @@ mod steal;
 #[cfg(test)]
 mod tests;
 mod virtualization;
-mod wording;
+pub(crate) mod wording;
 
 use std::path::Path;
 
@@ -22,10 +26,13 @@ use serde::{Deserialize, Serialize};
 pub use build::Build;
 pub use cgroup::CpuQuota;
 pub use frequency::Frequency;
+pub use idle::Idle;
+pub use isolation::Isolation;
 pub use kernel::{Kernel, Mitigations};
 pub use processor::Processor;
 pub use steal::StealMeter;
 pub use virtualization::Virtualization;
+pub use wording::Flaw;
 
 use crate::topology::Topology;
 use source::{CpuInfo, Root};
@@ -37,12 +44,24 @@ pub struct Environment {
     pub processor: Processor,
     /// How fast the CPUs used may run.
     pub frequency: Frequency,
+    /// How deep they sleep.
+    #[serde(default)]
+    pub idle: Idle,
+    /// Which CPUs are kept free of others.
+    #[serde(default)]
+    pub isolation: Isolation,
     /// Whether this is a virtual machine.
     pub virtualization: Virtualization,
+    /// The share of the time since boot that a hypervisor took from the CPUs used, from 0 to 1.
+    #[serde(default)]
+    pub stolen_share: Option<f64>,
     /// The kernel that ran, and its settings. It is not what is measured; it schedules that.
     pub kernel: Kernel,
     /// All memory that the kernel manages, in bytes.
     pub memory_bytes: Option<u64>,
+    /// How much memory this process may lock, in bytes or `unlimited`.
+    #[serde(default)]
+    pub memlock: Option<String>,
     /// How many tasks ran or waited to, averaged over the minute before the capture.
     pub load_average_1min: Option<f64>,
     /// How much CPU time this process's control group may use.
@@ -65,8 +84,12 @@ impl Environment {
         Self {
             processor: Processor::read(root, &cpu_info, topology),
             frequency: Frequency::read(root, &topology.ids()),
+            idle: Idle::read(root, &topology.ids()),
+            isolation: Isolation::read(root),
             virtualization: Virtualization::read(root, &cpu_info),
+            stolen_share: steal::share_since_boot(root, &topology.ids()),
             kernel,
+            memlock: memlock(root),
             memory_bytes: memory_bytes(root),
             load_average_1min: load_average(root),
             cpu_quota: CpuQuota::read(root),
@@ -76,12 +99,17 @@ impl Environment {
 }
 
 fn memory_bytes(root: Root<'_>) -> Option<u64> {
-    let text = root.text("proc/meminfo")?;
-    let total = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let total = root.line("proc/meminfo", "MemTotal:")?;
+    let kibibytes: u64 = total.strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// The soft limit: `Max locked memory  65536  65536  bytes`.
+fn memlock(root: Root<'_>) -> Option<String> {
+    let limits = root.line("proc/self/limits", "Max locked memory")?;
+    let soft = limits.split_whitespace().next()?;
+    let known = soft == "unlimited" || soft.parse::<u64>().is_ok();
+    known.then(|| soft.to_owned())
 }
 
 fn load_average(root: Root<'_>) -> Option<f64> {

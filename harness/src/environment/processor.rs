@@ -1,5 +1,7 @@
 //! The CPUs of the machine, and those in use.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::source::{CpuInfo, Root};
@@ -26,6 +28,15 @@ pub struct Processor {
     pub smt_active: Option<bool>,
     /// Whether two of the CPUs used share a core.
     pub smt_siblings_used: bool,
+    /// Of the CPUs used, the first one of each core, as a CPU list; `None` where cores are a guess.
+    #[serde(default)]
+    pub one_cpu_per_core: Option<String>,
+    /// CPUs online that share a core with one used and aren't used, as a CPU list.
+    #[serde(default)]
+    pub smt_siblings_unused: Option<String>,
+    /// What has been done about SMT: `on`, `off`, `forceoff`, `notsupported` or `notimplemented`.
+    #[serde(default)]
+    pub smt_control: Option<String>,
     /// The size of the largest cache that the first CPU used has, or has a share in.
     pub last_level_cache_bytes: Option<u64>,
     /// The size of its lines.
@@ -47,6 +58,11 @@ impl Processor {
             topology_known: topology.is_from_sysfs(),
             smt_active: root.switch("sys/devices/system/cpu/smt/active"),
             smt_siblings_used: topology.cpus().iter().any(|cpu| cpu.smt_rank > 0),
+            one_cpu_per_core: topology
+                .is_from_sysfs()
+                .then(|| format_cpu_list(&first_of_cores(topology))),
+            smt_siblings_unused: siblings_unused(root, topology),
+            smt_control: root.text("sys/devices/system/cpu/smt/control"),
             last_level_cache_bytes: cache.as_ref().and_then(|cache| cache.bytes),
             cache_line_bytes: cache.as_ref().and_then(|cache| cache.line_bytes),
             tsc_invariant: cpu_info.have(&["constant_tsc", "nonstop_tsc"]),
@@ -57,6 +73,26 @@ impl Processor {
 fn online(root: Root<'_>) -> Option<usize> {
     let list = root.text("sys/devices/system/cpu/online")?;
     Some(parse_cpu_list(&list).ok()?.len())
+}
+
+fn first_of_cores(topology: &Topology) -> Vec<u32> {
+    let cpus = topology.cpus().iter();
+    let first = cpus.filter(|cpu| cpu.smt_rank == 0);
+    first.map(|cpu| cpu.id).collect()
+}
+
+/// The kernel lists siblings only while they are online.
+fn siblings_unused(root: Root<'_>, topology: &Topology) -> Option<String> {
+    let used = topology.ids();
+    let mut unused = BTreeSet::new();
+    for cpu in &used {
+        let list = |name| root.text(&format!("sys/devices/system/cpu/cpu{cpu}/topology/{name}"));
+        // `thread_siblings_list` is the older name.
+        let siblings = list("core_cpus_list").or_else(|| list("thread_siblings_list"))?;
+        unused.extend(parse_cpu_list(&siblings).ok()?);
+    }
+    let unused = unused.into_iter().filter(|cpu| !used.contains(cpu));
+    Some(format_cpu_list(&unused.collect::<Vec<_>>()))
 }
 
 struct Cache {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::topology::parse_cpu_list;
+
 /// The directory that holds `proc` and `sys`: "/", but for tests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Root<'a>(&'a Path);
@@ -36,10 +38,35 @@ impl<'a> Root<'a> {
         }
     }
 
-    /// The texts of all files in a directory.
-    pub(super) fn texts_in(self, directory: &str) -> Option<Vec<String>> {
+    /// A file that holds a CPU list. A list of none is an empty line, or `(null)` where the kernel
+    /// was given no mask.
+    pub(super) fn cpu_list(self, path: &str) -> Option<String> {
+        let bytes = fs::read(self.0.join(path)).ok()?;
+        match String::from_utf8(bytes).ok()?.trim() {
+            "" | "(null)" => Some(String::new()),
+            list => parse_cpu_list(list).ok().map(|_| list.to_owned()),
+        }
+    }
+
+    /// What follows `name` in the line of a file that begins with it, without the blanks around it.
+    pub(super) fn line(self, path: &str, name: &str) -> Option<String> {
+        let text = self.text(path)?;
+        let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(rest.trim().to_owned())
+    }
+
+    /// The names of what is in a directory, sorted.
+    pub(super) fn names_in(self, directory: &str) -> Option<Vec<String>> {
         let entries = fs::read_dir(self.0.join(directory)).ok()?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        Some(names)
+    }
+
+    /// The texts of all files in a directory.
+    pub(super) fn texts_in(self, directory: &str) -> Option<Vec<String>> {
+        let names = self.names_in(directory)?.into_iter();
         let texts = names.filter_map(|name| self.text(&format!("{directory}/{name}")));
         Some(texts.collect())
     }

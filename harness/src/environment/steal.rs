@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::source::Root;
 use crate::topology::Topology;
 
 /// Counts stolen time from its start on.
@@ -58,19 +59,40 @@ impl StealMeter {
     }
 }
 
+/// Where stolen time stands in a CPU's line, after user, nice, system, idle, iowait, irq, softirq.
+/// The guest's time, which follows, is part of the user's.
+const STEAL: usize = 7;
+
 /// The counts of these CPUs in `proc/stat`, or nothing at all: a sum without some would mislead.
 fn steal_ticks(root: &Path, cpus: &[u32]) -> Option<Vec<u64>> {
-    /// After the name: user, nice, system, idle, iowait, irq, softirq.
-    const COLUMN: usize = 8;
-
     let stat = fs::read_to_string(root.join("proc/stat")).ok()?;
-    let ticks = |cpu: &u32| {
-        let name = format!("cpu{cpu}");
-        let mut lines = stat.lines().map(str::split_whitespace);
-        let mut line = lines.find(|line| line.clone().next() == Some(&name))?;
-        line.nth(COLUMN)?.parse().ok()
-    };
+    let ticks = |cpu: &u32| ticks_of(&stat, *cpu).map(|ticks| ticks[STEAL]);
     cpus.iter().map(ticks).collect()
+}
+
+/// A CPU's ticks by what they went into, up to those stolen.
+fn ticks_of(stat: &str, cpu: u32) -> Option<[u64; STEAL + 1]> {
+    let name = format!("cpu{cpu}");
+    let mut lines = stat.lines().map(str::split_whitespace);
+    let line = lines.find(|line| line.clone().next() == Some(&name))?;
+    let ticks: Option<Vec<u64>> = line
+        .skip(1)
+        .take(STEAL + 1)
+        .map(|ticks| ticks.parse().ok())
+        .collect();
+    ticks?.try_into().ok()
+}
+
+/// The share of all time since boot that was stolen from these CPUs, to six digits.
+pub(super) fn share_since_boot(root: Root<'_>, cpus: &[u32]) -> Option<f64> {
+    let stat = root.text("proc/stat")?;
+    let (mut stolen, mut all) = (0, 0);
+    for &cpu in cpus {
+        let ticks = ticks_of(&stat, cpu)?;
+        stolen += ticks[STEAL];
+        all += ticks.iter().sum::<u64>();
+    }
+    (all > 0).then(|| (stolen as f64 / all as f64 * 1e6).round() / 1e6)
 }
 
 /// The unit of the counts, which is not the kernel's own tick.
@@ -126,6 +148,21 @@ mod tests {
         ];
         assert_eq!(meter.stolen_by_cpu().unwrap(), expected);
         assert_eq!(meter.stolen(), Some(Duration::from_millis(2500)));
+    }
+
+    #[test]
+    fn the_share_since_boot_is_of_all_the_time_of_the_cpus_used() {
+        let root = root(&[
+            "cpu  1 2 3 4 5 6 7 9000 0 0",
+            "cpu0 100 0 0 800 0 0 0 100 50 0",
+            "cpu1 0 0 0 1000 0 0 0 0 0 0",
+            "cpu2 0 0 0 0 0 0 0 0 0 0",
+        ]);
+        let share = |cpus: &[u32]| share_since_boot(Root::new(root.path()), cpus);
+        assert_eq!(share(&[0]), Some(0.1));
+        assert_eq!(share(&[0, 1]), Some(0.05));
+        assert_eq!(share(&[2]), None, "it was never there");
+        assert_eq!(share(&[0, 3]), None);
     }
 
     #[test]

@@ -1,187 +1,11 @@
 mod spoilt;
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
+use super::fake::*;
 use super::*;
-use crate::topology::parse_cpu_list;
-
-/// A machine made of files.
-struct Machine(TempDir);
-
-const CPU: &str = "sys/devices/system/cpu";
-const CLOCKS: &str = "sys/devices/system/clocksource/clocksource0";
-
-impl Machine {
-    /// Nothing readable at all.
-    fn bare() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn file(&self, path: &str, text: &str) -> &Self {
-        let path = self.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, format!("{text}\n")).unwrap();
-        self
-    }
-
-    fn cpu_file(&self, cpu: u32, path: &str, text: &str) -> &Self {
-        self.file(&format!("{CPU}/cpu{cpu}/{path}"), text)
-    }
-
-    /// Single-threaded cores, or cores of the pairs 0 and 1, 2 and 3.
-    fn cores(&self, cpus: u32, smt: u32, cores_per_package: u32) -> &Self {
-        for cpu in 0..cpus {
-            let (core, first) = (cpu / smt, cpu / smt * smt);
-            let siblings = format!("{first}-{}", first + smt - 1);
-            let package = (core / cores_per_package).to_string();
-            self.cpu_file(cpu, "topology/core_cpus_list", &siblings)
-                .cpu_file(cpu, "topology/physical_package_id", &package);
-        }
-        self.file(&format!("{CPU}/online"), &format!("0-{}", cpus - 1))
-    }
-
-    fn cache(&self, index: u32, level: &str, size: &str, line: &str) -> &Self {
-        let file = |name: &str| format!("cache/index{index}/{name}");
-        self.cpu_file(0, &file("level"), level)
-            .cpu_file(0, &file("size"), size)
-            .cpu_file(0, &file("coherency_line_size"), line)
-    }
-
-    fn capture(&self, cpus: &str) -> Environment {
-        let cpus = parse_cpu_list(cpus).unwrap();
-        let mut sorted = cpus.clone();
-        sorted.sort_unstable();
-        let topology = Topology::from_sysfs(self.path(), &sorted).unwrap();
-        Environment::capture_from(self.path(), &topology.restrict(&cpus).unwrap())
-    }
-
-    /// What is said of the machine, by a release build of a clean tree.
-    fn caveats(&self, cpus: &str) -> Vec<String> {
-        let mut environment = self.capture(cpus);
-        environment.build = release();
-        let caveats = environment.caveats();
-        for caveat in &caveats {
-            assert!(caveat.is_ascii() && caveat.len() <= 72, "{caveat}");
-        }
-        caveats
-    }
-}
-
-fn release() -> Build {
-    Build {
-        crate_version: "0.1.0".to_owned(),
-        commit: Some("0123456789ab".to_owned()),
-        dirty: Some(false),
-        rustc: Some("1.95.0 (59807616e 2026-04-14)".to_owned()),
-        target: Some("x86_64-unknown-linux-gnu".to_owned()),
-        opt_level: Some("3".to_owned()),
-        debug_assertions: false,
-    }
-}
-
-fn x86_cpu_info(cpus: u32, model: &str, flags: &str) -> String {
-    let block = |cpu| {
-        format!("processor\t: {cpu}\nmodel name\t: {model}\ncpu family\t: 6\nflags\t\t: {flags}\n")
-    };
-    (0..cpus).map(block).collect::<Vec<_>>().join("\n")
-}
-
-/// Two packages of two cores of two threads, set up as they should be.
-fn bare_metal() -> Machine {
-    let machine = Machine::bare();
-    let info = x86_cpu_info(
-        8,
-        "Fast(R)   CPU  @ 2GHz",
-        "fpu tsc constant_tsc nonstop_tsc",
-    );
-    machine
-        .cores(8, 2, 2)
-        .cache(0, "1", "32K", "64")
-        .cache(1, "3", "36M", "128")
-        .cache(2, "2", "1024K", "64")
-        .file("proc/cpuinfo", &info)
-        .file("proc/meminfo", "MemTotal:       24684096 kB\nMemFree: 1 kB")
-        .file("proc/loadavg", "0.13 2.00 3.00 1/81 17110")
-        .file("proc/sys/kernel/osrelease", "6.18.44")
-        .file("proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC")
-        .file("proc/sys/kernel/perf_event_paranoid", "-1")
-        .file(
-            "proc/cmdline",
-            "root=/dev/secret isolcpus=2-7 rcu-nocbs=2-7 quiet preempt=full idlewild=1 nosmt \
-             -- idle=poll",
-        )
-        .file(&format!("{CPU}/smt/active"), "1")
-        .file(&format!("{CPU}/intel_pstate/no_turbo"), "1")
-        .file(&format!("{CPU}/vulnerabilities/l1tf"), "Not affected")
-        .file(&format!("{CPU}/vulnerabilities/mds"), "Mitigation: Clear")
-        .file(
-            &format!("{CPU}/vulnerabilities/itlb_multihit"),
-            "KVM: Mitigation: Split",
-        )
-        .file(
-            &format!("{CPU}/vulnerabilities/srbds"),
-            "Vulnerable: No microcode",
-        )
-        .file(&format!("{CLOCKS}/current_clocksource"), "tsc")
-        .file(
-            &format!("{CLOCKS}/available_clocksource"),
-            "tsc hpet acpi_pm",
-        )
-        .file(
-            "sys/kernel/mm/transparent_hugepage/enabled",
-            "always [madvise] never",
-        )
-        .file("sys/class/dmi/id/sys_vendor", "Dell Inc.")
-        .file("sys/class/dmi/id/product_name", "PowerEdge R740");
-    for cpu in 0..8 {
-        machine
-            .cpu_file(cpu, "cpufreq/scaling_governor", "performance")
-            .cpu_file(cpu, "cpufreq/scaling_driver", "intel_pstate");
-    }
-    machine
-}
-
-fn kvm_guest() -> Machine {
-    let machine = Machine::bare();
-    let info = x86_cpu_info(2, "Xeon", "fpu constant_tsc nonstop_tsc hypervisor");
-    machine
-        .cores(2, 1, 2)
-        .file("proc/cpuinfo", &info)
-        .file("proc/sys/kernel/osrelease", "6.12.1-cloud")
-        .file(&format!("{CLOCKS}/current_clocksource"), "kvm-clock")
-        .file(
-            &format!("{CLOCKS}/available_clocksource"),
-            "kvm-clock tsc acpi_pm",
-        )
-        .file("sys/class/dmi/id/sys_vendor", "QEMU");
-    machine
-}
-
-fn arm64() -> Machine {
-    let machine = Machine::bare();
-    let block = |cpu: u32, part: &str| {
-        format!(
-            "processor\t: {cpu}\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: {part}\n"
-        )
-    };
-    let info = [block(0, "0xd05"), block(1, "0xd0b"), block(2, "0xd0b")].join("\n");
-    machine
-        .cores(3, 1, 3)
-        .file("proc/cpuinfo", &info)
-        .file("proc/sys/kernel/osrelease", "6.6.1")
-        .file(&format!("{CLOCKS}/current_clocksource"), "arch_sys_counter")
-        .file("sys/class/dmi/id/sys_vendor", "Amazon EC2")
-        .file("sys/class/dmi/id/product_name", "m7g.metal");
-    machine
-}
 
 #[test]
 fn a_quiet_machine_of_two_packages() {
@@ -197,6 +21,9 @@ fn a_quiet_machine_of_two_packages() {
         topology_known: true,
         smt_active: Some(true),
         smt_siblings_used: false,
+        one_cpu_per_core: Some("6,0,2".to_owned()),
+        smt_siblings_unused: Some("1,3,7".to_owned()),
+        smt_control: Some("on".to_owned()),
         // Only CPU 0 has any here, and isn't the first one used.
         last_level_cache_bytes: None,
         cache_line_bytes: None,
@@ -225,6 +52,91 @@ fn a_quiet_machine_of_two_packages() {
 }
 
 #[test]
+fn what_is_kept_free_and_how_deep_it_sleeps() {
+    let machine = bare_metal();
+    let environment = machine.capture("2,3");
+    let some = |text: &str| Some(text.to_owned());
+    let isolation = Isolation {
+        online: some("0-7"),
+        allowed: some("0-1"),
+        isolated: some("2-7"),
+        nohz_full: some("2-7"),
+    };
+    assert_eq!(environment.isolation, isolation);
+    assert_eq!(
+        environment.processor.smt_siblings_unused.as_deref(),
+        Some("")
+    );
+    let idle = Idle {
+        driver: some("intel_idle"),
+        deepest: some("C1"),
+        exit_latency_us: Some(2),
+    };
+    assert_eq!(environment.idle, idle);
+    assert_eq!(environment.memlock.as_deref(), Some("unlimited"));
+    assert_eq!(environment.stolen_share, Some(0.0));
+
+    // C6 is disabled on 2 and 3 alone.
+    let deeper = machine.capture("2,4").idle;
+    assert_eq!(
+        (deeper.deepest.as_deref(), deeper.exit_latency_us),
+        (Some("C6"), Some(133))
+    );
+    machine
+        .file(&format!("{CPU}/isolated"), "")
+        .file(&format!("{CPU}/nohz_full"), "  (null)")
+        .file("proc/self/limits", "Max locked memory  65536  65536  bytes");
+    let environment = machine.capture("0");
+    let Isolation {
+        isolated,
+        nohz_full,
+        ..
+    } = environment.isolation;
+    assert_eq!((isolated, nohz_full), (some(""), some("")));
+    assert_eq!(environment.memlock.as_deref(), Some("65536"));
+    machine.file(&format!("{CPU}/isolated"), "none of them");
+    assert_eq!(machine.capture("0").isolation.isolated, None);
+}
+
+/// Runs of before these were captured stay readable.
+#[test]
+fn what_older_runs_have_not_captured_reads_as_unknown() {
+    let mut environment = bare_metal().capture("0,2");
+    let mut json = serde_json::to_value(&environment).unwrap();
+    assert_eq!(
+        serde_json::from_value::<Environment>(json.clone()).unwrap(),
+        environment
+    );
+    let mut forget = |part: Option<&str>, fields: &[&str]| {
+        let part = part.map_or("".to_owned(), |part| format!("/{part}"));
+        let object = json.pointer_mut(&part).unwrap().as_object_mut().unwrap();
+        for field in fields {
+            assert!(object.remove(*field).is_some(), "{field}");
+        }
+    };
+    forget(None, &["idle", "isolation", "stolen_share", "memlock"]);
+    forget(
+        Some("processor"),
+        &["one_cpu_per_core", "smt_siblings_unused", "smt_control"],
+    );
+    forget(
+        Some("kernel"),
+        &["clocksources", "event_sources", "nmi_watchdog"],
+    );
+    let read: Environment = serde_json::from_value(json).unwrap();
+    (environment.idle, environment.isolation) = Default::default();
+    (environment.stolen_share, environment.memlock) = (None, None);
+    let processor = &mut environment.processor;
+    processor.one_cpu_per_core = None;
+    processor.smt_siblings_unused = None;
+    processor.smt_control = None;
+    let kernel = &mut environment.kernel;
+    (kernel.clocksources, kernel.event_sources) = (None, None);
+    kernel.nmi_watchdog = None;
+    assert_eq!(read, environment);
+}
+
+#[test]
 fn the_kernel_and_its_settings() {
     let kernel = bare_metal().capture("0").kernel;
     let parameters = ["isolcpus=2-7", "rcu-nocbs=2-7", "preempt=full", "nosmt"];
@@ -237,8 +149,11 @@ fn the_kernel_and_its_settings() {
             vulnerable: 1,
         }),
         clocksource: Some("tsc".to_owned()),
+        clocksources: Some(["tsc", "hpet", "acpi_pm"].map(str::to_owned).to_vec()),
         transparent_hugepages: Some("madvise".to_owned()),
         perf_event_paranoid: Some(-1),
+        event_sources: Some(["cpu", "software"].map(str::to_owned).to_vec()),
+        nmi_watchdog: Some(false),
     };
     assert_eq!(kernel, expected);
 }
@@ -319,7 +234,7 @@ fn where_nothing_is_readable_everything_is_null() {
         ["the CPU topology is unknown: each CPU is taken for a core"]
     );
     let json = serde_json::to_value(&environment).unwrap();
-    for part in ["frequency", "virtualization", "kernel"] {
+    for part in ["frequency", "idle", "isolation", "virtualization", "kernel"] {
         let fields = json[part].as_object().unwrap();
         assert!(
             fields.len() > 2 && fields.values().all(Value::is_null),

@@ -9,32 +9,90 @@ const QUIET_LOAD: f64 = 0.5;
 /// stands in for one that was missing or that failed.
 const COUNTERS: [&str; 4] = ["tsc", "arch_sys_counter", "timebase", "riscv_clocksource"];
 
+/// What a reader of a measurement has to be told of the machine and the build, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// Assertions were compiled in, or the compiler was told not to optimize.
+    DebugBuild,
+    /// A hypervisor is below.
+    VirtualMachine,
+    /// The control group may be stopped.
+    Quota,
+    /// Others ran.
+    Load,
+    /// The frequency is somebody's choice at any moment.
+    Governor,
+    /// The frequency depends on heat.
+    Turbo,
+    /// Threads were placed on both siblings of a core.
+    SmtSiblings,
+    /// Whether they were is unknown.
+    UnknownTopology,
+    /// The counter can't be read as the time.
+    VariableTsc,
+    /// The kernel's own clock isn't the counter.
+    Clocksource,
+    /// The sources aren't those of the commit.
+    DirtyBuild,
+}
+
+impl Flaw {
+    const ALL: [Self; 11] = [
+        Self::DebugBuild,
+        Self::VirtualMachine,
+        Self::Quota,
+        Self::Load,
+        Self::Governor,
+        Self::Turbo,
+        Self::SmtSiblings,
+        Self::UnknownTopology,
+        Self::VariableTsc,
+        Self::Clocksource,
+        Self::DirtyBuild,
+    ];
+}
+
 impl Environment {
     /// What about the machine and the build spoils a measurement, the worst first: one line of at
     /// most 72 columns each.
     pub fn caveats(&self) -> Vec<String> {
+        let flaws = Flaw::ALL.iter();
+        flaws.filter_map(|flaw| self.caveat(*flaw)).collect()
+    }
+
+    /// The caveat of one flaw, if the machine or the build has it. What the
+    /// doctor calls spoilt is so by this.
+    pub fn caveat(&self, flaw: Flaw) -> Option<String> {
         let processor = &self.processor;
-        let caveats = [
-            self.debug_caveat(),
-            self.virtual_machine_caveat(),
-            self.quota_caveat(),
-            self.load_caveat(),
-            self.governor_caveat(),
-            (self.frequency.turbo == Some(true))
-                .then(|| "turbo is on: the frequency varies with load and heat".to_owned()),
-            processor
-                .smt_siblings_used
-                .then(|| "SMT siblings are in use: threads share cores".to_owned()),
-            (!processor.topology_known)
-                .then(|| "the CPU topology is unknown: each CPU is taken for a core".to_owned()),
-            (processor.tsc_invariant == Some(false))
-                .then(|| "no invariant TSC: latencies contain slower clock reads".to_owned()),
-            self.clocksource_caveat(),
-            (self.build.dirty == Some(true)).then(|| {
-                "built from uncommitted changes: the commit doesn't say it all".to_owned()
-            }),
-        ];
-        caveats.into_iter().flatten().collect()
+        let if_so = |so: bool, caveat: &str| so.then(|| caveat.to_owned());
+        match flaw {
+            Flaw::DebugBuild => self.debug_caveat(),
+            Flaw::VirtualMachine => self.virtual_machine_caveat(),
+            Flaw::Quota => self.quota_caveat(),
+            Flaw::Load => self.load_caveat(),
+            Flaw::Governor => self.governor_caveat(),
+            Flaw::Turbo => if_so(
+                self.frequency.turbo == Some(true),
+                "turbo is on: the frequency varies with load and heat",
+            ),
+            Flaw::SmtSiblings => if_so(
+                processor.smt_siblings_used,
+                "SMT siblings are in use: threads share cores",
+            ),
+            Flaw::UnknownTopology => if_so(
+                !processor.topology_known,
+                "the CPU topology is unknown: each CPU is taken for a core",
+            ),
+            Flaw::VariableTsc => if_so(
+                processor.tsc_invariant == Some(false),
+                "no invariant TSC: latencies contain slower clock reads",
+            ),
+            Flaw::Clocksource => self.clocksource_caveat(),
+            Flaw::DirtyBuild => if_so(
+                self.build.dirty == Some(true),
+                "built from uncommitted changes: the commit doesn't say it all",
+            ),
+        }
     }
 
     /// The machine in one line, of any length.
@@ -146,13 +204,13 @@ impl Environment {
     }
 }
 
-fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
 
 /// One line of ASCII, whatever firmware says.
-fn ascii(text: &str) -> String {
+pub(crate) fn ascii(text: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_graphic() || c == ' ' {
             c

@@ -9,7 +9,10 @@ use kernel_model::fault_around::{About, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Setup;
+use crate::counters::Availability;
+use crate::doctor::Finding;
 use crate::environment::Environment;
+use crate::noise::Floor;
 use crate::rounds::{CellRound, Control, Ended, Plan, Rounds};
 use crate::summary::{GroupSummary, Results, Row, summarize};
 
@@ -32,6 +35,15 @@ pub struct Header {
     pub environment: Environment,
     /// What about them spoils a measurement.
     pub caveats: Vec<String>,
+    /// What was found about the machine, fact by fact.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// What the machine does by itself to a thread on each CPU, watched before the run.
+    #[serde(default)]
+    pub noise: Vec<Floor>,
+    /// What was counted, and what wasn't and why.
+    #[serde(default)]
+    pub counters: Availability,
     /// What was left out of what was asked for, and why.
     pub left_out: Vec<String>,
     /// What a clock read and a note of its result cost, in nanoseconds per fault. Every latency

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use thiserror::Error;
 
 use super::{ReadError, Run, Side, stem};
+use crate::noise::Noise;
 use crate::report;
 use crate::results::{
     HlogError, Interval, RunDirectory, RunDirectoryError, write_hgrm, write_hlog,
@@ -60,6 +61,19 @@ impl RunWriter {
         let bytes = cells * BYTES_PER_CELL;
         let directory = RunDirectory::create(out, label, bytes)?;
         Ok(Self { directory })
+    }
+
+    /// Writes what the CPUs' watch gave.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write_noise(&self, noise: &Noise) -> Result<(), RecordError> {
+        for (name, histogram) in noise.files() {
+            let mut table = Vec::new();
+            write_hgrm(&mut table, histogram, 1.0, 5)?;
+            self.directory.write(&name, &table)?;
+        }
+        Ok(())
     }
 
     /// Writes everything that there is so far, over what was written before.

@@ -73,9 +73,14 @@ impl CheckVerdicts {
             let violated: std::collections::BTreeSet<&str> = violated.collect();
             let violated: Vec<&str> = violated.into_iter().collect();
             let violated = violated.join(", ");
-            parts.push(format!("VIOLATES {violated} in {violating} of {scenarios} scenarios"));
+            parts.push(format!(
+                "VIOLATES {violated} in {violating} of {scenarios} scenarios"
+            ));
         } else if unknown < scenarios {
-            parts.push(format!("ok in {} of {scenarios} scenarios", scenarios - unknown));
+            parts.push(format!(
+                "ok in {} of {scenarios} scenarios",
+                scenarios - unknown
+            ));
         }
         if unknown > 0 {
             parts.push(format!("NO VERDICT in {unknown}"));

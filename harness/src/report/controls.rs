@@ -12,8 +12,9 @@ pub(super) fn add(out: &mut Document, run: &Run) {
     if let Some(percent) = planted_percent(&run.configuration) {
         let (found, missed) = planted(run);
         let found_text = format!("planted slowdown of {percent}%: found under");
-        let missed_text =
-            format!("planted slowdown of {percent}%: NOT found, this run can't show {percent}% under");
+        let missed_text = format!(
+            "planted slowdown of {percent}%: NOT found, this run can't show {percent}% under"
+        );
         for (text, places) in [(found_text, found), (missed_text, missed)] {
             if !places.is_empty() {
                 out.note("control", format!("{text} {}", places.join("; ")));

@@ -38,7 +38,9 @@ pub(super) fn in_words(run: &Run, measure: Measure) -> Vec<(String, String)> {
     let shown = !notes.is_empty();
     let mut nowhere: Vec<String> = Vec::new();
     for finding in &findings {
-        let of = findings.iter().filter(|it| it.row.scheme == finding.row.scheme);
+        let of = findings
+            .iter()
+            .filter(|it| it.row.scheme == finding.row.scheme);
         let never = of.clone().all(|it| it.verdict == Verdict::NotToldApart);
         let name = label(run, finding.row);
         if never && !nowhere.contains(&name) {
@@ -99,7 +101,10 @@ fn folded(run: &Run, findings: &[Finding<'_>], verdict: Verdict) -> Vec<(Vec<usi
             false => format!("{lowest}-{highest}"),
         };
         let places = of.iter().map(|finding| finding.group).collect();
-        folded.entry(places).or_default().push(format!("{name} {ratios}"));
+        folded
+            .entry(places)
+            .or_default()
+            .push(format!("{name} {ratios}"));
     }
     let mut folded: Vec<_> = folded.into_iter().collect();
     folded.sort_by_key(|(places, _)| std::cmp::Reverse(places.len()));

@@ -56,11 +56,7 @@ fn mapping(run: &Run, group: &GroupSummary) -> Table {
 }
 
 /// A ratio of a row to the baseline in columns of 7 and 14, the second with a mark.
-pub(super) fn ratio(
-    row: &Row,
-    ratio: Option<&Interval>,
-    verdict: Option<Verdict>,
-) -> [String; 2] {
+pub(super) fn ratio(row: &Row, ratio: Option<&Interval>, verdict: Option<Verdict>) -> [String; 2] {
     match ratio {
         None if row.baseline => ["1".to_owned(), "baseline ".to_owned()],
         None => ["-".to_owned(), "- ".to_owned()],

@@ -14,6 +14,9 @@ use crate::rounds::{Ended, Rounds};
 use crate::statistics::{COVERAGE, SMALLEST};
 use crate::topology::format_cpu_list;
 
+/// Gaps of a thread's time that a fault's latency doesn't explain, in nanoseconds.
+const LONG_GAP_NS: u64 = 10_000;
+
 pub(super) fn add(out: &mut Document, run: &Run) {
     let header = &run.header;
     out.push(Block::Heading("how this was measured".to_owned()));
@@ -26,6 +29,8 @@ pub(super) fn add(out: &mut Document, run: &Run) {
         ("ratio", ratio(run)),
         ("interval", interval(run)),
         ("overhead", overhead(run)),
+        ("noise", noise(run)),
+        ("counters", header.counters.line().unwrap_or_default()),
         ("command", header.command.clone()),
         ("again", header.rerun.clone()),
     ];
@@ -176,5 +181,26 @@ fn overhead(run: &Run) -> String {
         "clock and record cost {:.1} ns in each fault's latency; threads started within {skew:.0} \
          ns of each other (largest median); {stolen}; {:.0} s in all",
         run.header.recording_ns, run.elapsed_s
+    )
+}
+
+/// What the machine does to a thread by itself; nothing if that wasn't watched.
+fn noise(run: &Run) -> String {
+    let floors = run.header.noise.iter();
+    let Some(worst) = floors.max_by(|one, other| one.lost_share.total_cmp(&other.lost_share))
+    else {
+        return String::new();
+    };
+    let long = worst.gaps.iter().find(|gaps| gaps.over_ns == LONG_GAP_NS);
+    let long = long.map_or(String::new(), |gaps| {
+        let us = LONG_GAP_NS / 1000;
+        format!("{:.0} gaps above {us} us per second, ", gaps.per_s)
+    });
+    format!(
+        "before the run the worst CPU, {}, was away from a thread on it for {:.2}% of the time: \
+         {long}the longest {:.0} us",
+        worst.cpu,
+        worst.lost_share * 100.0,
+        worst.max_ns as f64 / 1e3
     )
 }

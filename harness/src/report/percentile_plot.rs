@@ -6,7 +6,7 @@
 use hdrhistogram::Histogram;
 
 use super::layout::COLUMNS;
-use crate::statistics::supports;
+use crate::statistics::percentile;
 
 /// Latencies and the letter that they are drawn with.
 pub(super) struct Curve {
@@ -38,15 +38,11 @@ const DEPTH: usize = 3;
 /// samples.
 pub(super) fn draw(curves: &[Curve]) -> Option<String> {
     let rows = PERCENTILES.iter().filter_map(|&(label, quantile)| {
-        let enough = curves
-            .iter()
-            .filter(|curve| supports(curve.histogram.len(), quantile));
-        let points: Vec<(char, f64)> = enough
-            .map(|curve| {
-                let ns = curve.histogram.value_at_quantile(quantile).max(1);
-                (curve.letter, ns as f64)
-            })
-            .collect();
+        let point = |curve: &Curve| {
+            let ns = percentile(&curve.histogram, quantile)?.max(1);
+            Some((curve.letter, ns as f64))
+        };
+        let points: Vec<(char, f64)> = curves.iter().filter_map(point).collect();
         (!points.is_empty()).then_some((label, points))
     });
     let rows: Vec<_> = rows.collect();
@@ -98,7 +94,9 @@ fn stacked(scale: &Scale, points: &[(char, f64)]) -> Vec<Vec<char>> {
     let depth = columns.iter().map(Vec::len).max().unwrap_or(0);
     let line = |number: usize| -> Vec<char> {
         let letters = columns.iter().map(|column| column.get(number));
-        letters.map(|letter| letter.copied().unwrap_or(' ')).collect()
+        letters
+            .map(|letter| letter.copied().unwrap_or(' '))
+            .collect()
     };
     (0..depth).map(line).collect()
 }
@@ -126,21 +124,29 @@ impl Scale {
 
     /// Columns of round figures, and what is written there: as many as have room.
     fn ticks(&self) -> Vec<(usize, String)> {
-        const FIGURES: [&[f64]; 3] = [&[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
-        let of = |figures: &[f64]| -> Vec<(usize, String)> {
-            let decades = (0..11).map(|power| 10_f64.powi(power));
+        // Figures of a decade, and of how many decades one has them.
+        const CHOICES: [(&[f64], usize); 4] = [
+            (&[1.0, 2.0, 5.0], 1),
+            (&[1.0, 3.0], 1),
+            (&[1.0], 1),
+            (&[1.0], 3),
+        ];
+        let of = |(figures, step): (&[f64], usize)| -> Vec<(usize, String)> {
+            let decades = (0..11).step_by(step).map(|power| 10_f64.powi(power));
             let ticks = decades.flat_map(|decade| figures.iter().map(move |it| it * decade));
             let inside = ticks.filter(|ns| (self.from..=self.to).contains(ns));
             let ticks = inside.map(|ns| (self.column(ns), format!("|{}", in_units(ns))));
             // The last one may have no room beside it.
-            ticks.filter(|(column, text)| column + text.len() <= WIDTH).collect()
+            ticks
+                .filter(|(column, text)| column + text.len() <= WIDTH)
+                .collect()
         };
         let fits = |ticks: &[(usize, String)]| {
             ticks
                 .windows(2)
                 .all(|pair| pair[0].0 + pair[0].1.len() < pair[1].0)
         };
-        let choices = FIGURES.iter().map(|figures| of(figures));
+        let choices = CHOICES.into_iter().map(of);
         let mut choices = choices.filter(|ticks| fits(ticks));
         choices.next().unwrap_or_default()
     }
@@ -173,19 +179,19 @@ mod tests {
     fn letters_stand_where_latencies_are_and_nothing_is_drawn_beyond_the_samples() {
         let curves = [
             curve('a', &[(100, 900), (1_000, 90), (10_000, 10)]),
-            curve('b', &[(200, 60), (400, 60)]),
+            curve('b', &[(200, 60), (4_000, 60)]),
         ];
         let drawing = draw(&curves).unwrap();
         let lines: Vec<&str> = drawing.lines().collect();
         // A thousand samples support 99 %, 120 support 90 %.
         assert_eq!(lines.len(), 4, "{drawing}");
-        let at = |line: usize, letter| lines[line].find(letter);
+        let at = |line: usize, text: &str| lines[line].find(text);
         assert!(lines[0].starts_with("     50%") && lines[2].starts_with("     99%"));
-        assert!(at(0, 'a') < at(0, 'b') && at(0, 'b').is_some(), "{drawing}");
-        assert!(at(1, 'b').is_some() && at(2, 'b').is_none(), "{drawing}");
+        assert!(at(0, "a") < at(0, "b") && at(0, "b").is_some(), "{drawing}");
+        assert!(at(1, "b").is_some() && at(2, "b").is_none(), "{drawing}");
         // What is 100 ns, and 1 us, is above its tick.
-        assert_eq!(at(0, 'a'), at(3, "|100ns"), "{drawing}");
-        assert_eq!(at(2, 'a'), at(3, "|1us"), "{drawing}");
+        assert_eq!(at(0, "a"), at(3, "|100ns"), "{drawing}");
+        assert_eq!(at(2, "a"), at(3, "|1us"), "{drawing}");
     }
 
     #[test]
@@ -196,7 +202,9 @@ mod tests {
         };
         let column = |drawing: &str| -> String {
             let lines = drawing.lines().filter(|line| !line.contains('|'));
-            lines.map(|line| line.trim_end().chars().next_back().unwrap()).collect()
+            lines
+                .map(|line| line.trim_end().chars().next_back().unwrap())
+                .collect()
         };
         let drawing = |all| -> Vec<String> {
             let drawing = draw(&letters(all)).unwrap();
@@ -216,7 +224,10 @@ mod tests {
             ];
             let drawing = draw(&curves).unwrap();
             assert!(drawing.is_ascii());
-            assert!(drawing.lines().all(|line| line.len() <= COLUMNS), "{drawing}");
+            assert!(
+                drawing.lines().all(|line| line.len() <= COLUMNS),
+                "{drawing}"
+            );
             assert!(drawing.contains('|'), "a scale: {drawing}");
         }
         assert!(draw(&[curve('a', &[(5, 19)])]).is_none(), "too few");

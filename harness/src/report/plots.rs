@@ -15,7 +15,10 @@ pub(super) fn plotted(run: &Run, plots: Plots) -> Vec<usize> {
         Plots::All => true,
         Plots::None => false,
         Plots::Widest => {
-            let same = run.summary.iter().filter(|other| other.storm == group.storm);
+            let same = run
+                .summary
+                .iter()
+                .filter(|other| other.storm == group.storm);
             same.map(|other| other.threads).max() == Some(group.threads)
         }
     };

@@ -40,7 +40,10 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
         let kept = remover.busy + remover.split > 0;
         kept.then(|| format!("{} and {}", remover.busy, remover.split))
     });
-    if removals.iter().all(|(_, remover)| remover.transient_mapcount == 0) {
+    if removals
+        .iter()
+        .all(|(_, remover)| remover.transient_mapcount == 0)
+    {
         let none = "seen under no scheme".to_owned();
         out.push(Block::Note("transient-mapcount".to_owned(), 20, none));
     }

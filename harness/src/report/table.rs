@@ -102,7 +102,10 @@ mod tests {
 
     fn table() -> Table {
         let mut table = Table::new("ns").columns(&[("none\nx1", 8), ("p50", 6)]);
-        table.row("page-locked".to_owned(), vec!["1.5~".to_owned(), "7 ".into()]);
+        table.row(
+            "page-locked".to_owned(),
+            vec!["1.5~".to_owned(), "7 ".into()],
+        );
         let long = "invalidate-shared (broken)".to_owned();
         table.row(long, vec!["2.5 ".to_owned(), "-".to_owned()]);
         table

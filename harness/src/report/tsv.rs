@@ -46,9 +46,15 @@ const COLUMNS: &[Column] = &[
     ("remover_max_ns", |_, _, row| {
         remover_latency(row, |it| Some(it.max_ns))
     }),
-    ("remover_ratio", |_, _, row| remover_ratio(row, |it| it.median)),
-    ("remover_ratio_lo", |_, _, row| remover_ratio(row, |it| it.lo)),
-    ("remover_ratio_hi", |_, _, row| remover_ratio(row, |it| it.hi)),
+    ("remover_ratio", |_, _, row| {
+        remover_ratio(row, |it| it.median)
+    }),
+    ("remover_ratio_lo", |_, _, row| {
+        remover_ratio(row, |it| it.lo)
+    }),
+    ("remover_ratio_hi", |_, _, row| {
+        remover_ratio(row, |it| it.hi)
+    }),
     ("ns_per_page_min", |_, _, row| number(row.ns_per_page.min)),
     ("ns_per_page_max", |_, _, row| number(row.ns_per_page.max)),
     ("pages_per_s_min", |_, _, row| number(row.pages_per_s.min)),
@@ -56,26 +62,48 @@ const COLUMNS: &[Column] = &[
     ("aa_ratio", |_, group, _| noise(group, |it| it.median)),
     ("aa_ratio_lo", |_, group, _| noise(group, |it| it.lo)),
     ("aa_ratio_hi", |_, group, _| noise(group, |it| it.hi)),
-    ("ratio_coverage", |_, group, _| noise(group, |it| it.coverage)),
+    ("ratio_coverage", |_, group, _| {
+        noise(group, |it| it.coverage)
+    }),
     ("samples", |_, _, row| row.totals.faults.to_string()),
-    ("pages_mapped", |_, _, row| row.totals.pages_mapped.to_string()),
+    ("pages_mapped", |_, _, row| {
+        row.totals.pages_mapped.to_string()
+    }),
     ("skipped_locked", |_, _, row| {
         row.totals.skipped_locked.to_string()
     }),
     ("undone", |_, _, row| row.totals.undone.to_string()),
-    ("slot_changed", |_, _, row| row.totals.slot_changed.to_string()),
+    ("slot_changed", |_, _, row| {
+        row.totals.slot_changed.to_string()
+    }),
     ("filled", |_, _, row| row.totals.filled.to_string()),
     ("fairness", |_, _, row| number(row.fairness.median)),
     ("transient_mapcount", |_, _, row| {
         remover(row, |it| it.transient_mapcount as f64)
     }),
-    ("storm_threads", |_, group, _| group.storm_threads.to_string()),
+    ("storm_threads", |_, group, _| {
+        group.storm_threads.to_string()
+    }),
     ("oversubscribed", |_, group, _| {
         group.oversubscribed.to_string()
     }),
     ("broken", |_, _, row| row.broken.to_string()),
     ("violations", |_, _, row| row.totals.violations.to_string()),
-    ("gate_closed", |_, _, row| row.totals.gate_closed.to_string()),
+    ("gate_closed", |_, _, row| {
+        row.totals.gate_closed.to_string()
+    }),
+    ("pages_per_s_lo", |_, _, row| {
+        optional(row.pages_per_s_interval.map(|it| it.lo))
+    }),
+    ("pages_per_s_hi", |_, _, row| {
+        optional(row.pages_per_s_interval.map(|it| it.hi))
+    }),
+    ("ns_per_page_lo", |_, _, row| {
+        optional(row.ns_per_page_interval.map(|it| it.lo))
+    }),
+    ("ns_per_page_hi", |_, _, row| {
+        optional(row.ns_per_page_interval.map(|it| it.hi))
+    }),
     ("variant", |_, _, row| variant(row.variant).to_owned()),
     ("ratio_verdict", |_, _, row| verdict(row.verdict)),
     ("p50_ratio", |_, _, row| p50_ratio(row, |it| it.median)),
@@ -89,7 +117,9 @@ const COLUMNS: &[Column] = &[
         let latency = row.remover.as_ref().and_then(|it| it.latency);
         latency.map_or(0, |latency| latency.count).to_string()
     }),
-    ("unstable_rounds", |_, _, row| row.unstable.rounds.to_string()),
+    ("unstable_rounds", |_, _, row| {
+        row.unstable.rounds.to_string()
+    }),
     ("arrival", |run, _, _| {
         run.configuration.setup.arrival.to_string()
     }),
@@ -112,7 +142,10 @@ pub fn tsv(run: &Run) -> String {
             .iter()
             .filter(|row| row.variant != Variant::Again)
         {
-            let fields: Vec<_> = COLUMNS.iter().map(|(_, field)| field(run, group, row)).collect();
+            let fields: Vec<_> = COLUMNS
+                .iter()
+                .map(|(_, field)| field(run, group, row))
+                .collect();
             writeln!(out, "{}", fields.join("\t")).expect("a string takes everything");
         }
     }

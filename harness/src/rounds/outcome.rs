@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::{Key, Variant};
 use crate::cell::{Cell, FaultThread, Measured, Setup};
 use crate::conditions::Conditions;
+use crate::counters::Readings;
 use crate::not_a_number;
 use crate::recorder::new_histogram;
 use crate::statistics::Latency;
@@ -45,6 +46,9 @@ pub struct RemoverRound {
     pub unmapped_singly: u64,
     /// Folios with a mapcount above 0 at the point of removal.
     pub transient_mapcount: u64,
+    /// What the storm threads' counters read, together.
+    #[serde(default)]
+    pub counters: Readings,
 }
 
 /// What one cell gave in one round.
@@ -113,6 +117,9 @@ pub struct CellRound {
     pub violations: u64,
     /// The first violations in words.
     pub violated: Vec<String>,
+    /// What the fault threads' counters read, together.
+    #[serde(default)]
+    pub counters: Readings,
     /// What happened to the threads meanwhile.
     pub conditions: Conditions,
     /// Whether any of that makes the round unstable.
@@ -201,6 +208,7 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
         split: removals(|count| count.split),
         unmapped_singly: removals(|count| count.unmapped_singly),
         transient_mapcount: removals(|count| count.transient_mapcount),
+        counters: Readings::sum(measured.storm_threads.iter().map(|it| &it.readings)),
     });
     let beyond_faults: u64 = threads.iter().map(|thread| thread.beyond).sum();
     let beyond_operations: u64 = (measured.storm_threads.iter())
@@ -250,6 +258,7 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
             .iter()
             .map(ToString::to_string)
             .collect(),
+        counters: Readings::sum(threads.iter().map(|thread| &thread.readings)),
         unstable: measured.conditions.is_unstable(),
         conditions: measured.conditions,
     };

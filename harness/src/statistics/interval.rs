@@ -231,7 +231,10 @@ fn at_least_of(count: usize, wanted: usize, chance: f64) -> f64 {
 
 /// The last value, coming from one end, that has no more than `tail` up to itself: what an odd
 /// number of values leaves to choose is chosen on the safe side.
-pub(super) fn quantile_from<'m>(mut medians: impl Iterator<Item = &'m (f64, f64)>, tail: f64) -> f64 {
+pub(super) fn quantile_from<'m>(
+    mut medians: impl Iterator<Item = &'m (f64, f64)>,
+    tail: f64,
+) -> f64 {
     let first = medians.next().map_or((f64::NAN, 0.0), |first| *first);
     let (mut end, mut sum) = first;
     for &(value, chance) in medians {

@@ -72,23 +72,15 @@ pub struct Latency {
 /// Samples that must lie beyond a percentile for it to be given.
 const SAMPLES_BEYOND: f64 = 10.0;
 
-/// Whether so many samples are enough for a quantile.
-pub fn supports(samples: u64, quantile: f64) -> bool {
-    // A bit more for rounding: 1 - 0.999 isn't exactly a thousandth.
-    samples as f64 * (1.0 - quantile) + 1e-6 >= SAMPLES_BEYOND
-}
-
 impl Latency {
     /// Of a histogram; `None` if it is empty.
     pub fn of(histogram: &Histogram<u64>) -> Option<Self> {
         if histogram.is_empty() {
             return None;
         }
-        let count = histogram.len();
-        let at =
-            |quantile: f64| supports(count, quantile).then(|| histogram.value_at_quantile(quantile));
+        let at = |quantile| percentile(histogram, quantile);
         Some(Self {
-            count,
+            count: histogram.len(),
             mean_ns: histogram.mean(),
             p50_ns: at(0.5),
             p90_ns: at(0.9),
@@ -97,6 +89,13 @@ impl Latency {
             max_ns: histogram.max(),
         })
     }
+}
+
+/// The value at a quantile, if samples enough lie beyond it.
+pub(crate) fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
+    let beyond = histogram.len() as f64 * (1.0 - quantile);
+    // A sample's worth of rounding: 1 - 0.999 isn't exactly a thousandth.
+    (beyond + 1e-6 >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(quantile))
 }
 
 /// A histogram without its empty buckets, for keeping many.

@@ -1,10 +1,10 @@
 //! The ratio of the medians of two runs, whose rounds don't belong to each other.
 
+use super::Spread;
 use super::interval::{
     COVERAGE, FEWEST, Interval, Method, expanded_tail, medians_of_resamples, quantile_from,
     range_coverage, sorted,
 };
-use super::Spread;
 
 /// Outcomes of a median that are told apart: the chance of each is far below what lies beyond an
 /// interval's end.
@@ -23,8 +23,8 @@ impl Interval {
         under: impl IntoIterator<Item = f64>,
     ) -> Option<Self> {
         let (over, under) = (sorted(over), sorted(under));
-        let median = Spread::of(over.iter().copied())?.median
-            / Spread::of(under.iter().copied())?.median;
+        let median =
+            Spread::of(over.iter().copied())?.median / Spread::of(under.iter().copied())?.median;
         let count = over.len().min(under.len());
         let (lo, hi, coverage) = if count < FEWEST {
             let lo = over[0] / under[under.len() - 1];

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use harness::cancel::Cancel;
 use harness::cell::{CellError, Setup};
 use harness::clock::Clock;
+use harness::counters::Availability;
+use harness::doctor::{examine, judge_noise};
 use harness::environment::{Environment, StealMeter};
+use harness::noise::{self, Noise, least_comparable_ns};
 use harness::progress::{Progress, say};
 use harness::record::{Header, Run, RunWriter};
 use harness::recorder::cost_of_recording_ns;
@@ -42,20 +45,29 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
     let writer = RunWriter::create(out, LABEL, &plan).map_err(Failure::usage)?;
 
     let clock = Clock::new();
+    let noise = watch(options, &setup, &clock, cancel)?;
+    writer.write_noise(&noise).map_err(Failure::usage)?;
+    let counters = Availability::probe(&setup.events);
+    let mut findings = examine(&environment);
+    findings.push(judge_noise(&noise.floors));
     let header = Header {
         command: command.to_owned(),
         rerun,
         started: Timestamp::now(),
         caveats: environment.caveats(),
         environment,
+        findings,
+        noise: noise.floors,
+        counters,
         left_out,
         recording_ns: recording_ns(&clock, &setup)?,
     };
+    let floor_ns = least_comparable_ns(&header.noise);
     let mut measurement = Measurement {
         header: &header,
         plan: &plan,
         setup: &setup,
-        results: Results::default(),
+        results: Results::above(floor_ns.unwrap_or(0)),
         writer: &writer,
         steal: StealMeter::start(&topology),
         progress: progress(&plan),
@@ -266,9 +278,26 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
         plan.groups.len(),
         if cpus == 1 { "" } else { "s" },
     ));
+    if let Some(line) = header.counters.line() {
+        progress.line(&line);
+    }
     for left_out in &header.left_out {
         progress.line(&format!("left out: {left_out}"));
     }
+}
+
+/// Watches the CPUs that will measure.
+fn watch(
+    options: &Options,
+    setup: &Setup,
+    clock: &Clock,
+    cancel: &Cancel,
+) -> Result<Noise, Failure> {
+    let time = options.watch.unwrap_or(noise::WATCH);
+    if time.is_zero() {
+        return Ok(Noise::default());
+    }
+    noise::watch(&setup.cpus, clock, time, cancel).map_err(Failure::usage)
 }
 
 /// What a clock read and a note of it cost on the first of the CPUs that measure.

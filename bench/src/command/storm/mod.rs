@@ -57,7 +57,7 @@ pub fn default_run(out: &Path) -> Result<(), Failure> {
 }
 
 /// The CPUs to use: those that were named, or else those of the process's affinity.
-fn topology(cpus: Option<&str>) -> Result<Topology, Failure> {
+pub(super) fn topology(cpus: Option<&str>) -> Result<Topology, Failure> {
     let chosen = match cpus {
         None => Topology::detect(),
         Some(list) => {

@@ -122,6 +122,16 @@ pub struct Options {
     #[arg(long, value_name = "NS", value_parser = values::fill_ns, allow_hyphen_values = true)]
     pub fill_ns: Option<u32>,
 
+    /// Counts a raw event (rNNN, as perf takes it) or a preset (see faultaround list) in each
+    /// measured thread, beside cycles, instructions, misses, page faults, switches and migrations
+    #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
+    pub event: Vec<String>,
+
+    /// How long each CPU is watched before the run, for what the machine does by itself; 0s: not at
+    /// all [default: 500ms]
+    #[arg(long, value_name = "TIME", value_parser = values::watch, allow_hyphen_values = true)]
+    pub watch: Option<Duration>,
+
     /// Where all random choices come from [default: the time; 1 in an audit]
     #[arg(long, value_name = "S", value_parser = values::seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
@@ -141,14 +151,16 @@ pub struct Options {
     /// Stop threads at random sites and check the invariants at every removal: gives verdicts, no
     /// timings, and no run directory
     #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe", "neighbour",
-          "width", "limit", "arrival", "plant", "unrecorded"])]
+          "width", "limit", "arrival", "plant", "unrecorded",
+          "event", "watch"])]
     pub audit: bool,
 
     /// No storm: show what each step of one cached, uncontended fault costs, on the first CPU. --rounds
     /// are turns [default: 300], --duration is per step and turn [default: 5 passes]; no run directory
     #[arg(long, conflicts_with_all = ["audit", "without", "storm", "rate", "threads",
           "storm_threads", "mm", "access", "readahead", "hole", "fill_ns", "out", "oversubscribe",
-          "neighbour", "width", "limit", "arrival", "plant", "unrecorded"])]
+          "neighbour", "width", "limit", "arrival", "plant", "unrecorded",
+          "event", "watch"])]
     pub breakdown: bool,
 
     /// Leave out checks of the schemes, by name (see faultaround list), to see the audit fail

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::cell::Setup;
+use harness::counters::{Cpu, Event};
 use harness::machine::{Sizes, orders_in_words};
 use harness::rounds::{Control, Group, Plan, Rounds};
 use harness::storms::{Storm, Storms};
@@ -137,6 +138,7 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
         },
         storm_threads: storm_threads(options),
         cpus: topology.ids(),
+        events: events(options)?,
         duration_ns: duration.as_nanos() as u64,
         warm_up_ns: warm_up.as_nanos() as u64,
     };
@@ -177,6 +179,17 @@ fn controls(options: &Options) -> Vec<Control> {
     let planted = options.plant.map(Control::Planted);
     let unrecorded = options.unrecorded.then_some(Control::Unrecorded);
     planted.into_iter().chain(unrecorded).collect()
+}
+
+/// What every thread counts.
+fn events(options: &Options) -> Result<Vec<Event>, Failure> {
+    let cpu = Cpu::here();
+    let mut events = Vec::new();
+    for given in &options.event {
+        let parsed = Event::parse(given, &cpu);
+        events.extend(parsed.map_err(|line| Failure::Usage(format!("--{line}")))?);
+    }
+    Ok(Event::standard_and(events))
 }
 
 /// Threads of one process deal the windows out; each must get one.
@@ -311,6 +324,12 @@ fn rerun(options: &Options, plan: &Plan, setup: &Setup) -> String {
     }
     if sizes.neighbour {
         words.push_str(" --neighbour");
+    }
+    if !options.event.is_empty() {
+        words.push_str(&format!(" --event {}", options.event.join(",")));
+    }
+    if let Some(watch) = options.watch {
+        words.push_str(&format!(" --watch {}", duration(watch.as_nanos() as u64)));
     }
     for control in &plan.controls {
         match control {

@@ -1,0 +1,89 @@
+//! `faultaround doctor`: whether this machine is fit to be measured on.
+
+use std::time::Duration;
+
+use clap::Args;
+use harness::cancel::Cancel;
+use harness::clock::Clock;
+use harness::doctor::{self, Finding, examine, is_fit, judge_noise};
+use harness::environment::Environment;
+use harness::noise::{self, Floor, NoiseError};
+use serde::Serialize;
+
+use super::output::Format;
+use super::storm::topology;
+use super::{Failure, output, values};
+
+/// The options of `faultaround doctor`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// CPUs that are to be measured on, such as 0-3,8 [default: those of the affinity]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    cpus: Option<String>,
+
+    /// How long these CPUs are watched for gaps, all at the same time; 0s: not at all
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = values::watch,
+          allow_hyphen_values = true)]
+    watch: Duration,
+
+    /// How the findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// All that was found, for programs.
+#[derive(Debug, Serialize)]
+struct Examination<'a> {
+    /// The verdict, and the exit status.
+    fit: bool,
+    /// What it comes from.
+    findings: &'a [Finding],
+    /// The noise floor of each CPU; empty without a watch.
+    noise: &'a [Floor],
+    /// The facts, as every `run.json` has them.
+    environment: &'a Environment,
+}
+
+/// Runs the command.
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let cancel = Cancel::default();
+    cancel.on_signals().map_err(|error| {
+        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
+    })?;
+    let topology = topology(options.cpus.as_deref())?;
+    let environment = Environment::capture(&topology);
+    let mut findings = examine(&environment);
+    let mut floors = Vec::new();
+    if !options.watch.is_zero() {
+        let watched = noise::watch(&topology.ids(), &Clock::new(), options.watch, &cancel);
+        if cancel.is_requested() {
+            return Err(Failure::Interrupted);
+        }
+        floors = watched.map_err(broken)?.floors;
+        findings.push(judge_noise(&floors));
+    }
+    let fit = is_fit(&findings);
+    let text = match options.format {
+        Format::Text => doctor::text(&findings),
+        Format::Tsv => doctor::tsv(&findings),
+        Format::Json => {
+            let examination = Examination {
+                fit,
+                findings: &findings,
+                noise: &floors,
+                environment: &environment,
+            };
+            let json = serde_json::to_string_pretty(&examination);
+            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
+        }
+    };
+    output::print(&text)?;
+    if fit { Ok(()) } else { Err(Failure::Unfit) }
+}
+
+fn broken(error: NoiseError) -> Failure {
+    match error {
+        NoiseError::Pin(error) => Failure::usage(error),
+        error => Failure::Broke(error.to_string()),
+    }
+}

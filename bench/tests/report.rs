@@ -1,0 +1,213 @@
+//! `faultaround report`, on runs that it makes itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
+    command
+        .args(arguments)
+        .output()
+        .expect("the command starts")
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", stderr(output));
+    String::from_utf8(output.stdout.clone()).expect("output is text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("messages are text")
+}
+
+/// A small run, on one CPU that fault and storm threads share; what it printed, and where it is.
+fn storm(out: &Path) -> (String, PathBuf) {
+    let arguments = [
+        "storm",
+        "--cpus",
+        "0",
+        "--oversubscribe",
+        "--storm",
+        "none,punch-hole",
+        "--threads",
+        "1",
+        "--scheme",
+        "page-locked,mapcount-recheck,sketch",
+        "--plant",
+        "50%",
+        "--unrecorded",
+        "--rounds",
+        "3",
+        "--duration",
+        "20ms",
+        "--pages",
+        "256",
+        "--out",
+    ];
+    let out_word = out.to_str().expect("a path of text");
+    let printed = stdout(&run(&[&arguments[..], &[out_word]].concat()));
+    let mut entries = fs::read_dir(out).expect("a directory");
+    let directory = entries.next().expect("a run").expect("an entry").path();
+    (printed, directory)
+}
+
+fn report(directory: &Path, more: &[&str]) -> Output {
+    let directory = directory.to_str().expect("a path of text");
+    run(&[&["report", directory], more].concat())
+}
+
+fn assert_fits_a_mail(text: &str) {
+    assert!(text.is_ascii(), "{text}");
+    for line in text.lines() {
+        assert!(line.len() <= 72 && !line.ends_with(' '), "{line:?}");
+    }
+}
+
+/// An error: status 2, and one line with all of this in it.
+fn assert_refused(output: &Output, parts: &[&str]) {
+    let message = stderr(output);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(output.stdout.is_empty());
+    for part in parts {
+        assert!(message.contains(part), "{message} lacks {part}");
+    }
+}
+
+#[test]
+fn a_run_says_the_same_whenever_it_is_asked() {
+    let out = tempfile::tempdir().unwrap();
+    let (printed, directory) = storm(out.path());
+    let text = stdout(&report(&directory, &[]));
+    assert_fits_a_mail(&text);
+    assert_eq!(
+        fs::read_to_string(directory.join("report.txt")).unwrap(),
+        text
+    );
+    let end = printed.strip_prefix(&text);
+    let end = end.unwrap_or_else(|| panic!("storm printed {printed}, and report {text}"));
+    assert!(end.starts_with("\nrun directory: "), "{end}");
+    for part in [
+        "sketch (broken)",
+        "page-locked +50%",
+        "page-locked unrec.",
+        "by percentile",
+        "OVERSUBSCRIBED",
+        "closed loop",
+        "bootstrap",
+        "BROKEN",
+        "caveat",
+        "command",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    let all = stdout(&report(&directory, &["--plots", "all"]));
+    assert_fits_a_mail(&all);
+    assert!(all.contains("remover latency by percentile"), "{all}");
+    let none = stdout(&report(&directory, &["--plots", "none"]));
+    assert!(!none.contains("by percentile"), "{none}");
+
+    let markdown = stdout(&report(&directory, &["--markdown"]));
+    assert!(markdown.is_ascii() && markdown.contains("| sketch (broken) |"));
+    assert!(markdown.contains("```\n") && markdown.contains("|---|---:|"));
+}
+
+#[test]
+fn what_check_found_stands_in_the_report() {
+    let out = tempfile::tempdir().unwrap();
+    let (_, directory) = storm(out.path());
+    let verdict = |scheme: &str, verdict: &str| {
+        format!(
+            r#"{{"scheme":"{scheme}","scenario":"fault-vs-punch","verdict":"{verdict}",
+                "as_declared":true,"executions":33}}"#
+        )
+    };
+    let json = |changes: &str| {
+        let (good, bad) = (
+            verdict("page-locked", "ok"),
+            verdict("sketch", "no-stale-pte"),
+        );
+        format!(r#"{{"complete":true,"changes":[{changes}],"verdicts":[{good},{bad}]}}"#)
+    };
+    let file = out.path().join("found.json");
+    fs::write(&file, json("")).unwrap();
+    let named = ["--verdicts", file.to_str().unwrap()];
+    let text = stdout(&report(&directory, &named));
+    assert_fits_a_mail(&text);
+    for part in [
+        "page-locked: ok in 1 of 1 scenarios, 33 executions, as declared",
+        "sketch: VIOLATES no-stale-pte in 1 of 1 scenarios",
+        "mapcount-recheck: not among the verdicts",
+    ] {
+        let words: Vec<_> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(part), "{part}: {text}");
+    }
+    let before = stdout(&report(&directory, &[]));
+    assert!(before.contains("not checked in this run"), "{before}");
+    // In the run's directory it is found without being named.
+    fs::copy(&file, directory.join("verdicts.json")).unwrap();
+    assert_eq!(stdout(&report(&directory, &[])), text);
+
+    fs::write(&file, json("\"recheck_locked is relaxed\"")).unwrap();
+    assert_refused(&report(&directory, &named), &["found.json", "changed code"]);
+    fs::write(&file, "scheme\tscenario\n").unwrap();
+    assert_refused(
+        &report(&directory, &named),
+        &["found.json", "faultaround check"],
+    );
+    fs::remove_file(&file).unwrap();
+    assert_refused(&report(&directory, &named), &["found.json"]);
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_told_in_one_line() {
+    let out = tempfile::tempdir().unwrap();
+    let (_, directory) = storm(out.path());
+    let run_json = directory.join("run.json");
+    let whole = fs::read_to_string(&run_json).unwrap();
+    let version = "\"schema_version\": 2";
+    assert!(whole.contains(version));
+    for (contents, part) in [
+        (&whole[..whole.len() / 2], "no JSON"),
+        ("", "no JSON"),
+        ("{}", "schema_version"),
+        ("[1, 2]", "schema_version"),
+        (
+            &*whole.replacen(version, "\"schema_version\": 99", 1),
+            "newer",
+        ),
+        (
+            &*whole.replacen(version, "\"schema_version\": 1", 1),
+            "older",
+        ),
+        (&*whole.replacen("\"baseline\"", "\"basis\"", 1), "baseline"),
+    ] {
+        fs::write(&run_json, contents).unwrap();
+        for command in [&["--markdown"][..], &[]] {
+            assert_refused(&report(&directory, command), &["run.json", part]);
+        }
+    }
+    fs::write(&run_json, &whole).unwrap();
+
+    let log = directory.join("none-1-mapcount-recheck-faults.hlog");
+    let latencies = fs::read(&log).unwrap();
+    let lines: Vec<_> = latencies.split_inclusive(|byte| *byte == b'\n').collect();
+    fs::write(&log, lines[..lines.len() - 1].concat()).unwrap();
+    assert_refused(
+        &report(&directory, &[]),
+        &["mapcount-recheck-faults.hlog", "isn't whole"],
+    );
+    fs::write(&log, b"not a log\n").unwrap();
+    assert_refused(&report(&directory, &[]), &["mapcount-recheck-faults.hlog"]);
+    fs::remove_file(&log).unwrap();
+    assert_refused(&report(&directory, &[]), &["mapcount-recheck-faults.hlog"]);
+    // What isn't drawn needn't be there.
+    assert!(report(&directory, &["--plots", "none"]).status.success());
+
+    assert_refused(&report(out.path(), &[]), &["no run.json"]);
+    assert_refused(&report(&run_json, &[]), &["it is a file"]);
+    assert_refused(&report(&out.path().join("nothing"), &[]), &["nothing"]);
+    assert_refused(&run(&["report"]), &["RUN"]);
+}

@@ -1,0 +1,144 @@
+//! Cells whose result is known beforehand: at a rate, with a planted slowdown, without recording.
+
+use harness::arrival::Arrival;
+use harness::cancel::Cancel;
+use harness::cell::{Cell, FaultThread, Measured, Setup, measure};
+use harness::clock::Clock;
+use harness::counters::{Availability, Event};
+use harness::machine::{MmKind, Sizes};
+use harness::order::Access;
+use harness::rounds::Control;
+use harness::storms::Storms;
+use harness::topology::Topology;
+use kernel_model::Orders;
+use kernel_model::fault_around::Schemes;
+use kernel_model::platform::Native;
+
+fn setup(arrival: Arrival) -> Setup {
+    Setup {
+        sizes: Sizes {
+            pages: 1024,
+            window_pages: 16,
+            readahead_pages: 16,
+            orders: Orders::All(0),
+            neighbour: false,
+            hole_pages: 64,
+            fill_ns_per_page: 10,
+        },
+        mm: MmKind::Private,
+        access: Access::Sequential,
+        arrival,
+        rate_per_s: None,
+        storm_threads: 1,
+        events: Event::STANDARD.to_vec(),
+        cpus: Topology::detect().unwrap().ids(),
+        duration_ns: 100_000_000,
+        warm_up_ns: 20_000_000,
+    }
+}
+
+fn run(setup: &Setup, control: Option<Control>) -> Measured {
+    let cell = Cell {
+        scheme: Schemes::<Native>::named("page-locked").unwrap(),
+        storm: Storms::<Native>::named("none").unwrap(),
+        fault_threads: 1,
+        control,
+    };
+    measure(cell, setup, 1, &Clock::new(), &Cancel::default()).unwrap()
+}
+
+/// The only fault thread of a cell without a storm.
+fn thread(setup: &Setup, control: Option<Control>) -> FaultThread {
+    run(setup, control).fault_threads.remove(0)
+}
+
+fn p50(thread: &FaultThread) -> f64 {
+    thread.histogram.value_at_quantile(0.5) as f64
+}
+
+fn ns_per_fault(thread: &FaultThread) -> f64 {
+    thread.in_faults_ns as f64 / thread.faults as f64
+}
+
+#[test]
+fn faults_at_a_rate_start_when_they_are_meant_to_and_no_more_often() {
+    for arrival in [Arrival::Fixed(20_000.0), Arrival::Poisson(20_000.0)] {
+        let thread = thread(&setup(arrival), None);
+        assert_eq!(thread.faults, thread.histogram.len());
+        // 2,000 in 100 ms: five standard deviations of a Poisson process more, or as many fewer as
+        // a busy machine likes, but for those that it caught up with.
+        assert!(
+            (200..2_230).contains(&thread.faults),
+            "{arrival}: {}",
+            thread.faults
+        );
+        // Waiting for a fault to start is no time in faults.
+        let (in_faults, active) = (thread.in_faults_ns, thread.active_ns);
+        assert!(in_faults < active, "{arrival}: {in_faults} of {active}");
+    }
+}
+
+#[test]
+fn what_piles_up_is_in_the_latency_of_an_open_loop_and_in_none_of_a_closed_one() {
+    let closed = thread(&setup(Arrival::Closed), None);
+    // Three times as fast as one thread can go.
+    let rate = 3e9 / ns_per_fault(&closed);
+    let open = thread(&setup(Arrival::Fixed(rate)), None);
+    // Half of the faults waited for a good part of the time; a closed loop doesn't know.
+    assert!(
+        p50(&open) > 20.0 * p50(&closed),
+        "{} {}",
+        p50(&open),
+        p50(&closed)
+    );
+    // What they cost is what it was.
+    let cost = ns_per_fault(&open) / ns_per_fault(&closed);
+    assert!((0.2..5.0).contains(&cost), "{cost}");
+    assert!((open.faults as f64) < 0.9 * rate * open.active_ns as f64 / 1e9);
+}
+
+#[test]
+fn a_planted_slowdown_shows_in_the_latency_as_large_as_it_was_planted() {
+    let setup = setup(Arrival::Closed);
+    // The best of several, since a CPU that is shared makes either slower.
+    let least = |control| {
+        let cells = (0..5).map(|_| p50(&thread(&setup, control)));
+        cells.fold(f64::INFINITY, f64::min)
+    };
+    let plain = least(None);
+    let (none, double) = (
+        least(Some(Control::Planted(0.0))),
+        least(Some(Control::Planted(100.0))),
+    );
+    assert!((0.7..1.4).contains(&(none / plain)), "{none}, {plain}");
+    assert!((1.5..3.0).contains(&(double / plain)), "{double}, {plain}");
+}
+
+#[test]
+fn a_cell_without_recording_has_faults_and_times_and_no_latencies() {
+    let setup = setup(Arrival::Closed);
+    let unrecorded = thread(&setup, Some(Control::Unrecorded));
+    assert!(unrecorded.histogram.is_empty() && unrecorded.faults > 0);
+    // Whole passes, each page of them mapped.
+    assert_eq!(unrecorded.faults % 64, 0);
+    assert_eq!(unrecorded.counters.mapped, unrecorded.faults * 16);
+    let share = ns_per_fault(&unrecorded) / ns_per_fault(&thread(&setup, None));
+    assert!((0.1..10.0).contains(&share), "{share}");
+}
+
+#[test]
+fn threads_count_in_the_measured_time_what_counts_here() {
+    let setup = setup(Arrival::Closed);
+    let available = Availability::probe(&setup.events);
+    let measured = run(&setup, None);
+    let readings = &measured.fault_threads[0].readings;
+    assert_eq!(readings.0.len(), setup.events.len());
+    for name in &available.counted {
+        assert!(readings.count(name).is_some(), "{name}: {readings:?}");
+    }
+    let migrations = readings.count("cpu_migrations").map(|times| times as u64);
+    assert_eq!(measured.conditions.migrations, migrations);
+    if available.counted.is_empty() {
+        eprintln!("nothing counts here: skipped");
+    }
+}
