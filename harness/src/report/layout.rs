@@ -91,10 +91,10 @@ pub(crate) fn fit(value: f64, width: usize) -> String {
             value if value < 1000.0 => 1,
             _ => 0,
         };
-        let digits = if letter.is_empty() {
-            digits
-        } else {
-            digits.min(1)
+        let digits = match (letter, value) {
+            ("", _) => digits,
+            (_, value) if value < 100.0 => 1,
+            _ => 0,
         };
         format!("{value:.digits$}{letter}")
     };
@@ -143,6 +143,10 @@ mod tests {
         ] {
             assert_eq!(fit(value, 7), text, "{value}");
         }
+        assert_eq!(
+            (fit(217_900.0, 6), fit(99_900.0, 5)),
+            ("218k".to_owned(), "0.1M".to_owned())
+        );
         for exponent in 0..19 {
             for width in [7, 8, 9] {
                 let text = whole(10_u64.pow(exponent), width);
