@@ -53,6 +53,13 @@ impl Recorder {
         }
     }
 
+    /// The median of what was noted since the last drain; 0 without any.
+    pub fn median_noted(&self) -> Ticks {
+        let mut noted = self.ring.clone();
+        noted.sort_unstable();
+        noted.get(noted.len() / 2).copied().unwrap_or(0)
+    }
+
     /// How many latencies were noted since the last drain.
     pub fn noted(&self) -> u64 {
         self.ring.len() as u64
@@ -99,6 +106,10 @@ mod tests {
         recorder.discard();
         recorder.push(0);
         recorder.push(clock.ticks(1_000_000));
+        assert_eq!(
+            (recorder.noted(), recorder.median_noted()),
+            (2, clock.ticks(1_000_000))
+        );
         recorder.drain(&clock);
         recorder.drain(&clock);
         assert_eq!(recorder.histogram.len(), 2);
@@ -108,7 +119,7 @@ mod tests {
             "0 ns counts as the shortest latency"
         );
         assert!(recorder.histogram.max().abs_diff(1_000_000) < 1_000);
-        assert_eq!(recorder.noted(), 0);
+        assert_eq!((recorder.noted(), recorder.median_noted()), (0, 0));
     }
 
     #[test]
