@@ -44,6 +44,21 @@ impl Recorder {
         self.ring.push(ticks);
     }
 
+    /// Room for as many latencies as a pass has, to be filled from its start: a store each, where
+    /// [`push`](Self::push) looks at a length and writes it, too. [`keep`](Self::keep) says how
+    /// many it became.
+    #[inline]
+    pub fn room(&mut self) -> &mut [Ticks] {
+        self.ring.resize(self.ring.capacity(), 0);
+        &mut self.ring
+    }
+
+    /// The first so many of [`room`](Self::room) were filled.
+    #[inline]
+    pub fn keep(&mut self, filled: usize) {
+        self.ring.truncate(filled);
+    }
+
     /// Brings what was noted into the histogram. Not to be done while anything is timed.
     pub fn drain(&mut self, clock: &Clock) {
         for ticks in self.ring.drain(..) {
@@ -82,9 +97,9 @@ pub fn cost_of_recording_ns(clock: &Clock) -> f64 {
             recorder.discard();
             let start = clock.now();
             let mut last = start;
-            for _ in 0..READS {
+            for latency in &mut recorder.room()[..READS] {
                 let now = clock.now();
-                recorder.push(now - last);
+                *latency = now - last;
                 last = now;
             }
             clock.ns(last - start) as f64 / READS as f64
@@ -103,6 +118,14 @@ mod tests {
         let clock = Clock::new();
         let mut recorder = Recorder::new(4);
         recorder.push(clock.ticks(1_000));
+        recorder.discard();
+        assert!(recorder.room().len() >= 4);
+        recorder.room()[0] = clock.ticks(1_000_000);
+        recorder.keep(1);
+        assert_eq!(
+            (recorder.noted(), recorder.median_noted()),
+            (1, clock.ticks(1_000_000))
+        );
         recorder.discard();
         recorder.push(0);
         recorder.push(clock.ticks(1_000_000));

@@ -247,17 +247,20 @@ impl Runner<'_> {
     fn pass(&mut self, begin: Ticks, end: Ticks) -> Ticks {
         let Shared { machine, clock, .. } = self.shared;
         let vma = &*machine.vmas[self.number];
-        let mut last = begin;
-        for &pgoff in self.touches.next_pass(&mut self.random) {
+        let (mut last, mut faults) = (begin, 0);
+        let touches = self.touches.next_pass(&mut self.random);
+        for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
             black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
             let now = clock.now();
-            self.recorder.push(now - last);
+            *latency = now - last;
             last = now;
+            faults += 1;
             if now >= end {
                 break;
             }
         }
-        self.tally.faults += self.recorder.noted();
+        self.recorder.keep(faults);
+        self.tally.faults += faults as u64;
         self.tally.in_faults += last - begin;
         last
     }
@@ -266,9 +269,9 @@ impl Runner<'_> {
     fn planted_pass(&mut self, begin: Ticks, end: Ticks, plant: &Plant) -> Ticks {
         let Shared { machine, clock, .. } = self.shared;
         let vma = &*machine.vmas[self.number];
-        let mut last = begin;
-        let mut zero = 0;
-        for &pgoff in self.touches.next_pass(&mut self.random) {
+        let (mut last, mut faults, mut zero) = (begin, 0, 0);
+        let touches = self.touches.next_pass(&mut self.random);
+        for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
             // The loop hangs on the fault, and the next fault on the loop, so that the CPU can't do
             // one beside the other.
             let fault = machine
@@ -276,13 +279,15 @@ impl Runner<'_> {
                 .handle_mm_fault(vma, pgoff + zero, &mut self.task);
             zero = plant.grow(black_box(fault) as u64);
             let now = clock.now();
-            self.recorder.push(now - last);
+            *latency = now - last;
             last = now;
+            faults += 1;
             if now >= end {
                 break;
             }
         }
-        self.tally.faults += self.recorder.noted();
+        self.recorder.keep(faults);
+        self.tally.faults += faults as u64;
         self.tally.in_faults += last - begin;
         last
     }
