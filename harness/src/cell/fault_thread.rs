@@ -17,6 +17,7 @@ use crate::order::Touches;
 use crate::planted::Plant;
 use crate::recorder::Recorder;
 use crate::rounds::Control;
+use crate::statistics::Spread;
 
 /// What a fault thread brings home.
 #[derive(Debug)]
@@ -69,6 +70,9 @@ struct Tally {
     active: Ticks,
 }
 
+/// Steps in which a planted loop is brought to its length.
+const CALIBRATIONS: u64 = 4;
+
 /// What stands between one fault and the next.
 enum Pace {
     /// Nothing.
@@ -119,9 +123,13 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
             end,
         },
     ) = shared.begin(number)?;
-    // Closed whatever comes then: it shows how long a fault takes.
-    runner.fault_until(measured, &mut Pace::Closed);
-    let mut pace = runner.pace(number, measured);
+    // Closed, whatever comes then.
+    let calibration = match shared.cell.control {
+        Some(Control::Planted(_)) => (measured - started) / 2,
+        _ => 0,
+    };
+    runner.fault_until(measured - calibration, &mut Pace::Closed);
+    let mut pace = runner.pace(number, measured, calibration);
     runner.task.faults = FaultCounters::default();
     runner.recorder = Recorder::new(runner.touches.len());
     runner.tally = Tally::default();
@@ -158,16 +166,16 @@ fn in_order(events: &[Event], parts: [Readings; 2]) -> Readings {
 }
 
 impl Runner<'_> {
-    /// How the measured faults follow each other.
-    fn pace(&self, number: u32, measured: Ticks) -> Pace {
+    /// How the measured faults follow each other; what has to be found out for that takes
+    /// `calibration`, up to `measured`.
+    fn pace(&mut self, number: u32, measured: Ticks, calibration: Ticks) -> Pace {
         let Shared {
             cell, setup, clock, ..
         } = self.shared;
         match (cell.control, setup.arrival) {
             (Some(Control::Unrecorded), _) => Pace::Unrecorded,
             (Some(Control::Planted(percent)), _) => {
-                let fault = self.tally.in_faults as f64 / self.tally.faults.max(1) as f64;
-                Pace::Planted(Plant::of(fault * percent / 100.0, clock))
+                Pace::Planted(self.calibrate(percent / 100.0, measured, calibration))
             }
             (None, Arrival::Closed) => Pace::Closed,
             (None, arrival) => {
@@ -176,6 +184,32 @@ impl Runner<'_> {
                 Pace::Open(Schedule::new(arrival, number, threads, start, clock))
             }
         }
+    }
+
+    /// A loop that makes the median fault longer by a share of it.
+    fn calibrate(&mut self, share: f64, measured: Ticks, time: Ticks) -> Plant {
+        let clock = &self.shared.clock;
+        let none = Plant::of(0.0, clock);
+        let mut plant = none;
+        for step in 0..CALIBRATIONS {
+            let end = measured - time / CALIBRATIONS * (CALIBRATIONS - 1 - step);
+            // By turns, so that both meet the same machine.
+            let (mut plain, mut planted) = (Vec::new(), Vec::new());
+            while plain.is_empty() || clock.now() < end {
+                self.zap();
+                self.planted_pass(clock.now(), Ticks::MAX, &none);
+                plain.push(self.recorder.median_noted() as f64);
+                self.recorder.discard();
+                self.zap();
+                self.planted_pass(clock.now(), Ticks::MAX, &plant);
+                planted.push(self.recorder.median_noted() as f64);
+                self.recorder.discard();
+            }
+            let median = |values: Vec<f64>| Spread::of(values).map_or(0.0, |it| it.median);
+            let (plain, planted) = (median(plain), median(planted));
+            plant = plant.longer(plain * (1.0 + share) - planted);
+        }
+        plant
     }
 
     /// Passes until a moment has come. What the last pass mapped stays mapped.
@@ -213,17 +247,20 @@ impl Runner<'_> {
     fn pass(&mut self, begin: Ticks, end: Ticks) -> Ticks {
         let Shared { machine, clock, .. } = self.shared;
         let vma = &*machine.vmas[self.number];
-        let mut last = begin;
-        for &pgoff in self.touches.next_pass(&mut self.random) {
+        let (mut last, mut faults) = (begin, 0);
+        let touches = self.touches.next_pass(&mut self.random);
+        for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
             black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
             let now = clock.now();
-            self.recorder.push(now - last);
+            *latency = now - last;
             last = now;
+            faults += 1;
             if now >= end {
                 break;
             }
         }
-        self.tally.faults += self.recorder.noted();
+        self.recorder.keep(faults);
+        self.tally.faults += faults as u64;
         self.tally.in_faults += last - begin;
         last
     }
@@ -232,9 +269,9 @@ impl Runner<'_> {
     fn planted_pass(&mut self, begin: Ticks, end: Ticks, plant: &Plant) -> Ticks {
         let Shared { machine, clock, .. } = self.shared;
         let vma = &*machine.vmas[self.number];
-        let mut last = begin;
-        let mut zero = 0;
-        for &pgoff in self.touches.next_pass(&mut self.random) {
+        let (mut last, mut faults, mut zero) = (begin, 0, 0);
+        let touches = self.touches.next_pass(&mut self.random);
+        for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
             // The loop hangs on the fault, and the next fault on the loop, so that the CPU can't do
             // one beside the other.
             let fault = machine
@@ -242,13 +279,15 @@ impl Runner<'_> {
                 .handle_mm_fault(vma, pgoff + zero, &mut self.task);
             zero = plant.grow(black_box(fault) as u64);
             let now = clock.now();
-            self.recorder.push(now - last);
+            *latency = now - last;
             last = now;
+            faults += 1;
             if now >= end {
                 break;
             }
         }
-        self.tally.faults += self.recorder.noted();
+        self.recorder.keep(faults);
+        self.tally.faults += faults as u64;
         self.tally.in_faults += last - begin;
         last
     }
