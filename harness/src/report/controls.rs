@@ -11,10 +11,21 @@ use crate::summary::{GroupSummary, Row};
 pub(super) fn add(out: &mut Document, run: &Run) {
     if let Some(percent) = planted_percent(&run.configuration) {
         let (found, missed) = planted(run);
-        let found_text = format!("planted slowdown of {percent}%: found under");
-        let missed_text = format!(
-            "planted slowdown of {percent}%: NOT found, this run can't show {percent}% under"
-        );
+        let (found_text, missed_text) = if percent == 0.0 {
+            let found = "planted slowdown of 0%: FOUND, where there is none, under";
+            (
+                found.to_owned(),
+                "planted slowdown of 0%: not found, as it should be, under".to_owned(),
+            )
+        } else {
+            let missed = format!(
+                "planted slowdown of {percent}%: NOT found, this run can't show {percent}% under"
+            );
+            (
+                format!("planted slowdown of {percent}%: found under"),
+                missed,
+            )
+        };
         for (text, places) in [(found_text, found), (missed_text, missed)] {
             if !places.is_empty() {
                 out.note("control", format!("{text} {}", places.join("; ")));
@@ -42,13 +53,23 @@ fn planted(run: &Run) -> (Vec<String>, Vec<String>) {
         let Some(row) = row_of(group, Variant::Planted) else {
             continue;
         };
-        let Some(ratio) = row.ratio else {
-            continue;
+        let by = [
+            (row.ratio, row.verdict, "pages/s"),
+            (row.p50_ratio, row.p50_verdict, "p50"),
+        ];
+        let figures = |slower: bool| -> Vec<String> {
+            let told = by.iter().filter_map(|(ratio, verdict, name)| {
+                let is_slower = *verdict == Some(Verdict::Slower);
+                let text = format!("{name} {}", in_figures(ratio.as_ref()?));
+                (is_slower == slower).then_some(text)
+            });
+            told.collect()
         };
-        let text = format!("{} ({})", place(group), in_figures(&ratio));
-        match row.verdict {
-            Some(Verdict::Slower) => found.push(text),
-            _ => missed.push(text),
+        for (slower, places) in [(true, &mut found), (false, &mut missed)] {
+            let figures = figures(slower);
+            if !figures.is_empty() {
+                places.push(format!("{} (by {})", place(group), figures.join("; by ")));
+            }
         }
     }
     (found, missed)

@@ -7,7 +7,7 @@ use super::labels::{label, title};
 use super::layout::{fit, range};
 use super::measure::mark;
 use super::table::Table;
-use super::{latency, remover};
+use super::{counters, latency, remover};
 use crate::conditions::Cause;
 use crate::record::Run;
 use crate::rounds::Variant;
@@ -23,6 +23,7 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
     if group.storm_threads > 0 {
         remover::add(out, run, group);
     }
+    counters::add(out, run, group);
     if let Some(text) = unstable(group.rows.iter()) {
         out.note("unstable", text);
     }

@@ -8,14 +8,12 @@ use super::group::unstable;
 use super::labels::counted;
 use crate::cell::Setup;
 use crate::machine::MmKind;
+use crate::noise;
 use crate::order::Access;
 use crate::record::Run;
 use crate::rounds::{Ended, Rounds};
 use crate::statistics::{COVERAGE, SMALLEST};
 use crate::topology::format_cpu_list;
-
-/// Gaps of a thread's time that a fault's latency doesn't explain, in nanoseconds.
-const LONG_GAP_NS: u64 = 10_000;
 
 pub(super) fn add(out: &mut Document, run: &Run) {
     let header = &run.header;
@@ -186,21 +184,32 @@ fn overhead(run: &Run) -> String {
 
 /// What the machine does to a thread by itself; nothing if that wasn't watched.
 fn noise(run: &Run) -> String {
-    let floors = run.header.noise.iter();
-    let Some(worst) = floors.max_by(|one, other| one.lost_share.total_cmp(&other.lost_share))
-    else {
+    let floors = &run.header.noise;
+    let Some(worst) = noise::worst(floors) else {
         return String::new();
     };
-    let long = worst.gaps.iter().find(|gaps| gaps.over_ns == LONG_GAP_NS);
-    let long = long.map_or(String::new(), |gaps| {
-        let us = LONG_GAP_NS / 1000;
-        format!("{:.0} gaps above {us} us per second, ", gaps.per_s)
-    });
-    format!(
-        "before the run the worst CPU, {}, was away from a thread on it for {:.2}% of the time: \
-         {long}the longest {:.0} us",
-        worst.cpu,
-        worst.lost_share * 100.0,
-        worst.max_ns as f64 / 1e3
-    )
+    let mut text = format!(
+        "each CPU was watched before the run. {}.",
+        noise::lines(floors).join("; ")
+    );
+    let rows = run.summary.iter().flat_map(|group| &group.rows);
+    let baseline = rows.filter(|row| row.baseline);
+    let p50_ns = baseline.filter_map(|row| row.latency?.p50_ns).max();
+    if let Some(p50_ns) = p50_ns {
+        text.push_str(&format!(
+            " Of operations as long as {}'s median fault, {p50_ns} ns, the machine alone hits so \
+             many that nothing beyond p{} tells of a scheme.",
+            run.configuration.baseline,
+            cut(worst.blameless_percentile(p50_ns))
+        ));
+    }
+    if let Some(floor_ns) = noise::least_comparable_ns(floors) {
+        text.push_str(&format!(" Medians below {floor_ns} ns aren't compared."));
+    }
+    text
+}
+
+/// A percentile, cut so that it claims no more than it may.
+fn cut(percentile: f64) -> f64 {
+    (percentile * 1e3).floor() / 1e3
 }

@@ -2,6 +2,7 @@
 
 mod check_verdicts;
 mod controls;
+mod counters;
 mod document;
 mod findings;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod method;
 mod percentile_plot;
 mod plots;
 mod remover;
+mod scaling;
 mod sources;
 mod summary_table;
 mod table;
@@ -87,6 +89,7 @@ fn document(run: &Run, extras: &Extras<'_>) -> Result<Document, ReadError> {
             plots::add(&mut out, run, group, extras)?;
         }
     }
+    scaling::add(&mut out, run);
     check_verdicts::add(&mut out, run, extras.verdicts);
     method::add(&mut out, run);
     Ok(out)

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::counters::Event;
 use crate::record::Run;
 use crate::rounds::Variant;
 use crate::statistics::{Interval, Latency, Verdict};
@@ -133,8 +134,15 @@ pub const HEADER: fn() -> Vec<&'static str> = || COLUMNS.iter().map(|(name, _)| 
 
 /// The table, with a line of names above it. The baseline's second run isn't a line of its own:
 /// what it says stands in the `aa_` columns of all lines of its group.
+///
+/// After the columns of [`HEADER`] come two for each event that was asked for, whether or not it was
+/// counted: `<event>_per_fault` and `<event>_per_page`.
 pub fn tsv(run: &Run) -> String {
+    let events = events(run);
     let mut out = HEADER().join("\t");
+    for event in &events {
+        write!(out, "\t{event}_per_fault\t{event}_per_page").expect("a string takes everything");
+    }
     out.push('\n');
     for group in &run.summary {
         for row in group
@@ -142,14 +150,32 @@ pub fn tsv(run: &Run) -> String {
             .iter()
             .filter(|row| row.variant != Variant::Again)
         {
-            let fields: Vec<_> = COLUMNS
+            let mut fields: Vec<_> = COLUMNS
                 .iter()
                 .map(|(_, field)| field(run, group, row))
                 .collect();
+            for event in &events {
+                let totals = &row.totals;
+                fields.push(optional(row.counters.per(event, totals.faults)));
+                fields.push(optional(row.counters.per(event, totals.pages_mapped)));
+            }
             writeln!(out, "{}", fields.join("\t")).expect("a string takes everything");
         }
     }
     out
+}
+
+/// The standard events, and those that were asked for beside them.
+fn events(run: &Run) -> Vec<String> {
+    let mut events: Vec<_> = Event::STANDARD.iter().map(Event::name).collect();
+    let counters = &run.header.counters;
+    let not_counted = counters.not_counted.iter().flat_map(|it| &it.events);
+    for event in counters.counted.iter().chain(not_counted) {
+        if !events.contains(event) {
+            events.push(event.clone());
+        }
+    }
+    events
 }
 
 /// Six significant digits: more than any measurement of time has.

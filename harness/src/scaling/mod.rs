@@ -185,11 +185,11 @@ fn scaling(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A run of which only what a fit looks at is there.
-    fn run(numbers: &[u32], oversubscribed_from: u32, rounds: u32, seed: u64) -> Run {
+    pub(crate) fn run(numbers: &[u32], oversubscribed_from: u32, rounds: u32, seed: u64) -> Run {
         let law = Usl {
             lambda: 20e6,
             sigma: 0.04,
