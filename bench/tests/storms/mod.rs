@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A storm of two schemes without removers on the first CPU, with its results in `out`.
-pub fn storm(out: &Path, rounds: u32) -> Command {
+pub(crate) fn storm(out: &Path, rounds: u32) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
     command
         .args(["storm", "--cpus", "0", "--storm", "none", "--threads", "1"])
@@ -21,7 +21,7 @@ pub fn storm(out: &Path, rounds: u32) -> Command {
 }
 
 /// What is in a directory, sorted; nothing if there is none.
-pub fn paths(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn paths(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else {
         return Vec::new();
     };
@@ -31,12 +31,12 @@ pub fn paths(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether this is the directory of a run that isn't whole.
-pub fn is_partial(run: &Path) -> bool {
+pub(crate) fn is_partial(run: &Path) -> bool {
     run.extension().is_some_and(|it| it == "partial")
 }
 
 /// The lines in which the command says what went wrong.
-pub fn complaints(output: &Output) -> Vec<String> {
+pub(crate) fn complaints(output: &Output) -> Vec<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let lines = stderr.lines().filter(|line| {
         // The others tell how far it has come.
