@@ -8,6 +8,7 @@ use crate::clock::Clock;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plant {
     turns: u32,
+    ticks_per_turn: f64,
 }
 
 /// Turns of the loop that is timed.
@@ -18,15 +19,31 @@ const TIMES: usize = 64;
 impl Plant {
     /// A loop of this length in ticks of the clock, to the nearest turn of a few cycles.
     pub(crate) fn of(ticks: f64, clock: &Clock) -> Self {
-        let timed = Self { turns: TIMED };
+        let timed = Self {
+            turns: TIMED,
+            ticks_per_turn: 1.0,
+        };
         let quickest = (0..TIMES).map(|_| {
             let start = clock.now();
             black_box(timed.grow(black_box(1)));
             clock.now() - start
         });
-        let per_turn = quickest.min().unwrap_or(1).max(1) as f64 / f64::from(TIMED);
+        let ticks_per_turn = quickest.min().unwrap_or(1).max(1) as f64 / f64::from(TIMED);
         Self {
-            turns: (ticks / per_turn).round().clamp(0.0, f64::from(u32::MAX)) as u32,
+            turns: 0,
+            ticks_per_turn,
+        }
+        .longer(ticks)
+    }
+
+    /// A loop that is so much longer; shorter, if that is negative. What a CPU does of a fault and
+    /// of the loop after it at the same time makes a loop of some length an addition of less: only
+    /// what came of it tells by how much to correct it.
+    pub(crate) fn longer(self, ticks: f64) -> Self {
+        let turns = f64::from(self.turns) + ticks / self.ticks_per_turn;
+        Self {
+            turns: turns.round().clamp(0.0, f64::from(u32::MAX)) as u32,
+            ..self
         }
     }
 
@@ -63,6 +80,10 @@ mod tests {
         // The longer less the shorter, so that the clock's own reads don't count.
         let longer = (three - one) / 40_000.0;
         assert!((0.8..1.25).contains(&longer), "{longer}");
+        let plant = Plant::of(20_000.0, &clock);
+        let back = plant.longer(40_000.0).longer(-40_000.0);
+        assert!(back.turns.abs_diff(plant.turns) <= 1);
+        assert_eq!(plant.longer(-1e9).turns, 0);
         assert_eq!(Plant::of(0.0, &clock).turns, 0);
         assert_eq!(Plant::of(1_000.0, &clock).grow(7), 0);
     }

@@ -44,6 +44,21 @@ impl Recorder {
         self.ring.push(ticks);
     }
 
+    /// Room for as many latencies as a pass has, to be filled from its start: a store each, where
+    /// [`push`](Self::push) looks at a length and writes it, too. [`keep`](Self::keep) says how
+    /// many it became.
+    #[inline]
+    pub fn room(&mut self) -> &mut [Ticks] {
+        self.ring.resize(self.ring.capacity(), 0);
+        &mut self.ring
+    }
+
+    /// The first so many of [`room`](Self::room) were filled.
+    #[inline]
+    pub fn keep(&mut self, filled: usize) {
+        self.ring.truncate(filled);
+    }
+
     /// Brings what was noted into the histogram. Not to be done while anything is timed.
     pub fn drain(&mut self, clock: &Clock) {
         for ticks in self.ring.drain(..) {
@@ -51,6 +66,13 @@ impl Recorder {
             self.beyond += u64::from(ns > HIGHEST_NS);
             self.histogram.saturating_record(ns.max(LOWEST_NS));
         }
+    }
+
+    /// The median of what was noted since the last drain; 0 without any.
+    pub fn median_noted(&self) -> Ticks {
+        let mut noted = self.ring.clone();
+        noted.sort_unstable();
+        noted.get(noted.len() / 2).copied().unwrap_or(0)
     }
 
     /// How many latencies were noted since the last drain.
@@ -75,9 +97,9 @@ pub fn cost_of_recording_ns(clock: &Clock) -> f64 {
             recorder.discard();
             let start = clock.now();
             let mut last = start;
-            for _ in 0..READS {
+            for latency in &mut recorder.room()[..READS] {
                 let now = clock.now();
-                recorder.push(now - last);
+                *latency = now - last;
                 last = now;
             }
             clock.ns(last - start) as f64 / READS as f64
@@ -97,8 +119,20 @@ mod tests {
         let mut recorder = Recorder::new(4);
         recorder.push(clock.ticks(1_000));
         recorder.discard();
+        assert!(recorder.room().len() >= 4);
+        recorder.room()[0] = clock.ticks(1_000_000);
+        recorder.keep(1);
+        assert_eq!(
+            (recorder.noted(), recorder.median_noted()),
+            (1, clock.ticks(1_000_000))
+        );
+        recorder.discard();
         recorder.push(0);
         recorder.push(clock.ticks(1_000_000));
+        assert_eq!(
+            (recorder.noted(), recorder.median_noted()),
+            (2, clock.ticks(1_000_000))
+        );
         recorder.drain(&clock);
         recorder.drain(&clock);
         assert_eq!(recorder.histogram.len(), 2);
@@ -108,7 +142,7 @@ mod tests {
             "0 ns counts as the shortest latency"
         );
         assert!(recorder.histogram.max().abs_diff(1_000_000) < 1_000);
-        assert_eq!(recorder.noted(), 0);
+        assert_eq!((recorder.noted(), recorder.median_noted()), (0, 0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `faultaround list`: what there is to run.
 
+use harness::counters::{Cpu, PRESETS};
 use harness::report::wrap;
 use harness::storms::{Storm, Storms};
 use kernel_model::Invariant;
@@ -26,6 +27,7 @@ fn text() -> String {
         out.push_str(&wrap(&head(about.name), &text));
     }
     write_scenarios(&mut out);
+    write_events(&mut out);
     out.push_str("\ninvariants (looked at by every storm at its end, by audits and by check)\n");
     for invariant in Invariant::ALL {
         out.push_str(&wrap(&head(invariant.name()), invariant.says()));
@@ -57,6 +59,20 @@ fn write_scenarios(out: &mut String) {
         let text = format!("{}; {explored}", about.summary);
         let head = format!("  {:<width$}", about.name);
         out.push_str(&wrap(&head, &text));
+    }
+}
+
+/// Events that can be counted by name.
+fn write_events(out: &mut String) {
+    out.push_str("\nevents of CPUs (storm --event; rNNN is any other)\n");
+    let cpu = Cpu::here();
+    for preset in &PRESETS {
+        let here = if preset.is_for(&cpu) {
+            ""
+        } else {
+            " (not this CPU's)"
+        };
+        out.push_str(&wrap(&head(preset.name), &(preset.description() + here)));
     }
 }
 

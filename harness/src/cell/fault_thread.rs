@@ -11,12 +11,13 @@ use super::{CellError, Phases, Shared, thread_seed};
 use crate::arrival::{Arrival, Schedule};
 use crate::clock::Ticks;
 use crate::conditions::{ThreadConditions, ThreadWatch};
-use crate::counters::{Counters, Readings};
+use crate::counters::{Counters, Event, Kind, Readings};
 use crate::machine::MmKind;
 use crate::order::Touches;
 use crate::planted::Plant;
 use crate::recorder::Recorder;
 use crate::rounds::Control;
+use crate::statistics::Spread;
 
 /// What a fault thread brings home.
 #[derive(Debug)]
@@ -55,6 +56,10 @@ struct Runner<'a> {
     task: Task,
     recorder: Recorder,
     tally: Tally,
+    /// Of the CPU: enabled while faults are timed, and not for zaps.
+    counters: Counters,
+    /// Whether they are enabled at all: not in the warm-up.
+    counting: bool,
 }
 
 /// What is counted beside the latencies, in ticks.
@@ -64,6 +69,9 @@ struct Tally {
     in_faults: Ticks,
     active: Ticks,
 }
+
+/// Steps in which a planted loop is brought to its length.
+const CALIBRATIONS: u64 = 4;
 
 /// What stands between one fault and the next.
 enum Pace {
@@ -87,7 +95,15 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
     let (pages, window) = (u64::from(sizes.pages), u64::from(sizes.window_pages));
     let touches = Touches::new(shared.setup.access, pages, window, first, stride);
     let seed = thread_seed(shared.seed, u64::from(number));
+    let of_the_kernel = |event: &Event| event.kind() == Kind::Software;
+    let (kernel, cpu): (Vec<Event>, Vec<Event>) = shared
+        .setup
+        .events
+        .iter()
+        .partition(|event| of_the_kernel(event));
     let mut runner = Runner {
+        counters: Counters::open(&cpu),
+        counting: false,
         shared,
         number: number as usize,
         random: Pcg64Mcg::seed_from_u64(seed),
@@ -97,7 +113,8 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
         tally: Tally::default(),
         touches,
     };
-    let mut counters = Counters::open(&shared.setup.events);
+    // Enabled from the start to the end: what happens to the thread in a zap, happens to it.
+    let mut counters = Counters::open(&kernel);
     let (
         cpu,
         Phases {
@@ -106,12 +123,17 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
             end,
         },
     ) = shared.begin(number)?;
-    // Where the threads share a machine, the warm-up is closed: it shows how long a fault takes.
-    runner.fault_until(measured, &mut Pace::Closed);
-    let mut pace = runner.pace(number, measured);
+    // Closed, whatever comes then.
+    let calibration = match shared.cell.control {
+        Some(Control::Planted(_)) => (measured - started) / 2,
+        _ => 0,
+    };
+    runner.fault_until(measured - calibration, &mut Pace::Closed);
+    let mut pace = runner.pace(number, measured, calibration);
     runner.task.faults = FaultCounters::default();
     runner.recorder = Recorder::new(runner.touches.len());
     runner.tally = Tally::default();
+    runner.counting = true;
     let watch = ThreadWatch::start(cpu);
     counters.enable();
     runner.fault_until(end, &mut pace);
@@ -126,23 +148,34 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
         histogram: runner.recorder.histogram,
         beyond: runner.recorder.beyond,
         counters: runner.task.faults,
-        readings: counters.read(),
+        readings: in_order(
+            &shared.setup.events,
+            [runner.counters.read(), counters.read()],
+        ),
         conditions,
         started,
     })
 }
 
+/// The readings in the order in which they were asked for.
+fn in_order(events: &[Event], parts: [Readings; 2]) -> Readings {
+    let mut all: Vec<_> = parts.into_iter().flat_map(|part| part.0).collect();
+    let place = |name: &str| events.iter().position(|event| event.name() == name);
+    all.sort_by_key(|reading| place(&reading.name));
+    Readings(all)
+}
+
 impl Runner<'_> {
-    /// How the measured faults follow each other.
-    fn pace(&self, number: u32, measured: Ticks) -> Pace {
+    /// How the measured faults follow each other; what has to be found out for that takes
+    /// `calibration`, up to `measured`.
+    fn pace(&mut self, number: u32, measured: Ticks, calibration: Ticks) -> Pace {
         let Shared {
             cell, setup, clock, ..
         } = self.shared;
         match (cell.control, setup.arrival) {
             (Some(Control::Unrecorded), _) => Pace::Unrecorded,
             (Some(Control::Planted(percent)), _) => {
-                let fault = self.tally.in_faults as f64 / self.tally.faults.max(1) as f64;
-                Pace::Planted(Plant::of(fault * percent / 100.0, clock))
+                Pace::Planted(self.calibrate(percent / 100.0, measured, calibration))
             }
             (None, Arrival::Closed) => Pace::Closed,
             (None, arrival) => {
@@ -153,12 +186,41 @@ impl Runner<'_> {
         }
     }
 
+    /// A loop that makes the median fault longer by a share of it.
+    fn calibrate(&mut self, share: f64, measured: Ticks, time: Ticks) -> Plant {
+        let clock = &self.shared.clock;
+        let none = Plant::of(0.0, clock);
+        let mut plant = none;
+        for step in 0..CALIBRATIONS {
+            let end = measured - time / CALIBRATIONS * (CALIBRATIONS - 1 - step);
+            // By turns, so that both meet the same machine.
+            let (mut plain, mut planted) = (Vec::new(), Vec::new());
+            while plain.is_empty() || clock.now() < end {
+                self.zap();
+                self.planted_pass(clock.now(), Ticks::MAX, &none);
+                plain.push(self.recorder.median_noted() as f64);
+                self.recorder.discard();
+                self.zap();
+                self.planted_pass(clock.now(), Ticks::MAX, &plant);
+                planted.push(self.recorder.median_noted() as f64);
+                self.recorder.discard();
+            }
+            let median = |values: Vec<f64>| Spread::of(values).map_or(0.0, |it| it.median);
+            let (plain, planted) = (median(plain), median(planted));
+            plant = plant.longer(plain * (1.0 + share) - planted);
+        }
+        plant
+    }
+
     /// Passes until a moment has come. What the last pass mapped stays mapped.
     fn fault_until(&mut self, end: Ticks, pace: &mut Pace) {
         let clock = &self.shared.clock;
         let mut left_off = clock.now();
         loop {
             self.zap();
+            if self.counting {
+                self.counters.enable();
+            }
             let begin = clock.now();
             let last = match pace {
                 Pace::Closed => self.pass(begin, end),
@@ -170,6 +232,7 @@ impl Runner<'_> {
                     self.open_pass(end, schedule)
                 }
             };
+            self.counters.disable();
             left_off = last;
             self.tally.active += last - begin;
             self.recorder.drain(clock);
@@ -184,17 +247,20 @@ impl Runner<'_> {
     fn pass(&mut self, begin: Ticks, end: Ticks) -> Ticks {
         let Shared { machine, clock, .. } = self.shared;
         let vma = &*machine.vmas[self.number];
-        let mut last = begin;
-        for &pgoff in self.touches.next_pass(&mut self.random) {
+        let (mut last, mut faults) = (begin, 0);
+        let touches = self.touches.next_pass(&mut self.random);
+        for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
             black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
             let now = clock.now();
-            self.recorder.push(now - last);
+            *latency = now - last;
             last = now;
+            faults += 1;
             if now >= end {
                 break;
             }
         }
-        self.tally.faults += self.recorder.noted();
+        self.recorder.keep(faults);
+        self.tally.faults += faults as u64;
         self.tally.in_faults += last - begin;
         last
     }
@@ -203,9 +269,9 @@ impl Runner<'_> {
     fn planted_pass(&mut self, begin: Ticks, end: Ticks, plant: &Plant) -> Ticks {
         let Shared { machine, clock, .. } = self.shared;
         let vma = &*machine.vmas[self.number];
-        let mut last = begin;
-        let mut zero = 0;
-        for &pgoff in self.touches.next_pass(&mut self.random) {
+        let (mut last, mut faults, mut zero) = (begin, 0, 0);
+        let touches = self.touches.next_pass(&mut self.random);
+        for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
             // The loop hangs on the fault, and the next fault on the loop, so that the CPU can't do
             // one beside the other.
             let fault = machine
@@ -213,13 +279,15 @@ impl Runner<'_> {
                 .handle_mm_fault(vma, pgoff + zero, &mut self.task);
             zero = plant.grow(black_box(fault) as u64);
             let now = clock.now();
-            self.recorder.push(now - last);
+            *latency = now - last;
             last = now;
+            faults += 1;
             if now >= end {
                 break;
             }
         }
-        self.tally.faults += self.recorder.noted();
+        self.recorder.keep(faults);
+        self.tally.faults += faults as u64;
         self.tally.in_faults += last - begin;
         last
     }
