@@ -68,8 +68,8 @@ def table(path):
 def check_table(path, steps):
     totals = dict(steps)
     rows = list(table(path))
-    if not rows or rows[-1][1] != 1.0:
-        sys.exit(f"{path}: no last row")
+    if not rows or (rows[0][1], rows[-1][1]) != (0.0, 1.0):
+        sys.exit(f"{path}: it lacks its first or last row")
     for value, quantile, count in rows:
         what = f"{path} at {quantile}"
         same(f"{what}: values up to {value}", count, totals.get(value))
