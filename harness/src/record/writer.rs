@@ -10,7 +10,7 @@ use super::{ReadError, Run, Side, stem};
 use crate::noise::Noise;
 use crate::report;
 use crate::results::{
-    HlogError, Interval, RunDirectory, RunDirectoryError, write_hgrm, write_hlog,
+    Batch, HlogError, Interval, RunDirectory, RunDirectoryError, write_hgrm, write_hlog,
 };
 use crate::rounds::{Key, Plan, Rounds};
 use crate::summary::{GroupSummary, Results, Row};
@@ -79,19 +79,20 @@ impl RunWriter {
     /// Writes everything that there is so far, over what was written before.
     ///
     /// # Errors
-    /// See [`RecordError`]; files are whole, of this call or of the one before.
+    /// See [`RecordError`]; what was written before is there then, and no less.
     pub fn write(&self, run: &Run, plan: &Plan, results: &Results) -> Result<(), RecordError> {
         let mut json = serde_json::to_vec_pretty(run)?;
         json.push(b'\n');
-        self.directory.write("run.json", &json)?;
-        self.directory
-            .write("summary.tsv", report::tsv(run).as_bytes())?;
         let extras = report::Extras {
             latencies: Some(&report::Measured { plan, results }),
             ..report::Extras::default()
         };
         let text = report::text(run, &extras)?;
-        self.directory.write("report.txt", text.as_bytes())?;
+        // Together: histograms belong to the run.json that counts them.
+        let mut batch = self.directory.batch();
+        batch.write("run.json", &json)?;
+        batch.write("summary.tsv", report::tsv(run).as_bytes())?;
+        batch.write("report.txt", text.as_bytes())?;
         for (number, group) in run.summary.iter().enumerate() {
             let keys: Vec<Key> = plan.keys_of(number).collect();
             for row in &group.rows {
@@ -100,49 +101,10 @@ impl RunWriter {
                         && key.variant == row.variant
                 };
                 let key = keys.iter().find(of_row).expect("rows are made of keys");
-                self.write_latencies(run, group, row, *key, results)?;
+                write_latencies(&mut batch, run, group, row, *key, results)?;
             }
         }
-        Ok(())
-    }
-
-    fn write_latencies(
-        &self,
-        run: &Run,
-        group: &GroupSummary,
-        row: &Row,
-        key: Key,
-        results: &Results,
-    ) -> Result<(), RecordError> {
-        let started = run.header.started;
-        let rounds: Vec<_> = results.histograms(key).collect();
-        let (faults, operations) = results.merged(key);
-        let duration = Duration::from_nanos(run.configuration.setup.duration_ns);
-        for (side, merged) in [(Side::Faults, &faults), (Side::Remover, &operations)] {
-            if merged.is_empty() {
-                continue;
-            }
-            let stem = stem(&group.storm, group.threads, row, side);
-            let mut table = Vec::new();
-            write_hgrm(&mut table, merged, 1.0, 5)?;
-            self.directory.write(&format!("{stem}.hgrm"), &table)?;
-            let intervals: Vec<_> = rounds
-                .iter()
-                .map(|(cell, faults, operations)| Interval {
-                    tag: side.name(),
-                    start: started + SignedDuration::from_nanos(cell.started_ns as i64),
-                    duration,
-                    histogram: match side {
-                        Side::Faults => faults,
-                        Side::Remover => operations,
-                    },
-                })
-                .collect();
-            let mut log = Vec::new();
-            write_hlog(&mut log, started, &intervals, 1e6)?;
-            self.directory.write(&format!("{stem}.hlog"), &log)?;
-        }
-        Ok(())
+        Ok(batch.commit()?)
     }
 
     /// Gives the directory its final name and returns it.
@@ -163,4 +125,43 @@ impl RunWriter {
         // What can't be taken away stays; it says itself that it isn't complete.
         let _ = self.directory.discard();
     }
+}
+
+fn write_latencies(
+    batch: &mut Batch<'_>,
+    run: &Run,
+    group: &GroupSummary,
+    row: &Row,
+    key: Key,
+    results: &Results,
+) -> Result<(), RecordError> {
+    let started = run.header.started;
+    let rounds: Vec<_> = results.histograms(key).collect();
+    let (faults, operations) = results.merged(key);
+    let duration = Duration::from_nanos(run.configuration.setup.duration_ns);
+    for (side, merged) in [(Side::Faults, &faults), (Side::Remover, &operations)] {
+        if merged.is_empty() {
+            continue;
+        }
+        let stem = stem(&group.storm, group.threads, row, side);
+        let mut table = Vec::new();
+        write_hgrm(&mut table, merged, 1.0, 5)?;
+        batch.write(&format!("{stem}.hgrm"), &table)?;
+        let intervals: Vec<_> = rounds
+            .iter()
+            .map(|(cell, faults, operations)| Interval {
+                tag: side.name(),
+                start: started + SignedDuration::from_nanos(cell.started_ns as i64),
+                duration,
+                histogram: match side {
+                    Side::Faults => faults,
+                    Side::Remover => operations,
+                },
+            })
+            .collect();
+        let mut log = Vec::new();
+        write_hlog(&mut log, started, &intervals, 1e6)?;
+        batch.write(&format!("{stem}.hlog"), &log)?;
+    }
+    Ok(())
 }

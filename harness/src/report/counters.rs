@@ -20,20 +20,17 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
         names.map(String::as_str).collect()
     };
     let faults = |row: &Row| row.totals.faults as f64;
-    let tables: [(&str, Vec<&str>, &dyn Fn(&Row) -> f64); 3] = [
-        ("counted per fault", counted(false), &faults),
-        ("counted per page", counted(false), &|row| {
-            row.totals.pages_mapped as f64
-        }),
-        ("per million faults", counted(true), &|row| {
-            faults(row) / 1e6
-        }),
-    ];
-    for (title, names, many) in tables {
+    let pages = |row: &Row| row.totals.pages_mapped as f64;
+    let mut tables = |title: &str, names: Vec<&str>, many: &dyn Fn(&Row) -> f64| {
         for names in names.chunks(PER_TABLE) {
             out.push(Block::Table(table(run, group, title, names, many)));
         }
-    }
+    };
+    tables("counted per fault", counted(false), &faults);
+    tables("counted per page", counted(false), &pages);
+    tables("per million faults", counted(true), &|row| {
+        faults(row) / 1e6
+    });
     let all = Readings::sum(group.rows.iter().map(|row| &row.counters));
     if let Some(text) = all.caveat() {
         out.note("counters", text);

@@ -130,8 +130,8 @@ fn controls_are_rows_and_say_what_they_found() {
     }
     let words = unfolded(&text);
     for part in [
-        "planted slowdown of 5%: found under none x1 (0.950, 0.950-0.950)",
-        "NOT found, this run can't show 5% under punch-hole x1 (0.995",
+        "planted slowdown of 5%: found under none x1 (by pages/s 0.950, 0.950-0.950; by p50",
+        "NOT found, this run can't show 5% under punch-hole x1 (by pages/s 0.995",
         // A fifth of 640 ns.
         "none x1 20.0% (20.0% to 20.0%), 127.7 ns",
     ] {

@@ -38,6 +38,13 @@ pub(super) fn failed(
     }
 }
 
+/// Makes a write beyond the file size limit (`ulimit -f`) fail like one to a full disk. Without
+/// this the signal that comes with it ends the process, and nobody learns why.
+pub fn size_limit_is_an_error() {
+    // SAFETY: to ignore a signal runs no code of ours, and this one has no handler to be lost.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// Creates `path` and what is missing above it, and notes what was created.
 ///
 /// Only an attempt tells what is possible: root passes any look at modes.

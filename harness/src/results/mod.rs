@@ -12,13 +12,15 @@
 //! While the run goes on, and for ever if it never ends, the directory is named
 //! `<UTC time>-<label>.partial`. Everything without that suffix is a whole run.
 
+mod batch;
 mod disk;
 mod hgrm;
 mod hlog;
 mod hlog_reader;
 mod run_directory;
 
-pub use disk::RunDirectoryError;
+pub use batch::Batch;
+pub use disk::{RunDirectoryError, size_limit_is_an_error};
 pub use hgrm::write_hgrm;
 pub use hlog::{HlogError, Interval, write_hlog};
 pub use hlog_reader::read_hlog;

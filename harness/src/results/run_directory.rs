@@ -1,12 +1,12 @@
 //! A directory that carries its final name only when the run in it is whole.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
+use super::batch::Batch;
 use super::disk::{
     RunDirectoryError, create_missing, failed, refuse_existing, remove_empty, reserve, sync_name,
     sync_tree,
@@ -85,25 +85,19 @@ impl RunDirectory {
 
     /// Writes the file `name`, or replaces it as a whole.
     ///
-    /// Nothing waits for the disk before [`finish`](Self::finish), so as not to
-    /// disturb what is being measured.
-    ///
     /// # Errors
     ///
     /// `name` must be a plain file name that does not start with `.`. After an
     /// error the file is as it was.
     pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), RunDirectoryError> {
-        // Threads that write the same name must not share a temporary file.
-        static WRITES: AtomicU64 = AtomicU64::new(0);
-        check_name(name, "file name", 255)?;
-        let write = WRITES.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.partial.join(format!(".{write}.tmp"));
-        let path = self.partial.join(name);
-        File::create_new(&temporary)
-            .and_then(|mut file| file.write_all(contents))
-            .and_then(|()| fs::rename(&temporary, &path))
-            .inspect_err(|_| _ = fs::remove_file(&temporary))
-            .map_err(failed("write", &path))
+        let mut batch = self.batch();
+        batch.write(name, contents)?;
+        batch.commit()
+    }
+
+    /// Files that are written or replaced together.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(&self.partial)
     }
 
     /// Brings everything onto the disk, takes the suffix away and returns the
@@ -151,7 +145,7 @@ impl RunDirectory {
     }
 }
 
-fn check_name(name: &str, what: &str, limit: usize) -> Result<(), RunDirectoryError> {
+pub(super) fn check_name(name: &str, what: &str, limit: usize) -> Result<(), RunDirectoryError> {
     let reason = if name.is_empty() {
         "it is empty"
     } else if name.len() > limit {
@@ -202,6 +196,7 @@ fn claim(parent: &Path, stem: &str) -> Result<(PathBuf, PathBuf), RunDirectoryEr
 mod tests {
     use super::super::disk::write_noise;
     use super::*;
+    use std::fs::File;
 
     fn names(directory: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(directory)
@@ -327,5 +322,26 @@ mod tests {
         assert_refused(run.write(&long, b"x"), &long, "too long");
         assert_refused(run.write("b/c", b"x"), "b/c", "slash");
         assert_eq!(names(run.path()), ["a", "taken"]);
+    }
+
+    #[test]
+    fn files_of_a_batch_replace_all_of_the_old_ones_or_none() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = create(parent.path());
+        run.write("a", b"old").unwrap();
+        let mut batch = run.batch();
+        batch.write("a", b"new").unwrap();
+        batch.write("b", b"new").unwrap();
+        assert_eq!(fs::read(run.path().join("a")).unwrap(), b"old");
+        assert_refused(batch.write(&"n".repeat(300), b"x"), "nnn", "too long");
+        drop(batch);
+        assert_eq!(names(run.path()), ["a"]);
+
+        let mut batch = run.batch();
+        batch.write("a", b"new").unwrap();
+        batch.write("b", b"new").unwrap();
+        batch.commit().unwrap();
+        assert_eq!(names(run.path()), ["a", "b"]);
+        assert_eq!(fs::read(run.path().join("a")).unwrap(), b"new");
     }
 }

@@ -45,8 +45,13 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
     let writer = RunWriter::create(out, LABEL, &plan).map_err(Failure::usage)?;
 
     let clock = Clock::new();
-    let noise = watch(options, &setup, &clock, cancel)?;
-    writer.write_noise(&noise).map_err(Failure::usage)?;
+    let (noise, recording_ns) = match prepare(options, &setup, &clock, &writer, cancel) {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            writer.discard();
+            return Err(failure);
+        }
+    };
     let counters = Availability::probe(&setup.events);
     let mut findings = examine(&environment);
     findings.push(judge_noise(&noise.floors));
@@ -60,7 +65,7 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         noise: noise.floors,
         counters,
         left_out,
-        recording_ns: recording_ns(&clock, &setup)?,
+        recording_ns,
     };
     let floor_ns = least_comparable_ns(&header.noise);
     let mut measurement = Measurement {
@@ -73,7 +78,11 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         progress: progress(&plan),
         written: Instant::now(),
     };
-    measurement.write().map_err(Failure::Broke)?;
+    if let Err(line) = measurement.write() {
+        drop(measurement);
+        writer.discard();
+        return Err(Failure::Broke(line));
+    }
     announce(&measurement, &topology);
     let stopped = rounds::run(&plan, &setup, &clock, cancel, &mut measurement);
     measurement.progress.finish();
@@ -134,7 +143,8 @@ fn conclude(
     };
     let printed = output::print(&text);
     match &settled {
-        Ok(path) if format == Format::Text => {
+        // Where the table could not be printed, neither can this.
+        Ok(path) if format == Format::Text && printed.is_ok() => {
             output::print(&format!("\nrun directory: {}\n", path.display()))?;
         }
         Ok(path) => say(&format!("run directory: {}", path.display())),
@@ -284,6 +294,20 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
     for left_out in &header.left_out {
         progress.line(&format!("left out: {left_out}"));
     }
+}
+
+/// What is found out before the first cell: what the CPUs do by themselves, and what a clock read
+/// costs.
+fn prepare(
+    options: &Options,
+    setup: &Setup,
+    clock: &Clock,
+    writer: &RunWriter,
+    cancel: &Cancel,
+) -> Result<(Noise, f64), Failure> {
+    let noise = watch(options, setup, clock, cancel)?;
+    writer.write_noise(&noise).map_err(Failure::usage)?;
+    Ok((noise, recording_ns(clock, setup)?))
 }
 
 /// Watches the CPUs that will measure.

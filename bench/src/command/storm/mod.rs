@@ -17,6 +17,7 @@ pub use options::Options;
 
 /// Runs the command; `command` is how it was typed.
 pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
+    harness::results::size_limit_is_an_error();
     let cancel = Cancel::default();
     cancel.on_signals().map_err(|error| {
         Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
