@@ -37,12 +37,17 @@ fn sound_schemes_survive_and_do_work() {
     for orders in [Orders::All(0), Orders::Mix] {
         for storm in ["truncate", "punch-hole", "shmem-swapout", "mixed"] {
             for scheme in sound() {
-                let setup = AuditSetup {
-                    orders,
-                    duration: Duration::from_millis(500),
-                    ..setup(1, &[])
-                };
-                let audit = audited(scheme, storm, &setup);
+                // Longer where the machine is so busy elsewhere that little is done.
+                let mut audits = [500, 2_000, 8_000].into_iter().map(|ms| {
+                    let setup = AuditSetup {
+                        orders,
+                        duration: Duration::from_millis(ms),
+                        ..setup(1, &[])
+                    };
+                    audited(scheme, storm, &setup)
+                });
+                let audit = audits.find(|audit| audit.worked || !audit.found.is_empty());
+                let audit = audit.expect("work enough in 8 s");
                 assert!(audit.as_declared && audit.found.is_empty(), "{audit:?}");
                 let work = &audit.work;
                 assert!(work.episodes > 1 && work.faults > 200, "{audit:?}");

@@ -44,8 +44,15 @@ impl Gaps {
     /// A counter's increment lies between two reads, as a note does in what is measured. What takes
     /// longer, noting a long gap, is in no gap: the next one begins after it.
     #[inline]
-    pub(super) fn watch(&mut self, now: impl Fn() -> Ticks, end: Ticks, stop: &AtomicBool) {
-        let mut last = now();
+    pub(super) fn watch(
+        &mut self,
+        start: Ticks,
+        now: impl Fn() -> Ticks,
+        end: Ticks,
+        stop: &AtomicBool,
+    ) {
+        // A thread that got its CPU late has seen a gap by then.
+        let mut last = start;
         // Relaxed: nothing hangs on it but the end.
         while last < end && !stop.load(Ordering::Relaxed) {
             for _ in 0..BURST {

@@ -95,7 +95,7 @@ pub fn watch(
         // Before the start: its memory is touched here.
         let mut gaps = Gaps::new();
         let (start, _) = gate.wait(clock).ok_or(NoiseError::CalledOff)?;
-        gaps.watch(|| clock.now(), start.saturating_add(length), &stop);
+        gaps.watch(start, || clock.now(), start.saturating_add(length), &stop);
         Ok(gaps)
     };
     let watched = thread::scope(|scope| {

@@ -10,16 +10,14 @@ use crate::topology::{MAX_CPU, Topology};
 fn seen(apart: &[Ticks]) -> Gaps {
     let (next, now) = (Cell::new(0), Cell::new(1_000));
     let read = || {
-        // The first read is the beginning, and a read that follows a long gap begins anew.
+        // A read that follows a long gap begins anew.
         let index = next.replace(next.get() + 1);
-        if index > 0 {
-            now.set(now.get() + apart.get(index - 1).copied().unwrap_or(1 << 60));
-        }
+        now.set(now.get() + apart.get(index).copied().unwrap_or(1 << 60));
         now.get()
     };
     let mut gaps = Gaps::new();
     let end = 1_000 + apart.iter().sum::<Ticks>();
-    gaps.watch(read, end, &AtomicBool::new(false));
+    gaps.watch(1_000, read, end, &AtomicBool::new(false));
     gaps
 }
 
@@ -53,12 +51,18 @@ fn more_long_gaps_than_there_is_room_for_are_counted_all() {
 #[test]
 fn a_clock_that_runs_backwards_makes_no_gap() {
     let now = Cell::new(0);
-    let reads = [100, 120, 90, 110, 200];
+    let reads = [120, 90, 110, 200];
     let read = || reads[now.replace(now.get() + 1)];
     let mut gaps = Gaps::new();
-    gaps.watch(read, 200, &AtomicBool::new(false));
+    gaps.watch(100, read, 200, &AtomicBool::new(false));
     let counts: Vec<_> = gaps.counts().collect();
     assert_eq!(counts, [(0, 1), (20, 2), (90, 1)]);
+}
+
+#[test]
+fn a_thread_that_starts_late_has_seen_a_gap() {
+    let gaps = seen(&[60_000]);
+    assert_eq!(gaps.counts().collect::<Vec<_>>(), [(60_000, 1)]);
 }
 
 #[test]
