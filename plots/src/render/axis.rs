@@ -79,6 +79,9 @@ impl Range {
     }
 }
 
+/// Decades of a logarithmic axis that each have a label; of more, only some have.
+const DECADES: f64 = 9.0;
+
 /// A value in the scale's own measure.
 fn measure(scale: Scale, value: f64) -> Option<f64> {
     let shown = match scale {
@@ -123,8 +126,13 @@ fn logarithmic(low: f64, high: f64) -> Ends {
     let steps = &steps[first..=last.min(steps.len() - 1)];
     let (low, high) = (steps[0], steps[steps.len() - 1]);
     let few = high / low <= 60.0;
+    // Labels cover each other where there are more decades than a panel has room for.
+    let decades = high.log10() - low.log10();
+    let each = (decades / DECADES).ceil().max(1.0);
     let is_ten = |it: f64| (it.log10() - it.log10().round()).abs() < 1e-9;
-    let ticks = steps.iter().map(|it| (*it, few || is_ten(*it)));
+    let is_labelled = |it: f64| is_ten(it) && it.log10().round().rem_euclid(each) == 0.0;
+    let ticks = steps.iter().filter(|it| each == 1.0 || is_labelled(**it));
+    let ticks = ticks.map(|it| (*it, few || is_labelled(*it)));
     (low, high, ticks.collect())
 }
 
@@ -214,6 +222,8 @@ mod tests {
         let (one, labels) = self::range(Scale::Log, Ticks::Nanoseconds, &[1000.0]);
         assert_eq!(labels, ["1 µs", "2 µs"]);
         assert_eq!(one.place(1000.0), Some(0.0));
+        let (_, labels) = self::range(Scale::Log, Ticks::Numbers, &[1.0, 1e20]);
+        assert_eq!(labels.len(), 7, "every third decade: {labels:?}");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn scene(figure: &Figure) -> Scene {
     let (left, right) = (MARGIN, width - MARGIN);
 
     let mut y = MARGIN;
-    let mut lines = |canvas: &mut Canvas, y: &mut f64, texts: &[String], size: f64, color| {
+    let lines = |canvas: &mut Canvas, y: &mut f64, texts: &[String], size: f64, color| {
         for text in texts {
             for line in font::wrap(text, size, right - left) {
                 *y += 1.32 * size;
