@@ -51,15 +51,16 @@ set yrange [0:*]
 set xrange [0.4:words(schemes) + 0.6]
 set xtics () rotate by -30
 do for [at = 1:words(schemes)] { set xtics add (title_of(word(schemes, at)) at) }
-# Parts are told apart by the colours first, then by patterns in them.
 set style fill solid 1 border lc rgb 'white'
-array colours[7] = ['#0072b2', '#d55e00', '#009e73', '#e69f00', '#56b4e9', '#cc79a7', '#787878']
-colour(kind) = colours[(kind - 1) % 7 + 1]
-pattern(kind) = kind > 7
+# Dark and light of each, since there are more parts than colours that the colour-blind tell apart;
+# what is left over is grey.
+array colours[14] = [0x0072b2, 0xd55e00, 0x009e73, 0xe69f00, 0x56b4e9, 0xcc79a7, 0x404040, \
+                     0x8fc3e3, 0xf0b48c, 0x8fd6bf, 0xf5d694, 0xbfe3f7, 0xe8c5d8, 0x808080]
+colour(kind) = kind == kinds ? 0xc8c8c8 : kind == kinds - 1 ? 0x808080 : colours[(kind - 1) % 14 + 1]
 set trange [1:words(schemes)]
 set samples words(schemes)
 plot for [kind = 1:kinds] '+' \
         using 1:(0.5 * (up_to($1, kind - 1) + up_to($1, kind))):(0.35) :(0.5 * ns[($1 - 1) * kinds + kind]) \
-        with boxxyerror lc rgb colour(kind) title name(kind), \
+        with boxxyerror dt 1 lc rgb colour(kind) title name(kind), \
     '+' using 1:(total[$1]):(low[$1]):(high[$1]) \
-        with yerrorbars lc rgb 'black' pt 0 lw 1.5 notitle
+        with yerrorbars lc rgb 'black' dt 1 pt 0 lw 2 notitle

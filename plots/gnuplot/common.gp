@@ -20,7 +20,7 @@ set linetype 23 lc rgb '#000000' lw 1.8 dt (7,3,1.5,3,1.5,3) pt 3
 SOUND = 'page-locked folio-batched mapcount-recheck fused-count invalidate-gate ' . \
         'invalidate-gate-fused invalidate-seq invalidate-seq-fused'
 BROKEN = 'invalidate-shared sketch lockless-rfc'
-place(list, name) = (at = 0, sum [it = 1:words(list)] (word(list, it) eq name ? (at = it) : 0), at)
+place(list, name) = (found = 0, sum [its = 1:words(list)] (word(list, its) eq name ? (found = its) : 0), found)
 look(name) = (seen = place(SOUND, name), seen > 0 ? seen : \
               (seen = place(BROKEN, name), seen > 0 ? 20 + seen : 9))
 
@@ -35,12 +35,14 @@ if (is_png(out)) {
 }
 set output out
 
-set grid lc rgb '#dddddd' lw 0.6 dt 1
+set grid lc rgb '#d0d0d0' lw 1 dt 1
 set border lc rgb '#444444'
 set tics nomirror
-set style fill solid 0.15 noborder
+set style fill transparent solid 0.12 noborder
 # Below the panels, where it covers nothing.
-set key below horizontal maxrows 4 samplen 4 spacing 1.1
+set key below horizontal samplen 3 spacing 1.1
+if (wide) { set key font ',9' maxcols 2 } else { set key font ',10' maxcols 3 }
+set xlabel offset 0,0.4
 
 # Rows of summary.tsv: those of a storm, without controls, which were planted.
 set datafile separator tab
@@ -57,4 +59,9 @@ note_scheme(name, is_broken) = ( \
     schemes = has(schemes, name) ? schemes : schemes . ' ' . name, \
     broken = !is_broken || has(broken, name) ? broken : broken . ' ' . name, 1)
 numbers = ''
+# The ends of what is measured: far apart, they need a logarithmic axis.
+lowest = 1e300; highest = 0
+note_value(value) = (lowest = value > 0 && value < lowest ? value : lowest, \
+    highest = value > highest ? value : highest, 1)
+FAR_APART = 40
 note_number(value) = (numbers = has(numbers, value) ? numbers : numbers . ' ' . value, 1)

@@ -17,8 +17,8 @@ do for [it = 1:strlen(ARG0)] { if (ARG0[it:it] eq '/') { slash = it } }
 here = ARG0[1:slash]
 load here . 'common.gp'
 
-mine(x) = under(storm) && column('threads') == threads && column('p999_ns') > 0 \
-    && column('remover_ops_per_s') > 0
+mine(x) = under(storm) && column('threads') == threads \
+    && stringcolumn('p999_ns') ne 'nan' && stringcolumn('remover_ops_per_s') ne 'nan'
 collect(x) = mine(0) ? note_scheme(stringcolumn('scheme'), stringcolumn('broken') eq 'true') : 0
 do for [it = 1:words(runs)] { stats word(runs, it) . '/summary.tsv' using (collect(0)) nooutput }
 if (words(schemes) == 0) {

@@ -18,7 +18,8 @@ load here . 'common.gp'
 
 collect(x) = under(storm) ? ( \
     note_scheme(stringcolumn('scheme'), stringcolumn('broken') eq 'true'), \
-    note_number(stringcolumn('threads')), 1) : 0
+    note_number(stringcolumn('threads')), note_value(column('ns_per_page')), \
+    note_value(column('ns_per_page_lo')), note_value(column('ns_per_page_hi')), 1) : 0
 stats summary using (collect(0)) nooutput
 if (words(schemes) == 0) { exit error sprintf('%s has nothing of storm %s', summary, storm) }
 
@@ -28,6 +29,7 @@ unit(panel) = panel == 1 ? 1e-6 : 1
 array labels[2] = ['pages mapped (Mpages/s)', 'time in faults per page (ns)']
 
 set yrange [0:*]
+array titles[2] = ['throughput of all fault threads', 'cost']
 if (words(numbers) == 1) {
     set multiplot layout 1,2 title sprintf('Throughput and cost, storm %s, %s fault thread(s)', \
                                            storm, word(numbers, 1))
@@ -38,6 +40,8 @@ if (words(numbers) == 1) {
     do for [panel = 1:2] {
         name = measure(panel)
         set ylabel labels[panel]
+        set title titles[panel]
+        if (panel == 2 && highest > FAR_APART * lowest) { set logscale y; set yrange [*:*] }
         plot for [it = 1:words(schemes)] summary \
             using (mine(word(schemes, it)) ? it : NaN):(column(name) * unit(panel)): \
                   (column(name . '_lo') * unit(panel)):(column(name . '_hi') * unit(panel)) \
@@ -55,6 +59,8 @@ if (words(numbers) == 1) {
     do for [panel = 1:2] {
         name = measure(panel)
         set ylabel labels[panel]
+        set title titles[panel]
+        if (panel == 2 && highest > FAR_APART * lowest) { set logscale y; set yrange [*:*] }
         plot for [it = 1:words(schemes)] summary \
                 using (mine(word(schemes, it)) ? column('threads') : NaN): \
                       (column(name . '_lo') * unit(panel)):(column(name . '_hi') * unit(panel)) \

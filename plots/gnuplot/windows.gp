@@ -24,7 +24,10 @@ here = ARG0[1:slash]
 load here . 'common.gp'
 
 mine(x) = under(storm) && column('threads') == threads
-collect(x) = mine(0) ? note_scheme(stringcolumn('scheme'), stringcolumn('broken') eq 'true') : 0
+collect(x) = mine(0) ? ( \
+    note_scheme(stringcolumn('scheme'), stringcolumn('broken') eq 'true'), \
+    note_value(column('ns_per_page')), note_value(column('ns_per_page_lo')), \
+    note_value(column('ns_per_page_hi')), 1) : 0
 do for [it = 1:words(runs)] { stats word(runs, it) . '/summary.tsv' using (collect(0)) nooutput }
 if (words(schemes) == 0) {
     exit error sprintf('no run has anything of %s with %d fault threads', storm, threads)
@@ -51,7 +54,7 @@ set xtics ()
 do for [it = 1:words(windows)] { set xtics add (word(windows, it) 1 * word(windows, it)) }
 set offsets graph 0.04, graph 0.04, 0, 0
 set ylabel 'time in faults per page (ns)'
-set yrange [0:*]
+if (highest > FAR_APART * lowest) { set logscale y } else { set yrange [0:*] }
 plot for [at = 1:words(schemes)] $points using ($1 == at ? $2 : NaN):4:5 \
         with filledcurves lt look(word(schemes, at)) notitle, \
     for [at = 1:words(schemes)] $points using ($1 == at ? $2 : NaN):3 \

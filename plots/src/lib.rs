@@ -115,7 +115,9 @@ pub fn plot(
             };
             let table = fs::read(path).map_err(|error| fail(error.to_string()))?;
             let table = String::from_utf8(table).map_err(|_| fail("it is no text".to_owned()))?;
-            figures.drawn.push(breakdown::figure(&table, path).map_err(fail)?);
+            figures
+                .drawn
+                .push(breakdown::figure(&table, path).map_err(fail)?);
         }
         None => figures.left_out.push(
             "breakdown: takes what storm --breakdown --format tsv prints, as --breakdown FILE"

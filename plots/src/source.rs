@@ -25,7 +25,7 @@ impl<'a> Source<'a> {
         Ok(Self { directory, run })
     }
 
-    /// What was run, in lines under a title; `threads` are those of the storm, if it has any.
+    /// What was run, in lines under a title; without a storm it has no threads.
     /// What a sweep over several runs changes is left out of them.
     pub(crate) fn what_was_run(&self, storm_threads: u32, sweep: Sweep) -> Vec<String> {
         let (header, setup) = (&self.run.header, &self.run.configuration.setup);
@@ -56,13 +56,18 @@ impl<'a> Source<'a> {
             Arrival::Poisson(rate) => format!("faults arrive at random, {rate}/s"),
             Arrival::Fixed(rate) => format!("faults arrive evenly, {rate}/s"),
         });
-        let ms = setup.duration_ns as f64 / 1e6;
-        parts.push(format!("{} rounds of {ms} ms", self.run.rounds_done()));
+        parts.push(self.length());
         vec![
             header.environment.headline(),
-            format!("{build}; {date}"),
-            parts.join(", "),
+            build,
+            format!("{date}: {}", parts.join(", ")),
         ]
+    }
+
+    /// How long it was measured.
+    pub(crate) fn length(&self) -> String {
+        let ms = self.run.configuration.setup.duration_ns as f64 / 1e6;
+        format!("{} of {ms} ms", counted(self.run.rounds_done(), "round"))
     }
 
     /// What a reader must know before trusting the figures: stopped runs, shared CPUs, and what

@@ -74,8 +74,8 @@ pub(crate) fn figure(table: &str, file: &Path) -> Result<Named, String> {
                  a bar that ends beyond its whisker has none."
                     .to_owned(),
                 format!(
-                    "\"{OTHER}\": below {:.0}% of the total each, or not told apart from 0. \
-                     Whiskers: the total's interval, {:.1}%. Right: the total in ns, in brackets \
+                    "\"{OTHER}\": below {:.0}% of the total each; what is not told apart from 0 is in \
+                     the rest. Whiskers: the total's interval, {:.1}%. Right: the total in ns, in brackets \
                      without the probe.",
                     100.0 * SHARE,
                     100.0 * first.coverage
@@ -181,9 +181,10 @@ fn bar(scheme: &Scheme, kinds: &[String]) -> Vec<Part> {
         value,
         fill: Style::fill(place),
     };
+    // All of them in each bar, if only with 0, so that the legend has them in this order.
     let own = kinds.iter().enumerate();
     let mut parts: Vec<Part> = own
-        .filter_map(|(place, name)| Some(part(name, of(name)?, place)))
+        .map(|(place, name)| part(name, of(name).unwrap_or(0.0), place))
         .collect();
     let shown: f64 = parts.iter().map(|it| it.value).sum();
     let all: f64 = scheme.steps.iter().map(|(_, ns)| ns).sum();
@@ -191,9 +192,7 @@ fn bar(scheme: &Scheme, kinds: &[String]) -> Vec<Part> {
         (OTHER, all - shown, KINDS),
         (REST, scheme.total - all, KINDS + 1),
     ] {
-        if value > 1e-9 {
-            parts.push(part(name, value, place));
-        }
+        parts.push(part(name, value.max(0.0), place));
     }
     parts
 }
@@ -228,10 +227,21 @@ mod tests {
             line("total", "whole", "100", "nan"),
             line("native", "whole", "90", "nan"),
         ]);
-        let [Row::Bar { name, parts, whisker, label }] = rows.as_slice() else {
+        let [
+            Row::Bar {
+                name,
+                parts,
+                whisker,
+                label,
+            },
+        ] = rows.as_slice()
+        else {
             panic!("{rows:?}");
         };
-        assert_eq!((name.as_str(), label.as_str()), ("sketch (broken)", "100 (90)"));
+        assert_eq!(
+            (name.as_str(), label.as_str()),
+            ("sketch (broken)", "100 (90)")
+        );
         assert_eq!(*whisker, Some((95.0, 105.0)));
         let parts: Vec<_> = parts
             .iter()
@@ -250,7 +260,8 @@ mod tests {
         let [Row::Bar { parts, .. }] = rows.as_slice() else {
             panic!("{rows:?}");
         };
-        assert_eq!(parts.len(), 2);
+        let rest = parts.iter().find(|it| it.name.as_deref() == Some(REST));
+        assert_eq!(rest.map(|it| it.value), Some(0.0));
     }
 
     #[test]
@@ -261,8 +272,14 @@ mod tests {
             ("scheme\tstorm\n".to_owned(), "no column broken"),
             (HEADER.to_owned(), "no line"),
             (HEADER.to_owned() + "sketch\ttrue\n", "line 2 has 2 of 13"),
-            (HEADER.to_owned() + &total.replace("100", "much"), "no number"),
-            (HEADER.to_owned() + &line("inc", "rmw", "1", "true"), "no total"),
+            (
+                HEADER.to_owned() + &total.replace("100", "much"),
+                "no number",
+            ),
+            (
+                HEADER.to_owned() + &line("inc", "rmw", "1", "true"),
+                "no total",
+            ),
         ] {
             let error = figure(&table, Path::new("b.tsv")).err().unwrap();
             assert!(error.contains(part), "{error}");

@@ -30,16 +30,15 @@ pub(super) fn add(figures: &mut Figures, sources: &[Source<'_>]) {
     }
 }
 
-fn add_load(
-    figures: &mut Figures,
-    members: &[&Source<'_>],
-    groups: &[(usize, &GroupSummary)],
-) {
+fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &GroupSummary)]) {
     let (_, first) = groups[0];
     let name = format!("{KIND}-{}-{}", first.storm, first.threads);
     if groups.len() < 2 {
         let only = rate_in_words(members[groups[0].0]);
-        figures.leave_out(&name, &format!("only the run with a storm at {only} has it"));
+        figures.leave_out(
+            &name,
+            &format!("only the run with a storm at {only} has it"),
+        );
         return;
     }
     let (series, without) = curves(groups);

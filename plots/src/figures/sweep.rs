@@ -110,9 +110,12 @@ pub(super) fn loads<'s>(members: &[&'s Source<'_>]) -> Vec<Vec<(usize, &'s Group
     loads
 }
 
-/// The commits and dates of runs other than the first, where the first one's don't stand for all.
+/// The builds and lengths of all runs, where the first one's don't stand for all.
 pub(super) fn other_builds(members: &[&Source<'_>]) -> Option<String> {
-    let build = |source: &Source<'_>| source.run.header.environment.build_line();
+    let build = |source: &Source<'_>| {
+        let build = source.run.header.environment.build_line();
+        format!("{build}, {}", source.length())
+    };
     let mut builds: Vec<String> = Vec::new();
     for member in members {
         let build = build(member);
@@ -120,5 +123,10 @@ pub(super) fn other_builds(members: &[&Source<'_>]) -> Option<String> {
             builds.push(build);
         }
     }
-    (builds.len() > 1).then(|| format!("Runs of several builds: {}.", builds.join("; ")))
+    (builds.len() > 1).then(|| {
+        format!(
+            "Runs of different builds or lengths: {}.",
+            builds.join("; ")
+        )
+    })
 }

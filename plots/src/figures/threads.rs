@@ -12,30 +12,60 @@ use crate::source::{Source, Sweep, counted, drawn, label, load, style};
 /// logarithm: 1, 2 and 4 would stand in a heap beside 64.
 const WIDE: f64 = 16.0;
 
+/// From this ratio of the highest value to the lowest on, an axis of measured values is
+/// logarithmic: one storm that starved a scheme would press all others onto 0.
+const FAR_APART: f64 = 40.0;
+
 /// A measure: its panel's title, its axis, its value and its interval.
-struct Measure {
+pub(super) struct Measure {
     title: &'static str,
     axis: &'static str,
     value: fn(&Row) -> f64,
     interval: fn(&Row) -> Option<(f64, f64)>,
 }
 
-const MEASURES: [Measure; 2] = [
-    Measure {
-        title: "throughput of all fault threads",
-        axis: "pages mapped (Mpages/s)",
-        value: |row| row.pages_per_s.median / 1e6,
-        interval: |row| ends(row.pages_per_s_interval, 1e-6),
-    },
-    Measure {
-        title: "cost",
-        axis: "time in faults per page (ns)",
-        value: |row| row.ns_per_page.median,
-        interval: |row| ends(row.ns_per_page_interval, 1.0),
-    },
-];
+const THROUGHPUT: Measure = Measure {
+    title: "throughput of all fault threads",
+    axis: "pages mapped (Mpages/s)",
+    value: |row| row.pages_per_s.median / 1e6,
+    interval: |row| ends(row.pages_per_s_interval, 1e-6),
+};
 
-pub(super) fn ends(interval: Option<Interval>, by: f64) -> Option<(f64, f64)> {
+/// What a page costs.
+pub(super) const COST: Measure = Measure {
+    title: "cost",
+    axis: "time in faults per page (ns)",
+    value: |row| row.ns_per_page.median,
+    interval: |row| ends(row.ns_per_page_interval, 1.0),
+};
+
+const MEASURES: [Measure; 2] = [THROUGHPUT, COST];
+
+impl Measure {
+    /// All that is drawn of a row.
+    pub(super) fn values(&self, row: &Row) -> Vec<f64> {
+        let (low, high) = (self.interval)(row).unwrap_or((f64::NAN, f64::NAN));
+        vec![(self.value)(row), low, high]
+    }
+}
+
+/// The axis of measured values: from 0, unless they are too far apart.
+pub(super) fn measured(label: &str, values: &[f64]) -> Axis {
+    let positive = values.iter().copied().filter(|it| *it > 0.0);
+    let lowest = positive.fold(f64::INFINITY, f64::min);
+    let highest = values.iter().copied().fold(0.0, f64::max);
+    let far_apart = highest > FAR_APART * lowest;
+    Axis {
+        label: match far_apart {
+            true => format!("{label}, logarithmic"),
+            false => label.to_owned(),
+        },
+        scale: if far_apart { Scale::Log } else { Scale::Linear },
+        ticks: Ticks::Numbers,
+    }
+}
+
+fn ends(interval: Option<Interval>, by: f64) -> Option<(f64, f64)> {
     interval.map(|it| (it.lo * by, it.hi * by))
 }
 
@@ -104,6 +134,7 @@ fn figure(source: &Source<'_>, storm: &str, groups: &[&GroupSummary]) -> Figure 
 }
 
 fn dots(measure: &Measure, group: &GroupSummary, named: bool) -> Panel {
+    let values: Vec<f64> = drawn(group).flat_map(|row| measure.values(row)).collect();
     let rows = drawn(group).map(|row| chart::Row::Dot {
         name: if named { label(row) } else { String::new() },
         style: style(row),
@@ -113,11 +144,7 @@ fn dots(measure: &Measure, group: &GroupSummary, named: bool) -> Panel {
     Panel {
         title: measure.title.to_owned(),
         content: Content::Rows {
-            x: Axis {
-                label: measure.axis.to_owned(),
-                scale: Scale::Linear,
-                ticks: Ticks::Numbers,
-            },
+            x: measured(measure.axis, &values),
             rows: rows.collect(),
         },
     }
@@ -125,6 +152,8 @@ fn dots(measure: &Measure, group: &GroupSummary, named: bool) -> Panel {
 
 fn curves(measure: &Measure, groups: &[&GroupSummary]) -> Panel {
     let threads: Vec<f64> = groups.iter().map(|it| f64::from(it.threads)).collect();
+    let rows = groups.iter().flat_map(|group| drawn(group));
+    let values: Vec<f64> = rows.flat_map(|row| measure.values(row)).collect();
     let wide = threads[threads.len() - 1] / threads[0] >= WIDE;
     Panel {
         title: measure.title.to_owned(),
@@ -134,17 +163,12 @@ fn curves(measure: &Measure, groups: &[&GroupSummary]) -> Panel {
                 scale: if wide { Scale::Log } else { Scale::Chosen },
                 ticks: Ticks::At(threads),
             },
-            y: Axis {
-                label: measure.axis.to_owned(),
-                scale: Scale::Linear,
-                ticks: Ticks::Numbers,
-            },
+            y: measured(measure.axis, &values),
             series: series(
                 groups
                     .iter()
                     .map(|group| (f64::from(group.threads), *group)),
-                measure.value,
-                measure.interval,
+                measure,
             ),
         },
     }
@@ -153,13 +177,12 @@ fn curves(measure: &Measure, groups: &[&GroupSummary]) -> Panel {
 /// A curve for each scheme over groups, by rising x; the A/A run's is thin and has no band.
 pub(super) fn series<'r>(
     groups: impl Iterator<Item = (f64, &'r GroupSummary)>,
-    value: fn(&Row) -> f64,
-    interval: fn(&Row) -> Option<(f64, f64)>,
+    measure: &Measure,
 ) -> Vec<Series> {
     let mut all: Vec<Series> = Vec::new();
     for (x, group) in groups {
         for row in drawn(group) {
-            let y = value(row);
+            let y = (measure.value)(row);
             if !y.is_finite() {
                 continue;
             }
@@ -178,7 +201,7 @@ pub(super) fn series<'r>(
             });
             all[at].points.push((x, y));
             if let Some(band) = &mut all[at].band {
-                band.push(interval(row).unwrap_or((y, y)));
+                band.push((measure.interval)(row).unwrap_or((y, y)));
             }
         }
     }

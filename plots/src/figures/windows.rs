@@ -4,7 +4,7 @@ use harness::summary::GroupSummary;
 
 use super::Figures;
 use super::sweep::{loads, members, other_builds};
-use super::threads::{ends, intervals, series};
+use super::threads::{COST, intervals, measured, series};
 use crate::chart::{Axis, Content, Figure, Panel, Scale, Ticks};
 use crate::source::{Source, Sweep, counted, drawn, load};
 
@@ -32,11 +32,7 @@ pub(super) fn add(figures: &mut Figures, sources: &[Source<'_>]) {
     }
 }
 
-fn add_load(
-    figures: &mut Figures,
-    members: &[&Source<'_>],
-    groups: &[(usize, &GroupSummary)],
-) {
+fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &GroupSummary)]) {
     let (_, first) = groups[0];
     let name = format!("{KIND}-{}-{}", first.storm, first.threads);
     if groups.len() < 2 {
@@ -49,14 +45,15 @@ fn add_load(
         .iter()
         .map(|(at, _)| f64::from(window(members[*at])))
         .collect();
-    let rows = groups.iter().flat_map(|(_, group)| drawn(group));
-    let mut notes = vec![intervals("bands", rows), sizes_beside(members)];
+    let rows = || groups.iter().flat_map(|(_, group)| drawn(group));
+    let values: Vec<f64> = rows().flat_map(|row| COST.values(row)).collect();
+    let mut notes = vec![intervals("bands", rows()), sizes_beside(members)];
     notes.extend(other_builds(members));
     let oversubscribed = groups.iter().any(|(_, group)| group.oversubscribed);
     notes.extend(members[groups[0].0].warnings(oversubscribed));
     let figure = Figure {
         title: format!(
-            "Cost of a page against the window of fault-around, {}, {}",
+            "Cost of a page against the window, {}, {}",
             load(&first.storm),
             counted(first.threads, "fault thread")
         ),
@@ -69,16 +66,8 @@ fn add_load(
                     scale: Scale::Log,
                     ticks: Ticks::At(at.clone()),
                 },
-                y: Axis {
-                    label: "time in faults per page (ns)".to_owned(),
-                    scale: Scale::Linear,
-                    ticks: Ticks::Numbers,
-                },
-                series: series(
-                    at.iter().copied().zip(groups.iter().map(|it| it.1)),
-                    |row| row.ns_per_page.median,
-                    |row| ends(row.ns_per_page_interval, 1.0),
-                ),
+                y: measured("time in faults per page (ns)", &values),
+                series: series(at.iter().copied().zip(groups.iter().map(|it| it.1)), &COST),
             },
         }],
         notes,
