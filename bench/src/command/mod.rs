@@ -7,6 +7,7 @@ mod compare;
 mod doctor;
 mod list;
 pub mod output;
+mod plot;
 mod report;
 pub mod storm;
 pub mod values;
@@ -42,6 +43,8 @@ enum Command {
     Report(report::Options),
     /// Compare two runs: of two machines, two kernels, two commits.
     Compare(compare::Options),
+    /// Draw runs, as SVG and PNG.
+    Plot(plot::Options),
     /// Check schemes under a weak memory model, and show how the broken ones break.
     #[cfg(feature = "loom")]
     Check(Box<check::Options>),
@@ -49,9 +52,9 @@ enum Command {
 
 /// The commands there are, for whoever gives none or another.
 const COMMANDS: &str = if cfg!(feature = "loom") {
-    "list, doctor, storm, report, compare and check"
+    "list, doctor, storm, report, compare, plot and check"
 } else {
-    "list, doctor, storm, report and compare"
+    "list, doctor, storm, report, compare and plot"
 };
 
 /// Why a command did not do what it was asked for.
@@ -101,6 +104,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
             Command::Report(options) => report::run(&options),
             Command::Compare(options) => compare::run(&options),
+            Command::Plot(options) => plot::run(&options),
             #[cfg(feature = "loom")]
             Command::Check(options) => check::run(&options),
         },

@@ -91,8 +91,8 @@ impl Latency {
     }
 }
 
-/// The value at a quantile, if samples enough lie beyond it.
-pub(crate) fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
+/// The value at a quantile, if samples enough lie beyond it: ten.
+pub fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
     let beyond = histogram.len() as f64 * (1.0 - quantile);
     // A sample's worth of rounding: 1 - 0.999 isn't exactly a thousandth.
     (beyond + 1e-6 >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(quantile))

@@ -1,0 +1,265 @@
+use super::*;
+use crate::chart::{Axis, Content, Marks, Panel, Part, Row, Scale, Series, Ticks};
+use crate::style::Style;
+
+const NAMES: [&str; 11] = [
+    "page-locked",
+    "folio-batched",
+    "mapcount-recheck",
+    "fused-count",
+    "invalidate-gate",
+    "invalidate-gate-fused",
+    "invalidate-seq",
+    "invalidate-seq-fused",
+    "invalidate-shared (broken)",
+    "sketch (broken)",
+    "lockless-rfc (broken)",
+];
+
+fn styles() -> impl Iterator<Item = Style> {
+    (0..8).map(Style::sound).chain((0..3).map(Style::broken))
+}
+
+fn axis(label: &str, scale: Scale, ticks: Ticks) -> Axis {
+    Axis {
+        label: label.to_owned(),
+        scale,
+        ticks,
+    }
+}
+
+/// As many curves as there will ever be, on every kind of axis.
+fn curves() -> Figure {
+    let latency = |at: usize| {
+        let points = (0..70).map(|it| 1.0 - 0.5_f64.powf(f64::from(it) / 5.0));
+        points
+            .map(|quantile| {
+                (
+                    quantile,
+                    (200.0 + 60.0 * at as f64) / (1.0 - quantile).powf(0.6),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let threads = |at: usize| {
+        [1.0, 2.0, 4.0, 8.0]
+            .map(|it| (it, it * (20.0 + at as f64)))
+            .to_vec()
+    };
+    let series = |points: &dyn Fn(usize) -> Vec<(f64, f64)>, marks, band| {
+        let series = NAMES.iter().zip(styles()).enumerate();
+        let series = series.map(|(at, (name, style))| Series {
+            name: (*name).to_owned(),
+            style,
+            points: points(at),
+            band: match band {
+                true => Some(points(at).iter().map(|(_, y)| (0.9 * y, 1.1 * y)).collect()),
+                false => None,
+            },
+            marks,
+        });
+        series.collect()
+    };
+    let chosen = Ticks::At(vec![1.0, 2.0, 4.0, 8.0]);
+    Figure {
+        title: "Curves of a title that is long enough to be wrapped, since names of storms & of \
+                machines <are> what they are, and some are longer"
+            .to_owned(),
+        subtitle: vec!["what was run, ".repeat(20)],
+        panels: vec![
+            Panel {
+                title: "faults".to_owned(),
+                content: Content::Lines {
+                    x: axis("percentile", Scale::Percentile, Ticks::Numbers),
+                    y: axis("latency", Scale::Log, Ticks::Nanoseconds),
+                    series: series(&latency, Marks::Spread, false),
+                },
+            },
+            Panel {
+                title: "pages, and a title that is too long for this half of the figure".to_owned(),
+                content: Content::Lines {
+                    x: axis("fault threads", Scale::Chosen, chosen),
+                    y: axis("Mpages/s", Scale::Linear, Ticks::Numbers),
+                    series: series(&threads, Marks::AtPoints, true),
+                },
+            },
+        ],
+        notes: vec!["a note".to_owned()],
+    }
+}
+
+/// Rows of all kinds.
+fn rows() -> Figure {
+    let dots = NAMES.iter().zip(styles()).map(|(name, style)| Row::Dot {
+        name: (*name).to_owned(),
+        style,
+        value: 40.0,
+        whisker: Some((37.0, 44.5)),
+    });
+    let bars = (0..11).map(|at| Row::Bar {
+        name: NAMES[at].to_owned(),
+        parts: (0..at)
+            .map(|part| Part {
+                name: Some(format!("part {part}")),
+                value: 10.0,
+                fill: Style::fill(part),
+            })
+            .collect(),
+        whisker: None,
+        label: format!("{at} ns"),
+    });
+    let panel = |rows: Vec<Row>| Panel {
+        title: String::new(),
+        content: Content::Rows {
+            x: axis("ns per page", Scale::Linear, Ticks::Numbers),
+            rows,
+        },
+    };
+    let heading = Row::Heading("a heading".to_owned());
+    Figure {
+        title: "Rows".to_owned(),
+        subtitle: Vec::new(),
+        panels: vec![
+            panel(dots.chain([heading]).collect()),
+            panel(bars.collect()),
+        ],
+        notes: Vec::new(),
+    }
+}
+
+/// Nothing at all, and numbers that are none.
+fn poor() -> Figure {
+    let mut figure = curves();
+    for panel in &mut figure.panels {
+        let Content::Lines { series, .. } = &mut panel.content else {
+            continue;
+        };
+        series.truncate(2);
+        series[0].points.clear();
+        series[1].points = vec![
+            (f64::NAN, 1.0),
+            (0.0, f64::INFINITY),
+            (2.0, -1.0),
+            (1.0, 1e300),
+        ];
+        series[1].band = None;
+    }
+    figure
+}
+
+fn figures() -> [Figure; 3] {
+    [curves(), rows(), poor()]
+}
+
+#[test]
+fn no_text_is_cut_off_or_covered() {
+    for figure in figures() {
+        assert_eq!(misplaced_text(&figure), None, "{}", figure.title);
+    }
+}
+
+#[test]
+fn svg_has_all_names_units_and_titles_as_text() {
+    let svg = write_svg(&curves());
+    let texts = NAMES.iter().copied();
+    for text in texts.chain([
+        "percentile",
+        "latency",
+        "Mpages/s",
+        "99.9",
+        "10 µs",
+        "faults",
+    ]) {
+        assert!(svg.contains(&format!(">{text}</text>")), "{text}");
+    }
+    assert!(svg.contains("names of storms &amp; of"), "{svg}");
+    let rows = write_svg(&rows());
+    for text in ["part 9", "a heading", "ns per page", "10 ns"] {
+        assert!(rows.contains(&format!(">{text}</text>")), "{text}");
+    }
+}
+
+#[test]
+fn svg_is_balanced_and_without_numbers_that_are_none() {
+    for figure in figures() {
+        let svg = write_svg(&figure);
+        assert!(
+            !svg.contains("NaN") && !svg.contains("inf"),
+            "{}",
+            figure.title
+        );
+        let body = svg.split_once("?>").expect("a declaration").1;
+        let mut open: Vec<&str> = Vec::new();
+        for tag in body.split('<').skip(1) {
+            let (tag, _) = tag.split_once('>').expect("a tag that ends");
+            assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+            if let Some(name) = tag.strip_prefix('/') {
+                assert_eq!(open.pop(), Some(name));
+            } else if !tag.ends_with('/') {
+                open.push(tag.split(' ').next().expect("a name"));
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+    }
+}
+
+#[test]
+fn broken_lines_are_broken_in_the_picture() {
+    let svg = write_svg(&curves());
+    // Four long ones and the three broken schemes, in two panels and the legend.
+    assert_eq!(svg.matches("stroke-dasharray").count(), 7 * 3);
+}
+
+#[test]
+fn png_has_its_size_and_is_not_blank() {
+    for figure in [curves(), rows()] {
+        let png = write_png(&figure).expect("memory for a picture");
+        let picture = tiny_skia::Pixmap::decode_png(&png).expect("a PNG");
+        let size = layout::scene(&figure);
+        let (width, height) = (size.width as u32, size.height as u32);
+        assert_eq!(
+            (picture.width(), picture.height()),
+            (PNG_SCALE * width, PNG_SCALE * height)
+        );
+        let white = picture.pixels().iter().filter(|it| it.red() == 255).count();
+        let all = picture.pixels().len();
+        assert!(white > all / 2, "the ground is white: {white} of {all}");
+        assert!(
+            all - white > all / 50,
+            "something is drawn: {white} of {all} are white"
+        );
+        let corner = picture.pixel(0, 0).expect("a corner");
+        assert_eq!(
+            (corner.red(), corner.alpha()),
+            (255, 255),
+            "not transparent"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_drawn_is_left_out_without_a_panic() {
+    assert!(write_png(&poor()).is_ok());
+    let nothing = Figure {
+        title: String::new(),
+        subtitle: Vec::new(),
+        panels: Vec::new(),
+        notes: Vec::new(),
+    };
+    assert!(write_png(&nothing).is_ok());
+    assert!(write_svg(&nothing).ends_with("</svg>\n"));
+}
+
+/// `PLOTS_LOOK=DIR cargo test` leaves the pictures to be looked at.
+#[test]
+fn pictures_can_be_left_for_the_eye() {
+    let Some(directory) = std::env::var_os("PLOTS_LOOK") else {
+        return;
+    };
+    for (name, figure) in ["curves", "rows", "poor"].into_iter().zip(figures()) {
+        let path = std::path::Path::new(&directory).join(name);
+        let png = write_png(&figure).expect("memory for a picture");
+        std::fs::write(path.with_extension("png"), png).expect("a directory that exists");
+        std::fs::write(path.with_extension("svg"), write_svg(&figure)).expect("the same");
+    }
+}
