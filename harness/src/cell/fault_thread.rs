@@ -125,7 +125,8 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
     ) = shared.begin(number)?;
     // Closed, whatever comes then.
     let calibration = match shared.cell.control {
-        Some(Control::Planted(_)) => (measured - started) / 2,
+        // A thread that shares its CPU may start when the warm-up is over.
+        Some(Control::Planted(_)) => measured.saturating_sub(started) / 2,
         _ => 0,
     };
     runner.fault_until(measured - calibration, &mut Pace::Closed);
