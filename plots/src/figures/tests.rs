@@ -271,13 +271,10 @@ fn curves_have_their_intervals_and_far_apart_values_a_logarithmic_axis() {
         let (series, scale) = lines(threads, panel);
         assert_eq!(scale, Scale::Linear);
         let points = &series[0].points;
-        assert_eq!(
-            points.iter().map(|it| it.0).collect::<Vec<_>>(),
-            [1.0, 2.0]
-        );
+        assert_eq!(points.iter().map(|it| it.0).collect::<Vec<_>>(), [1.0, 2.0]);
         let band = series[0].band.as_ref().unwrap();
         let inside = points.iter().zip(band);
-        let mut inside = inside.map(|((_, y), (low, high))| low < y && y < high || low < high);
+        let mut inside = inside.map(|((_, y), (low, high))| low <= y && y <= high && low < high);
         assert!(inside.all(|it| it), "{band:?}");
     }
     let starved = figures(&[Made {
