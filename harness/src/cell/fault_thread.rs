@@ -125,6 +125,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
     ) = shared.begin(number)?;
     // Closed, whatever comes then.
     let calibration = match shared.cell.control {
+        // A thread that shares its CPU may start when the warm-up is over.
         Some(Control::Planted(_)) => measured.saturating_sub(started) / 2,
         _ => 0,
     };

@@ -6,7 +6,7 @@ use super::Named;
 use crate::chart::{Axis, Content, Figure, Panel, Part, Row, Scale, Ticks};
 use crate::style::Style;
 
-/// Steps with a smaller share of the fault than this go into one part, in the order of 1.
+/// Steps with a smaller share of the fault than this, of 1, go into one part.
 const SHARE: f64 = 0.02;
 /// Kinds of parts that fills tell apart, less those two that every bar may have.
 const KINDS: usize = 12;

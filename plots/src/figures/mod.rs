@@ -4,6 +4,8 @@ pub(crate) mod breakdown;
 mod latency;
 mod rates;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod windows;
 
