@@ -353,7 +353,15 @@ fn without_ten_thousand_faults_there_is_no_tail() {
         all.left_out
     );
     let mixed = figures(&[MADE, Made { rate: 9e4, ..MADE }, Made { rate: 2e4, ..few }]);
-    let (series, _) = lines(figure(&mixed, "rates-punch-hole-1"), 0);
+    let rates = figure(&mixed, "rates-punch-hole-1");
+    let rows = Schemes::<Native>::ALL.len() + 1;
+    let note = format!("{rows} points left out");
+    assert!(
+        rates.notes.iter().any(|it| it.starts_with(&note)),
+        "{:?}",
+        rates.notes
+    );
+    let (series, _) = lines(rates, 0);
     let at: Vec<f64> = series[0].points.iter().map(|it| it.0).collect();
     assert_eq!(at, [5000.0, 90_000.0], "the one with too few is no point");
 }
