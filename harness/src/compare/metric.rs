@@ -60,6 +60,11 @@ impl Metric {
         matches!(self, Self::Ratio | Self::PagesPerS)
     }
 
+    /// Whether it is a latency, which below the noise floor says nothing.
+    pub(super) fn is_latency(self) -> bool {
+        !matches!(self, Self::Ratio | Self::PagesPerS | Self::NsPerPage)
+    }
+
     /// Whether runs of which so much can be compared can be compared by it.
     pub fn is_in(self, comparable: Comparable) -> bool {
         match comparable {

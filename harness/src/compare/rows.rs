@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Comparable, Compared, Metric, Row, is_same};
+use crate::noise::least_comparable_ns;
 use crate::record::Run;
 use crate::report::{label_of, place};
 use crate::rounds::{CellRound, Variant};
@@ -111,10 +112,15 @@ fn values(
     row: &summary::Row,
     metric: Metric,
 ) -> BTreeMap<u32, f64> {
+    let floor_ns = match metric.is_latency() {
+        true => least_comparable_ns(&run.header.noise).unwrap_or(0),
+        false => 0,
+    };
     let of = |scheme: &str, variant| -> BTreeMap<u32, f64> {
         let cells = cells_of(run, group, scheme, variant);
-        cells
-            .filter_map(|cell| Some((cell.round, metric.value(cell)?)))
+        let values = cells.filter_map(|cell| Some((cell.round, metric.value(cell)?)));
+        values
+            .filter(|(_, value)| *value >= floor_ns as f64)
             .collect()
     };
     let values = of(&row.scheme, row.variant);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::noise::Floor;
 use crate::report::COLUMNS;
 use crate::report::fixture::Fixture;
 use crate::statistics::Verdict;
@@ -241,4 +242,36 @@ fn the_table_for_programs_has_a_field_for_each_column() {
         (last("pages/s to baseline"), last("ns/page")),
         ("faster", "not-comparable")
     );
+}
+
+#[test]
+fn latencies_below_the_noise_floor_of_either_run_are_not_compared() {
+    let run = Fixture::default().make().run;
+    let mut noisy = run.clone();
+    let baseline = &run.summary[0].rows[0];
+    let p50_ns = baseline.latency.unwrap().p50_ns.unwrap();
+    noisy.header.noise = vec![Floor {
+        cpu: 0,
+        watched_ns: 1_000_000,
+        reads: 100_000,
+        p50_ns: Some(1),
+        p99_ns: Some(1),
+        p999_ns: Some(p50_ns - 1),
+        p9999_ns: None,
+        max_ns: p50_ns,
+        gaps: Vec::new(),
+        lost_share: 0.0,
+    }];
+    let comparison = Comparison::of(&run, &noisy);
+    let mut p50 = rows_of(&comparison, Metric::FaultP50);
+    // Half as long as the baseline's, and so below.
+    assert!(p50.all(|row| row.label != "mapcount-recheck"));
+    assert!(rows_of(&comparison, Metric::FaultP50).any(|row| row.label == "page-locked"));
+    assert!(rows_of(&comparison, Metric::NsPerPage).any(|row| row.label == "mapcount-recheck"));
+}
+
+fn rows_of(comparison: &Comparison, metric: Metric) -> impl Iterator<Item = &Row> {
+    let metrics = comparison.groups.iter().flat_map(|group| &group.metrics);
+    let metrics = metrics.filter(move |it| it.metric == metric);
+    metrics.flat_map(|metric| &metric.rows)
 }
