@@ -9,7 +9,7 @@ use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_allocator::Run;
-use crate::platform::{Note, Platform, RwSemaphore};
+use crate::platform::{Note, Platform, RwSemaphore, Work};
 use crate::system::{BackingStore, Instantly, System, Task};
 
 /// How a fault ended.
@@ -32,6 +32,8 @@ impl<P: Platform> System<P> {
     /// A read fault on the page of `vma` that maps `pgoff`.
     #[inline]
     pub fn handle_mm_fault(&self, vma: &Vma<P>, pgoff: u64, task: &mut Task) -> FaultOutcome {
+        vma.mm.take_flushes();
+        P::work(Work::Fault, 1);
         if self.do_fault_around(vma, pgoff, task) {
             return FaultOutcome::FaultAround;
         }
@@ -65,6 +67,7 @@ impl<P: Platform> System<P> {
     #[cold]
     fn slow_path(&self, vma: &Vma<P>, pgoff: u64, task: &mut Task) -> FaultOutcome {
         task.faults.slow_faults += 1;
+        P::work(Work::Slow, 1);
         P::note(|| Note::Begins("slow path", pgoff..pgoff + 1));
         let outcome = match self.filemap_fault(&vma.mapping, pgoff, task) {
             Ok(Some(pfn)) => {

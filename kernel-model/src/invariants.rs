@@ -122,6 +122,7 @@ fn for_each_pte<P: Platform>(
         if let Some(pfn) = pte.pfn() {
             each(index, pfn);
         }
+        false
     });
 }
 

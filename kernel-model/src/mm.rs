@@ -2,24 +2,59 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::address_space::AddressSpace;
 use crate::page_table::PageTable;
-use crate::platform::{Platform, RwSemaphore};
+use crate::platform::{Platform, RwSemaphore, Work};
 
 /// A process's address space: its page table. Its `mmap_lock` and per-VMA locks are not modelled;
 /// nobody changes a VMA that is being faulted on.
 pub struct Mm<P: Platform> {
     /// The page table, two levels of it.
     pub page_table: PageTable<P>,
+    /// Only on a platform that works.
+    flushes: Option<Box<Flushes>>,
 }
+
+/// How many flushes of the TLB the threads of an mm haven't paid for yet. No part of the model's
+/// protocol, which has no TLB: hence not a word of the platform, with a site, and Relaxed. In a line of
+/// its own, so that nobody pays for it who isn't flushed.
+#[derive(Default)]
+#[repr(align(64))]
+struct Flushes(AtomicU64);
 
 impl<P: Platform> Mm<P> {
     /// An address space of `pages` pages with `entries_per_table` entries in a PTE table.
     pub fn new(pages: u64, entries_per_table: u32) -> Arc<Self> {
         Arc::new(Self {
             page_table: PageTable::new(pages, entries_per_table),
+            flushes: P::WORKS.then(Box::default),
         })
+    }
+
+    /// A remover's flush after a zap, and the interrupt that comes of it (`flush_tlb_range()`).
+    #[inline(always)]
+    pub(crate) fn flush_tlb(&self) {
+        if P::WORKS {
+            if let Some(flushes) = &self.flushes {
+                flushes.0.fetch_add(1, Relaxed);
+            }
+            P::work(Work::Flush, 1);
+        }
+    }
+
+    /// Pays for the interrupts since the last fault on this mm.
+    #[inline(always)]
+    pub(crate) fn take_flushes(&self) {
+        if P::WORKS
+            && let Some(flushes) = &self.flushes
+            // A look first: the line stays shared while there is nothing to take.
+            && flushes.0.load(Relaxed) != 0
+        {
+            let times = flushes.0.swap(0, Relaxed);
+            P::work(Work::Flushed, u32::try_from(times).unwrap_or(u32::MAX));
+        }
     }
 }
 

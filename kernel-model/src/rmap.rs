@@ -13,21 +13,26 @@ use crate::folio::site::MAPCOUNT_DEC;
 use crate::mm::Vma;
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
-use crate::platform::{Note, Platform, RwSemaphore};
+use crate::platform::{Note, Platform, RwSemaphore, Work};
 use crate::system::{System, Task};
 
 /// Calls `each` with the entries of a range of a file in every VMA that maps it, and the offset that
-/// each entry maps, its table locked (`rmap_walk()`). Tables that aren't there are skipped.
+/// each entry maps, its table locked (`rmap_walk()`). Tables that aren't there are skipped. It returns
+/// whether it has made the TLB stale, which then is flushed for all of the table.
 pub(crate) fn rmap_walk<P: Platform>(
     mapping: &AddressSpace<P>,
     pgoffs: &Range<u64>,
-    mut each: impl FnMut(u64, &mut Pte),
+    mut each: impl FnMut(u64, &mut Pte) -> bool,
 ) {
     for vma in mapping.i_mmap.read().iter() {
         for here in tables_of(vma, vma.vpns_of(pgoffs)) {
             let first = vma.pgoff_of(here.start);
+            let mut stale = false;
             for (index, pte) in (first..).zip(vma.mm.page_table.lock(here).iter_mut()) {
-                each(index, pte);
+                stale |= each(index, pte);
+            }
+            if P::WORKS && stale {
+                vma.mm.flush_tlb();
             }
         }
     }
@@ -55,6 +60,12 @@ impl<P: Platform> System<P> {
     /// Zaps virtual pages of a VMA. Tables that aren't there are skipped, without taking a lock.
     /// Returns how many PTEs there were.
     pub fn zap_range(&self, vma: &Vma<P>, vpns: Range<u64>, task: &mut Task) -> u64 {
+        self.zap::<false>(vma, vpns, task)
+    }
+
+    /// The same; `REMOVER`: whether it is on behalf of a remover, who then does a zap's work.
+    #[inline(always)]
+    fn zap<const REMOVER: bool>(&self, vma: &Vma<P>, vpns: Range<u64>, task: &mut Task) -> u64 {
         let mut zapped = 0;
         for here in tables_of(vma, vpns) {
             let first = vma.pgoff_of(here.start);
@@ -78,10 +89,16 @@ impl<P: Platform> System<P> {
                     at += 1;
                 }
                 self.memmap.mapcount_sub(run, &MAPCOUNT_DEC);
+                if REMOVER {
+                    P::work(Work::ZappedPage, run.pages);
+                }
                 task.gather.push((run.head, run.pages));
                 zapped += u64::from(run.pages);
             }
             drop(ptes);
+            if REMOVER && !task.gather.is_empty() {
+                vma.mm.flush_tlb();
+            }
             while let Some((head, pages)) = task.gather.pop() {
                 self.put_many(head, pages, task);
             }
@@ -111,6 +128,8 @@ impl<P: Platform> System<P> {
     /// Sets the entries of a run of pages, which have been counted as mapped (`set_pte_range()`).
     #[inline(always)]
     pub fn set_ptes(&self, ptes: &mut [Pte], run: Run, index: u64) {
+        P::work(Work::Range, 1);
+        P::work(Work::Page, run.pages);
         for (number, pte) in (0..run.pages).zip(ptes) {
             let pfn = Pfn(run.first.0 + number);
             *pte = Pte::present(pfn);
@@ -142,7 +161,12 @@ impl<P: Platform> System<P> {
         task: &mut Task,
     ) {
         for vma in mapping.i_mmap.read().iter() {
-            self.zap_range(vma, vma.vpns_of(pgoffs), task);
+            // Two functions only where they differ.
+            if P::WORKS {
+                self.zap::<true>(vma, vma.vpns_of(pgoffs), task);
+            } else {
+                self.zap_range(vma, vma.vpns_of(pgoffs), task);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::{AtomicWord, Holds, Note, Platform, Site};
+use super::{AtomicWord, Holds, Note, Platform, Site, Work};
 
 /// `P`, audited, with random stops.
 #[derive(Debug)]
@@ -119,6 +119,7 @@ impl<P: Platform> Platform for Jittered<P> {
     const NAME: &'static str = "jittered";
     const AUDIT: bool = true;
     const AUDIT_TAKES_LOCKS: bool = true;
+    const WORKS: bool = P::WORKS;
 
     type AtomicU64 = JitteredAtomic<P>;
     type SpinLock<T: Send + 'static> = P::SpinLock<T>;
@@ -150,6 +151,10 @@ impl<P: Platform> Platform for Jittered<P> {
 
     fn note(note: impl FnOnce() -> Note) {
         P::note(note);
+    }
+
+    fn work(kind: Work, times: u32) {
+        P::work(kind, times);
     }
 }
 

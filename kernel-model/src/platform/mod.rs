@@ -3,19 +3,23 @@
 //! Every scheme and every remover is written once, generic over [`Platform`]. [`Native`] is the
 //! machine itself and is what is measured; [`Jittered`] is any other platform with random stops at
 //! random sites, and is what is audited; `Loom` and `Shuttle`, behind the features of their names,
-//! are model checkers. A virtual-time simulator would be one more implementation of the same trait.
-//! Each access names a [`Site`], and each lock is an object of the platform: a checker must see one
-//! lock, not the loop that spins on it.
+//! are model checkers; [`Burdened`] is the machine with the work that the model leaves out. A
+//! virtual-time simulator would be one more implementation of the same trait. Each access names a
+//! [`Site`], and each lock is an object of the platform: a checker must see one lock, not the loop
+//! that spins on it.
 
 use std::ops::{Deref, DerefMut};
 
+mod burdened;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 pub mod checked;
 mod jittered;
 mod native;
 mod site;
 mod step;
+mod work;
 
+pub use burdened::{Burden, Burdened};
 #[cfg(feature = "loom")]
 pub use checked::Loom;
 #[cfg(feature = "shuttle")]
@@ -24,6 +28,7 @@ pub use jittered::{Jitter, Jittered};
 pub use native::Native;
 pub use site::{Access, Site};
 pub use step::{Holds, Note, Step, What, Word};
+pub use work::Work;
 
 /// Supplies atomics, fences, locks and sleeping to the model.
 pub trait Platform: Sized + Send + Sync + 'static {
@@ -38,6 +43,10 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// after them, which is harmless among many threads of a machine; a checker would lose the
     /// very executions that it is there to explore.
     const AUDIT_TAKES_LOCKS: bool;
+
+    /// Whether [`Platform::work`] does anything. A constant, so that a platform on which it doesn't has
+    /// nothing of what is kept for it.
+    const WORKS: bool = false;
 
     /// A 64-bit atomic. The only width: mixed-size accesses have no meaning in any memory model
     /// that a checker could apply.
@@ -91,6 +100,10 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// Tells whoever traces the calling thread what it has just done, beyond its atomics and locks.
     #[inline(always)]
     fn note(_note: impl FnOnce() -> Note) {}
+
+    /// Does what the kernel does here and the model leaves out, so many times.
+    #[inline(always)]
+    fn work(_kind: Work, _times: u32) {}
 }
 
 /// A 64-bit atomic with the standard library's operations, each at a named [`Site`].

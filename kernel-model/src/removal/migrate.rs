@@ -14,7 +14,7 @@ use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{Folio, PG_READAHEAD, PG_UPTODATE, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
-use crate::platform::Platform;
+use crate::platform::{Platform, Work};
 use crate::rmap::rmap_walk;
 use crate::system::{System, Task};
 
@@ -97,7 +97,8 @@ impl<P: Platform> System<P> {
         let head = doomed.pfn;
         rmap_walk(mapping, &doomed.pgoffs(), |index, pte| {
             let first = Pfn(head.0 + (index - doomed.index) as u32);
-            if pte.pfn() == Some(first) {
+            let is_its = pte.pfn() == Some(first);
+            if is_its {
                 self.clear_pte(pte, Pte::migration(first), index, first);
                 let page = Run {
                     head,
@@ -105,8 +106,10 @@ impl<P: Platform> System<P> {
                     pages: 1,
                 };
                 self.memmap.mapcount_sub(page, &MAPCOUNT_DEC);
+                P::work(Work::ZappedPage, 1);
                 task.gather.push((head, 1));
             }
+            is_its
         });
         while let Some((head, references)) = task.gather.pop() {
             self.put_many(head, references, task);
@@ -132,6 +135,8 @@ impl<P: Platform> System<P> {
                 self.memmap.mapcount_add(page, &MAPCOUNT_INC_LOCKED);
                 self.set_ptes(slice::from_mut(pte), page, index);
             }
+            // What wasn't present is in no TLB.
+            false
         });
     }
 }

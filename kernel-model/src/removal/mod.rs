@@ -11,7 +11,7 @@ use crate::address_space::AddressSpace;
 use crate::folio::site::STABLE_READ;
 use crate::folio::{Folio, Pfn};
 use crate::invariants::Removed;
-use crate::platform::{Note, Platform, Site};
+use crate::platform::{Note, Platform, Site, Work};
 use crate::system::{System, Task};
 
 mod invalidate;
@@ -128,6 +128,7 @@ impl<P: Platform> System<P> {
                 self.unmap_mapping_range(mapping, &reach, task);
             }
         }
+        P::work(Work::Removal, 1);
         body(task);
         if owes {
             self.scheme.end_removal(mapping, &reach);
@@ -230,8 +231,9 @@ impl<P: Platform> System<P> {
         }
     }
 
-    /// Counts a folio that has left the page cache, and remembers it for the audit.
+    /// Counts a folio that has left the page cache and is still locked, and remembers it for the audit.
     fn has_left(&self, doomed: &Doomed<'_, P>, task: &mut Task) {
+        P::work(Work::RemovedFolio, 1);
         task.removals.removed += 1;
         task.removals.removed_pages += u64::from(doomed.pages);
         if P::AUDIT {
