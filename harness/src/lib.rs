@@ -18,6 +18,7 @@ pub mod counters;
 pub mod doctor;
 pub mod environment;
 pub mod gate;
+pub mod host;
 pub mod machine;
 pub mod noise;
 mod not_a_number;
