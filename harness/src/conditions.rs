@@ -94,7 +94,7 @@ impl Conditions {
 }
 
 /// One thread's part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadConditions {
     /// The CPU that it was pinned to.
     pub cpu: u32,

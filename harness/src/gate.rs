@@ -20,7 +20,7 @@ pub struct Gate {
 
 /// How far ahead the start is set: longer than the store takes to reach all CPUs, and than a
 /// thread that has just given its CPU away takes to come back.
-const LEAD_NS: u64 = 200_000;
+pub const LEAD_NS: u64 = 200_000;
 
 /// Spins before a waiting thread gives its CPU away, for threads that share one.
 const SPINS_BEFORE_YIELD: u32 = 256;
@@ -59,15 +59,45 @@ impl Gate {
     /// Waits until `threads` have come, and starts them; returns when that will be. A thread that
     /// could not come calls the start off; then there is none.
     pub fn open(&self, threads: u32, clock: &Clock) -> Option<Ticks> {
+        self.open_ahead(threads, clock, LEAD_NS)
+    }
+
+    /// The same with a start so far ahead, for those who hear of it late.
+    pub fn open_ahead(&self, threads: u32, clock: &Clock, lead_ns: u64) -> Option<Ticks> {
+        if !self.all_are_here(threads) {
+            return None;
+        }
+        let start = clock.now() + clock.ticks(lead_ns);
+        self.open_at(start);
+        Some(start)
+    }
+
+    /// Waits until `threads` have come; false if the start is called off.
+    pub fn all_are_here(&self, threads: u32) -> bool {
         while self.arrived.load(Ordering::Acquire) < threads {
             if self.called_off.load(Ordering::Relaxed) {
-                return None;
+                return false;
             }
             thread::sleep(Duration::from_micros(50));
         }
-        let start = clock.now() + clock.ticks(LEAD_NS);
+        true
+    }
+
+    /// Starts whoever is here, and whoever comes, at a moment.
+    pub fn open_at(&self, start: Ticks) {
         self.start.store(start, Ordering::Release);
-        Some(start)
+    }
+
+    /// Counts threads in that wait elsewhere, and waits for the moment to be set, asleep.
+    pub fn hear_of(&self, threads: u32) -> Option<Ticks> {
+        self.arrived.fetch_add(threads, Ordering::Release);
+        loop {
+            match self.start.load(Ordering::Acquire) {
+                0 if self.called_off.load(Ordering::Relaxed) => return None,
+                0 => thread::sleep(Duration::from_micros(200)),
+                start => return Some(start),
+            }
+        }
     }
 
     /// Sends everybody home.

@@ -33,5 +33,6 @@ pub mod rounds;
 pub mod scaling;
 pub mod statistics;
 pub mod storms;
+pub mod subject;
 pub mod summary;
 pub mod topology;

@@ -33,6 +33,9 @@ pub struct Sizes {
     pub pages: u32,
     /// Whether the storm hits another part of the file, as large again, that nobody maps.
     pub neighbour: bool,
+    /// Whether the storm brings back what it took away, not the faults.
+    #[serde(default)]
+    pub refill: bool,
     /// Of which orders folios are.
     #[serde(serialize_with = "order_name", deserialize_with = "order_named")]
     pub orders: Orders,
@@ -67,7 +70,7 @@ impl Sizes {
             pages: u64::from(self.pages),
             hole_pages: u64::from(self.hole_pages),
             window_pages: u64::from(self.window_pages),
-            refill: self.neighbour,
+            refill: self.neighbour || self.refill,
         }
     }
 }

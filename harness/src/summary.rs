@@ -80,7 +80,7 @@ impl Results {
 /// Schemes that are compared with each other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GroupSummary {
-    /// The storm that they were under.
+    /// The storm that they were under, as [`Group::load`](crate::rounds::Group::load) has it.
     pub storm: String,
     /// The number of fault threads.
     pub threads: u32,
@@ -270,7 +270,7 @@ pub fn summarize(plan: &Plan, results: &Results, setup: &Setup) -> Vec<GroupSumm
     };
     let summary = |(number, group): (usize, &crate::rounds::Group)| {
         let mut summary = GroupSummary {
-            storm: group.storm.about().name.to_owned(),
+            storm: group.load(),
             threads: group.fault_threads,
             storm_threads: setup.storm_threads_of(group.storm),
             oversubscribed: setup.is_oversubscribed(group.storm, group.fault_threads),
@@ -347,7 +347,7 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
     };
     Some(Row {
         scheme: first.scheme.clone(),
-        broken: !plan.schemes[key.scheme].about().verdict.is_sound(),
+        broken: plan.subjects[key.scheme].is_broken(),
         baseline: key == plan.baseline_of(key.group),
         variant: key.variant,
         rounds: cells.len() as u32,

@@ -22,6 +22,7 @@ fn setup(arrival: Arrival) -> Setup {
             readahead_pages: 16,
             orders: Orders::All(0),
             neighbour: false,
+            refill: false,
             hole_pages: 64,
             fill_ns_per_page: 10,
         },
@@ -39,12 +40,13 @@ fn setup(arrival: Arrival) -> Setup {
 
 fn run(setup: &Setup, control: Option<Control>) -> Measured {
     let cell = Cell {
-        scheme: Schemes::<Native>::named("page-locked").unwrap(),
+        subject: Schemes::<Native>::named("page-locked").unwrap().into(),
+        calibrated: false,
         storm: Storms::<Native>::named("none").unwrap(),
         fault_threads: 1,
         control,
     };
-    measure(cell, setup, 1, &Clock::new(), &Cancel::default()).unwrap()
+    measure(&cell, setup, 1, &Clock::new(), &Cancel::default()).unwrap()
 }
 
 /// The only fault thread of a cell without a storm.

@@ -53,6 +53,7 @@ fn a_round_in_which_a_thread_lost_its_cpu_is_marked_and_one_in_which_it_did_not_
             readahead_pages: 16,
             orders: Orders::All(0),
             neighbour: false,
+            refill: false,
             hole_pages: 64,
             fill_ns_per_page: 10,
         },
@@ -67,12 +68,13 @@ fn a_round_in_which_a_thread_lost_its_cpu_is_marked_and_one_in_which_it_did_not_
         warm_up_ns: 10_000_000,
     };
     let cell = Cell {
-        scheme: Schemes::<Native>::named("page-locked").unwrap(),
+        subject: Schemes::<Native>::named("page-locked").unwrap().into(),
+        calibrated: false,
         storm: Storms::<Native>::named("none").unwrap(),
         fault_threads: 1,
         control: None,
     };
-    let run = || measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+    let run = || measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
     assert!(run().conditions.lost_cpus.is_empty());
     let mover = std::thread::spawn(move || move_thread("fault-0", second));
     let conditions = run().conditions;

@@ -22,6 +22,7 @@ fn sizes() -> Sizes {
         readahead_pages: 16,
         orders: Orders::All(0),
         neighbour: false,
+        refill: false,
         hole_pages: 64,
         fill_ns_per_page: 0,
     }
@@ -69,11 +70,12 @@ fn four_gibibytes_of_file_fit_and_can_be_stormed() {
     };
     let cell = Cell {
         control: None,
-        scheme,
+        subject: scheme.into(),
+        calibrated: false,
         storm: Storms::<Native>::named("punch-hole").unwrap(),
         fault_threads: 1,
     };
-    let measured = measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+    let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
     assert_eq!(measured.violation_count, 0, "{:?}", measured.violations);
     assert!(measured.storm_threads[0].counters.removed > 0);
 }

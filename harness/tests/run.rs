@@ -16,6 +16,7 @@ use harness::report;
 use harness::rounds::{self, Ended, Finished, Group, Observer, Plan, Rounds, Stopped, Variant};
 use harness::statistics::Spread;
 use harness::storms::Storms;
+use harness::subject::Subject;
 use harness::summary::{Results, Row};
 use harness::topology::Topology;
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ fn setup(mm: MmKind, access: Access) -> Setup {
             readahead_pages: 16,
             orders: Orders::All(0),
             neighbour: false,
+            refill: false,
             hole_pages: 64,
             fill_ns_per_page: 10,
         },
@@ -49,7 +51,8 @@ fn setup(mm: MmKind, access: Access) -> Setup {
 
 fn cell(scheme: &str, storm: &str, fault_threads: u32) -> Cell {
     Cell {
-        scheme: Schemes::<Native>::named(scheme).unwrap(),
+        subject: Schemes::<Native>::named(scheme).unwrap().into(),
+        calibrated: false,
         storm: Storms::<Native>::named(storm).unwrap(),
         fault_threads,
         control: None,
@@ -66,7 +69,7 @@ fn a_quiet_cell_maps_every_page_by_fault_around_and_finds_nothing_wrong() {
             let cell = cell(scheme, "none", 1);
             let start = Instant::now();
             let measured = measure(
-                cell,
+                &cell,
                 &setup(mm, access),
                 1,
                 &Clock::new(),
@@ -98,7 +101,7 @@ fn a_storm_removes_faults_bring_back_and_the_counts_balance() {
                 ..setup(MmKind::Private, Access::Random)
             };
             let cell = cell(scheme, storm, 1);
-            let measured = measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+            let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
             assert_eq!(measured.violation_count, 0, "{:?}", measured.violations);
             let removed = measured.storm_threads[0].counters.removed;
             let filled: u64 = (measured.fault_threads.iter())
@@ -142,11 +145,12 @@ impl FaultAround<Native> for Careless {
 #[test]
 fn what_is_wrong_at_the_end_is_found_and_named() {
     let cell = Cell {
-        scheme: &Careless,
+        subject: Subject::Scheme(&Careless),
+        calibrated: false,
         ..cell("page-locked", "none", 1)
     };
     let setup = setup(MmKind::Private, Access::Sequential);
-    let measured = measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+    let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
     assert!(measured.violation_count > 0);
     let all = &measured.violations;
     assert!(
@@ -164,7 +168,7 @@ fn a_rate_is_kept() {
         ..setup(MmKind::Private, Access::Sequential)
     };
     let cell = cell("page-locked", "punch-hole", 1);
-    let measured = measure(cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+    let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
     let operations = measured.storm_threads[0].histogram.len();
     // 400 ms at 2,000/s and no more; fewer only if the machine stopped the thread at the end.
     assert!((200..=801).contains(&operations), "{operations}");
@@ -177,7 +181,7 @@ fn a_cpu_that_cannot_be_had_is_an_error_and_no_hang() {
         ..setup(MmKind::Private, Access::Sequential)
     };
     let result = measure(
-        cell("page-locked", "punch-hole", 1),
+        &cell("page-locked", "punch-hole", 1),
         &setup,
         1,
         &Clock::new(),
@@ -219,10 +223,11 @@ fn plan() -> Plan {
     let group = |storm, fault_threads| Group {
         storm: Storms::<Native>::named(storm).unwrap(),
         fault_threads,
+        calibrated: false,
     };
     Plan {
-        schemes: ["page-locked", "mapcount-recheck", "sketch"]
-            .map(|name| Schemes::<Native>::named(name).unwrap())
+        subjects: ["page-locked", "mapcount-recheck", "sketch"]
+            .map(|name| Schemes::<Native>::named(name).unwrap().into())
             .to_vec(),
         groups: vec![group("none", 1), group("punch-hole", 1)],
         rounds: Rounds::Fixed(3),

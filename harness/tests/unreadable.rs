@@ -54,6 +54,7 @@ static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
             readahead_pages: 16,
             orders: Orders::All(0),
             neighbour: false,
+            refill: false,
             hole_pages: 64,
             fill_ns_per_page: 10,
         },
@@ -68,10 +69,11 @@ static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
         warm_up_ns: 1_000_000,
     };
     let plan = Plan {
-        schemes: vec![Schemes::<Native>::named("page-locked").unwrap()],
+        subjects: vec![Schemes::<Native>::named("page-locked").unwrap().into()],
         groups: vec![Group {
             storm: Storms::<Native>::named("none").unwrap(),
             fault_threads: 1,
+            calibrated: false,
         }],
         rounds: Rounds::Fixed(2),
         controls: Vec::new(),

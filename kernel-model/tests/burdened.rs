@@ -11,7 +11,7 @@ use kernel_model::fault_around::Schemes;
 use kernel_model::folio::{Pfn, site};
 use kernel_model::mm::Vma;
 use kernel_model::platform::{
-    Burden, Burdened, Jittered, Native, Platform, RwSemaphore, Site, SpinLock, Work,
+    Burden, Burdened, Jittered, Native, Platform, RwSemaphore, Site, SpinLock, TURN, Work,
 };
 use kernel_model::removal::About;
 use kernel_model::{Config, FaultOutcome, Orders, System, Task};
@@ -393,7 +393,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 /// One test: what is carried is the process's.
 #[test]
 fn burdened_carries_nothing_until_told_and_then_takes_longer() {
-    const TURNS: u32 = 1_000_000;
+    const TURNS: u32 = 1_000_000 * TURN;
     assert_eq!(Burdened::carried(), Burden::default());
     let scheme = Schemes::named("mapcount-recheck").expect("a scheme's name");
     for kind in Work::ALL {

@@ -10,8 +10,8 @@ use harness::environment::Environment;
 use harness::noise::{self, Floor, NoiseError};
 use serde::Serialize;
 
+use super::measuring::topology;
 use super::output::Format;
-use super::storm::topology;
 use super::{Failure, output, values};
 
 /// The options of `faultaround doctor`.

@@ -5,7 +5,9 @@
 mod check;
 mod compare;
 mod doctor;
+mod host;
 mod list;
+pub mod measuring;
 pub mod output;
 mod plot;
 mod report;
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use harness::cancel::INTERRUPTED;
+use harness::cell::worker::{self, WORKER};
 use harness::progress::say;
 use kernel_model::fault_around::About;
 use kernel_model::platform::Site;
@@ -39,6 +42,8 @@ enum Command {
     Doctor(doctor::Options),
     /// Measure schemes under storms of removals, or audit them.
     Storm(Box<storm::Options>),
+    /// Measure the running kernel under the same storms, and how far the model is from it.
+    Host(Box<host::Options>),
     /// Print a run again, ready for a mail.
     Report(report::Options),
     /// Compare two runs: of two machines, two kernels, two commits.
@@ -52,9 +57,9 @@ enum Command {
 
 /// The commands there are, for whoever gives none or another.
 const COMMANDS: &str = if cfg!(feature = "loom") {
-    "list, doctor, storm, report, compare, plot and check"
+    "list, doctor, storm, host, report, compare, plot and check"
 } else {
-    "list, doctor, storm, report, compare and plot"
+    "list, doctor, storm, host, report, compare and plot"
 };
 
 /// Why a command did not do what it was asked for.
@@ -90,6 +95,9 @@ impl Failure {
 /// Runs the command with these arguments, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|word| word == WORKER) {
+        return ExitCode::from(worker::work() as u8);
+    }
     // They would break the line that an error is told in.
     let mut given = arguments.iter().map(|argument| argument.to_string_lossy());
     if let Some(bad) = given.find(|argument| argument.contains(char::is_control)) {
@@ -102,6 +110,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::List => list::run(),
             Command::Doctor(options) => doctor::run(&options),
             Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
+            Command::Host(options) => host::run(&options, &command_line(&arguments)),
             Command::Report(options) => report::run(&options),
             Command::Compare(options) => compare::run(&options),
             Command::Plot(options) => plot::run(&options),

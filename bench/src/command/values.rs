@@ -205,6 +205,16 @@ pub(super) fn pages(text: &str) -> Result<u32, String> {
     whole(text, 1, 1 << 24)
 }
 
+/// What a write writes, in pages.
+pub(super) fn write_pages(text: &str) -> Result<u32, String> {
+    match text {
+        "4k" => Ok(1),
+        "64k" => Ok(16),
+        "2m" => Ok(512),
+        _ => Err("a write is of 4k, 64k or 2m".to_owned()),
+    }
+}
+
 /// A window: an aligned power of two of pages within a PTE table.
 pub(super) fn window(text: &str) -> Result<u32, String> {
     let pages = whole(text, 1, 512)?;

@@ -44,6 +44,7 @@ impl<P: Platform> Bed<P> {
         let sizes = Sizes {
             pages: setup.pages,
             neighbour: false,
+            refill: false,
             orders: setup.orders,
             window_pages: setup.window_pages,
             readahead_pages: setup.window_pages,

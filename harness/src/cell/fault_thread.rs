@@ -3,11 +3,14 @@
 use std::hint::black_box;
 
 use hdrhistogram::Histogram;
-use kernel_model::{FaultCounters, Task};
+use kernel_model::FaultCounters;
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
-use super::{CellError, Phases, Shared, thread_seed};
+use super::course::{Course, Phases};
+use super::kernel::KernelFaults;
+use super::sides::Faults;
+use super::{CellError, thread_seed};
 use crate::arrival::{Arrival, Schedule};
 use crate::clock::Ticks;
 use crate::conditions::{ThreadConditions, ThreadWatch};
@@ -46,14 +49,13 @@ pub struct FaultThread {
     pub(super) started: Ticks,
 }
 
-struct Runner<'a> {
-    shared: &'a Shared,
-    number: usize,
+struct Runner<'a, F> {
+    course: &'a Course,
     touches: Touches,
     random: Pcg64Mcg,
     /// Of the intended starts alone, so that schemes under one seed touch the same windows.
     arrivals: Pcg64Mcg,
-    task: Task,
+    faults: &'a mut F,
     recorder: Recorder,
     tally: Tally,
     /// Of the CPU: enabled while faults are timed, and not for zaps.
@@ -85,18 +87,35 @@ enum Pace {
     Planted(Plant),
 }
 
-pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError> {
-    let sizes = &shared.setup.sizes;
-    let threads = shared.cell.fault_threads;
-    let (first, stride) = match shared.setup.mm {
+/// Runs a fault thread on the running kernel, and looks at what it read.
+pub(super) fn run_checked(
+    course: &Course,
+    number: u32,
+    mut faults: KernelFaults,
+) -> Result<FaultThread, CellError> {
+    let thread = run(course, number, &mut faults)?;
+    faults
+        .wrong
+        .map_or(Ok(thread), |line| Err(CellError::Worker(line)))
+}
+
+/// Runs fault thread `number` of a cell; `faults` are made on its own CPU.
+pub(super) fn run<F: Faults>(
+    course: &Course,
+    number: u32,
+    faults: &mut F,
+) -> Result<FaultThread, CellError> {
+    let sizes = &course.setup.sizes;
+    let threads = course.fault_threads;
+    let (first, stride) = match course.setup.mm {
         MmKind::Private => (0, 1),
         MmKind::Shared => (u64::from(number), u64::from(threads)),
     };
     let (pages, window) = (u64::from(sizes.pages), u64::from(sizes.window_pages));
-    let touches = Touches::new(shared.setup.access, pages, window, first, stride);
-    let seed = thread_seed(shared.seed, u64::from(number));
+    let touches = Touches::new(course.setup.access, pages, window, first, stride);
+    let seed = thread_seed(course.seed, u64::from(number));
     let of_the_kernel = |event: &Event| event.kind() == Kind::Software;
-    let (kernel, cpu): (Vec<Event>, Vec<Event>) = shared
+    let (kernel, cpu): (Vec<Event>, Vec<Event>) = course
         .setup
         .events
         .iter()
@@ -104,11 +123,10 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
     let mut runner = Runner {
         counters: Counters::open(&cpu),
         counting: false,
-        shared,
-        number: number as usize,
+        course,
         random: Pcg64Mcg::seed_from_u64(seed),
         arrivals: Pcg64Mcg::seed_from_u64(!seed),
-        task: Task::new(number),
+        faults,
         recorder: Recorder::new(touches.len()),
         tally: Tally::default(),
         touches,
@@ -122,25 +140,25 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
             measured,
             end,
         },
-    ) = shared.begin(number)?;
+    ) = course.begin(number)?;
     // Closed, whatever comes then.
-    let calibration = match shared.cell.control {
+    let calibration = match course.control {
         // A thread that shares its CPU may start when the warm-up is over.
         Some(Control::Planted(_)) => measured.saturating_sub(started) / 2,
         _ => 0,
     };
-    runner.fault_until(measured - calibration, &mut Pace::Closed);
-    let mut pace = runner.pace(number, measured, calibration);
-    runner.task.faults = FaultCounters::default();
+    runner.fault_until(measured - calibration, &mut Pace::Closed)?;
+    let mut pace = runner.pace(number, measured, calibration)?;
+    runner.faults.forget();
     runner.recorder = Recorder::new(runner.touches.len());
     runner.tally = Tally::default();
     runner.counting = true;
     let watch = ThreadWatch::start(cpu);
     counters.enable();
-    runner.fault_until(end, &mut pace);
+    runner.fault_until(end, &mut pace)?;
     counters.disable();
     let conditions = watch.stop();
-    let clock = &shared.clock;
+    let clock = &course.clock;
     Ok(FaultThread {
         cpu,
         faults: runner.tally.faults,
@@ -148,9 +166,9 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<FaultThread, CellError
         active_ns: clock.ns(runner.tally.active),
         histogram: runner.recorder.histogram,
         beyond: runner.recorder.beyond,
-        counters: runner.task.faults,
+        counters: runner.faults.counters(),
         readings: in_order(
-            &shared.setup.events,
+            &course.setup.events,
             [runner.counters.read(), counters.read()],
         ),
         conditions,
@@ -166,30 +184,38 @@ fn in_order(events: &[Event], parts: [Readings; 2]) -> Readings {
     Readings(all)
 }
 
-impl Runner<'_> {
+impl<F: Faults> Runner<'_, F> {
     /// How the measured faults follow each other; what has to be found out for that takes
     /// `calibration`, up to `measured`.
-    fn pace(&mut self, number: u32, measured: Ticks, calibration: Ticks) -> Pace {
-        let Shared {
-            cell, setup, clock, ..
-        } = self.shared;
-        match (cell.control, setup.arrival) {
+    fn pace(
+        &mut self,
+        number: u32,
+        measured: Ticks,
+        calibration: Ticks,
+    ) -> Result<Pace, CellError> {
+        let Course {
+            control,
+            setup,
+            clock,
+            ..
+        } = self.course;
+        Ok(match (*control, setup.arrival) {
             (Some(Control::Unrecorded), _) => Pace::Unrecorded,
             (Some(Control::Planted(percent)), _) => {
-                Pace::Planted(self.calibrate(percent / 100.0, measured, calibration))
+                Pace::Planted(self.calibrate(percent / 100.0, measured, calibration)?)
             }
             (None, Arrival::Closed) => Pace::Closed,
             (None, arrival) => {
                 let start = clock.now().max(measured);
-                let threads = cell.fault_threads;
+                let threads = self.course.fault_threads;
                 Pace::Open(Schedule::new(arrival, number, threads, start, clock))
             }
-        }
+        })
     }
 
     /// A loop that makes the median fault longer by a share of it.
-    fn calibrate(&mut self, share: f64, measured: Ticks, time: Ticks) -> Plant {
-        let clock = &self.shared.clock;
+    fn calibrate(&mut self, share: f64, measured: Ticks, time: Ticks) -> Result<Plant, CellError> {
+        let clock = &self.course.clock;
         let none = Plant::of(0.0, clock);
         let mut plant = none;
         for step in 0..CALIBRATIONS {
@@ -197,11 +223,11 @@ impl Runner<'_> {
             // By turns, so that both meet the same machine.
             let (mut plain, mut planted) = (Vec::new(), Vec::new());
             while plain.is_empty() || clock.now() < end {
-                self.zap();
+                self.faults.zap(&self.touches)?;
                 self.planted_pass(clock.now(), Ticks::MAX, &none);
                 plain.push(self.recorder.median_noted() as f64);
                 self.recorder.discard();
-                self.zap();
+                self.faults.zap(&self.touches)?;
                 self.planted_pass(clock.now(), Ticks::MAX, &plant);
                 planted.push(self.recorder.median_noted() as f64);
                 self.recorder.discard();
@@ -210,15 +236,15 @@ impl Runner<'_> {
             let (plain, planted) = (median(plain), median(planted));
             plant = plant.longer(plain * (1.0 + share) - planted);
         }
-        plant
+        Ok(plant)
     }
 
     /// Passes until a moment has come. What the last pass mapped stays mapped.
-    fn fault_until(&mut self, end: Ticks, pace: &mut Pace) {
-        let clock = &self.shared.clock;
+    fn fault_until(&mut self, end: Ticks, pace: &mut Pace) -> Result<(), CellError> {
+        let clock = &self.course.clock;
         let mut left_off = clock.now();
         loop {
-            self.zap();
+            self.faults.zap(&self.touches)?;
             if self.counting {
                 self.counters.enable();
             }
@@ -236,9 +262,10 @@ impl Runner<'_> {
             self.counters.disable();
             left_off = last;
             self.tally.active += last - begin;
+            self.faults.pass_ended(&self.touches)?;
             self.recorder.drain(clock);
-            if last >= end || self.shared.is_called_off() {
-                return;
+            if last >= end || self.course.is_called_off() {
+                return Ok(());
             }
         }
     }
@@ -246,12 +273,11 @@ impl Runner<'_> {
     /// One pass; returns when it ended. The end of each fault is the start of the next, so that
     /// there is one clock read per fault.
     fn pass(&mut self, begin: Ticks, end: Ticks) -> Ticks {
-        let Shared { machine, clock, .. } = self.shared;
-        let vma = &*machine.vmas[self.number];
+        let clock = &self.course.clock;
         let (mut last, mut faults) = (begin, 0);
         let touches = self.touches.next_pass(&mut self.random);
         for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
-            black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
+            black_box(self.faults.fault(pgoff));
             let now = clock.now();
             *latency = now - last;
             last = now;
@@ -268,17 +294,14 @@ impl Runner<'_> {
 
     /// The same, and each fault is followed by a loop that takes a known time.
     fn planted_pass(&mut self, begin: Ticks, end: Ticks, plant: &Plant) -> Ticks {
-        let Shared { machine, clock, .. } = self.shared;
-        let vma = &*machine.vmas[self.number];
+        let clock = &self.course.clock;
         let (mut last, mut faults, mut zero) = (begin, 0, 0);
         let touches = self.touches.next_pass(&mut self.random);
         for (&pgoff, latency) in touches.iter().zip(self.recorder.room()) {
             // The loop hangs on the fault, and the next fault on the loop, so that the CPU can't do
             // one beside the other.
-            let fault = machine
-                .system
-                .handle_mm_fault(vma, pgoff + zero, &mut self.task);
-            zero = plant.grow(black_box(fault) as u64);
+            let fault = self.faults.fault(pgoff + zero);
+            zero = plant.grow(black_box(fault));
             let now = clock.now();
             *latency = now - last;
             last = now;
@@ -295,10 +318,9 @@ impl Runner<'_> {
 
     /// The same without a clock read: whole passes are timed.
     fn unrecorded_pass(&mut self, begin: Ticks) -> Ticks {
-        let Shared { machine, clock, .. } = self.shared;
-        let vma = &*machine.vmas[self.number];
+        let clock = &self.course.clock;
         for &pgoff in self.touches.next_pass(&mut self.random) {
-            black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
+            black_box(self.faults.fault(pgoff));
         }
         let last = clock.now();
         self.tally.faults += self.touches.len() as u64;
@@ -309,51 +331,30 @@ impl Runner<'_> {
     /// One pass at a rate; returns when it ended. Latency is from the intended start, the time in
     /// faults from the real one.
     fn open_pass(&mut self, end: Ticks, schedule: &mut Schedule) -> Ticks {
-        let Shared { machine, clock, .. } = self.shared;
-        let vma = &*machine.vmas[self.number];
+        let clock = &self.course.clock;
         let mut last = clock.now();
         for &pgoff in self.touches.next_pass(&mut self.random) {
             let intended = schedule
                 .next(&mut self.arrivals)
                 .expect("an open loop has intended starts");
             if intended >= end {
-                self.shared.wait_until(end);
+                self.course.wait_until(end);
                 return clock.now();
             }
             if intended > last {
-                self.shared.wait_until(intended);
+                self.course.wait_until(intended);
                 last = clock.now();
             }
-            black_box(machine.system.handle_mm_fault(vma, pgoff, &mut self.task));
+            black_box(self.faults.fault(pgoff));
             let now = clock.now();
             self.recorder.push(now - intended);
             self.tally.faults += 1;
             self.tally.in_faults += now - last;
             last = now;
-            if now >= end || self.shared.is_called_off() {
+            if now >= end || self.course.is_called_off() {
                 break;
             }
         }
         last
-    }
-
-    /// Takes away what the thread has mapped. Not timed.
-    fn zap(&mut self) {
-        let Shared { machine, setup, .. } = self.shared;
-        let vma = &*machine.vmas[self.number];
-        match setup.mm {
-            MmKind::Private => {
-                let vpns = vma.vpns_of(&vma.pgoffs());
-                machine.system.zap_range(vma, vpns, &mut self.task);
-            }
-            MmKind::Shared => {
-                for start in self.touches.windows() {
-                    let window = start..start + u64::from(setup.sizes.window_pages);
-                    machine
-                        .system
-                        .zap_range(vma, vma.vpns_of(&window), &mut self.task);
-                }
-            }
-        }
     }
 }

@@ -1,32 +1,43 @@
-//! One cell of the measurement: one scheme under one storm with so many fault threads, once.
+//! One cell of the measurement: one subject under one storm with so many fault threads, once.
 
+mod course;
 mod fault_thread;
+mod kernel;
+mod model;
+mod sides;
 mod storm_thread;
+pub mod worker;
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kernel_model::Violation;
-use kernel_model::fault_around::FaultAround;
-use kernel_model::platform::Native;
+use kernel_model::fault_around::{FaultAround, Schemes};
+use kernel_model::platform::{Burdened, Native, Platform};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::arrival::Arrival;
 use crate::cancel::Cancel;
-use crate::clock::{Clock, Ticks};
+use crate::clock::Clock;
 use crate::conditions::{Conditions, CpuWatch};
 use crate::counters::{Event, Readings};
-use crate::gate::Gate;
+use crate::gate;
+use crate::host::HostError;
 use crate::machine::{Machine, MmKind, Sizes};
 use crate::order::Access;
 use crate::rounds::Control;
-use crate::storms::Storm;
-use crate::topology::{TopologyError, pin_current_thread};
+use crate::storms::{Storm, Storms};
+use crate::subject::{KernelFile, Subject};
+use crate::topology::TopologyError;
+
+use course::Course;
+use model::{ModelFaults, ModelRemovals};
 
 pub use fault_thread::FaultThread;
+pub use kernel::CALLS;
 pub use storm_thread::StormThread;
 
 /// What is the same for all cells of a run.
@@ -74,10 +85,12 @@ impl Setup {
 }
 
 /// What a cell measures.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Cell {
-    /// The scheme.
-    pub scheme: &'static dyn FaultAround<Native>,
+    /// The scheme, or the kernel's file.
+    pub subject: Subject,
+    /// Whether the model carries the kernel's remaining work.
+    pub calibrated: bool,
     /// The storm.
     pub storm: &'static dyn Storm<Native>,
     /// The number of fault threads.
@@ -116,15 +129,24 @@ pub enum CellError {
     #[error("interrupted")]
     Interrupted,
     /// Threads did not come to an end.
-    #[error("progress violated: {threads} thread(s) of {scheme} under {storm} never ended")]
+    #[error("progress violated: {threads} thread(s) of {subject} under {storm} never ended")]
     Stuck {
-        /// The scheme.
-        scheme: &'static str,
+        /// The scheme, or the kernel's file.
+        subject: String,
         /// The storm.
         storm: &'static str,
         /// How many.
         threads: usize,
     },
+    /// The kernel refused something.
+    #[error(transparent)]
+    Kernel(#[from] HostError),
+    /// A storm of the model that no process could make.
+    #[error("no system call does {0} to pages that others have mapped")]
+    NoSuchCall(&'static str),
+    /// A process that faults did not do its work.
+    #[error("a worker: {0}")]
+    Worker(String),
     /// A thread panicked.
     #[error("a measuring thread panicked; its message is above")]
     Panicked,
@@ -134,130 +156,229 @@ pub enum CellError {
 /// operation, on a machine that is busy elsewhere.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longer waits than this are slept through, up to this much before their end.
-const SLEEP_BEYOND_NS: u64 = 2_000_000;
-
-/// What all threads of a cell see.
-struct Shared {
-    machine: Machine<Native>,
-    cell: Cell,
-    setup: Setup,
-    seed: u64,
-    clock: Clock,
-    gate: Gate,
-    called_off: AtomicBool,
-}
-
-/// When a thread began, and what is measured.
-#[derive(Debug, Clone, Copy)]
-struct Phases {
-    started: Ticks,
-    measured: Ticks,
-    end: Ticks,
-}
-
-impl Shared {
-    /// Pins the calling thread as number `thread` of the cell and waits for the start.
-    fn begin(&self, thread: u32) -> Result<(u32, Phases), CellError> {
-        let cpu = self.setup.cpus[thread as usize % self.setup.cpus.len()];
-        if let Err(error) = pin_current_thread(cpu) {
-            self.gate.call_off();
-            return Err(error.into());
-        }
-        let (set, started) = self.gate.wait(&self.clock).ok_or(CellError::Interrupted)?;
-        let measured = set + self.clock.ticks(self.setup.warm_up_ns);
-        let end = measured + self.clock.ticks(self.setup.duration_ns);
-        Ok((
-            cpu,
-            Phases {
-                started,
-                measured,
-                end,
-            },
-        ))
-    }
-
-    /// Waits for a moment, or until the cell is called off; sleeps through what is long.
-    fn wait_until(&self, moment: Ticks) {
-        let slack = self.clock.ticks(SLEEP_BEYOND_NS);
-        loop {
-            let left = moment.saturating_sub(self.clock.now());
-            if left <= slack || self.is_called_off() {
-                break;
-            }
-            // In slices, so that a slow cell can be interrupted.
-            let sleep = Duration::from_nanos(self.clock.ns(left - slack));
-            thread::sleep(sleep.min(Duration::from_millis(50)));
-        }
-        if !self.is_called_off() {
-            self.clock.spin_until(moment);
-        }
-    }
-
-    fn is_called_off(&self) -> bool {
-        // Relaxed: nothing hangs on it but the end of the work.
-        self.called_off.load(Ordering::Relaxed)
-    }
-}
-
 /// Runs a cell on a machine of its own.
 ///
 /// # Errors
 /// See [`CellError`].
 pub fn measure(
-    cell: Cell,
+    cell: &Cell,
     setup: &Setup,
     seed: u64,
     clock: &Clock,
     cancel: &Cancel,
 ) -> Result<Measured, CellError> {
-    let storm_threads = setup.storm_threads_of(cell.storm);
-    let threads = cell.fault_threads + storm_threads;
-    let shared = Arc::new(Shared {
-        machine: Machine::new(
-            cell.scheme,
+    let course = Course::new(setup, cell.fault_threads, cell.control, seed, clock);
+    let cell = Running {
+        course: Arc::new(course),
+        storm_threads: setup.storm_threads_of(cell.storm),
+        cell,
+        cancel,
+    };
+    match &cell.cell.subject {
+        Subject::File(file) => cell.on_the_kernel(file),
+        Subject::Scheme(scheme) if cell.cell.calibrated => {
+            let name = scheme.about().name;
+            let scheme = Schemes::<Burdened>::named(name).expect("platforms have the same schemes");
+            cell.on_a_model(scheme)
+        }
+        Subject::Scheme(scheme) => cell.on_a_model(*scheme),
+    }
+}
+
+/// A cell that is being measured.
+struct Running<'a> {
+    course: Arc<Course>,
+    cell: &'a Cell,
+    storm_threads: u32,
+    cancel: &'a Cancel,
+}
+
+type Handle<T> = JoinHandle<Result<T, CellError>>;
+
+/// Those that fault, some of them together, and those that storm.
+#[derive(Default)]
+struct Threads {
+    faulting: Vec<Handle<Vec<FaultThread>>>,
+    storming: Vec<Handle<StormThread>>,
+}
+
+impl Running<'_> {
+    fn on_a_model<P: Platform>(
+        &self,
+        scheme: &'static dyn FaultAround<P>,
+    ) -> Result<Measured, CellError> {
+        let Course { setup, clock, .. } = &*self.course;
+        let name = self.cell.storm.about().name;
+        let storm = Storms::<P>::named(name).expect("platforms have the same storms");
+        let machine = Arc::new(Machine::new(
+            scheme,
             &setup.sizes,
             setup.mm,
-            cell.fault_threads,
-            threads,
+            self.cell.fault_threads,
+            self.cell.fault_threads + self.storm_threads,
             clock,
-        ),
-        cell,
-        setup: setup.clone(),
-        seed,
-        clock: clock.clone(),
-        gate: Gate::new(),
-        called_off: AtomicBool::new(false),
-    });
-    let spawned = spawn_all(&shared, cell.fault_threads, storm_threads);
-    let (faulting, storming) = match spawned {
-        Ok(threads) => threads,
-        Err(error) => {
-            shared.gate.call_off();
-            return Err(CellError::Spawn(error));
-        }
-    };
-    let cpus = setup.cpus.iter().copied().take(threads as usize);
-    let watch = CpuWatch::start(cpus.collect());
-    let started = shared.gate.open(threads, clock).is_some();
-    let time = Duration::from_nanos(setup.warm_up_ns + setup.duration_ns);
-    let interrupted = started && cancel.sleep(time);
-    if interrupted {
-        shared.called_off.store(true, Ordering::Relaxed);
-    }
-    let unfinished = wait_for(&faulting) + wait_for(&storming);
-    if unfinished != 0 {
-        return Err(CellError::Stuck {
-            scheme: cell.scheme.about().name,
-            storm: cell.storm.about().name,
-            threads: unfinished,
+        ));
+        let mut threads = Threads::default();
+        let spawned = self.spawn_faulting(&mut threads, self.each_alone(), |course, numbers| {
+            let window_pages = course.setup.sizes.window_pages;
+            let mut faults =
+                ModelFaults::new(&machine, numbers.start, course.setup.mm, window_pages);
+            move |course: &Course| {
+                fault_thread::run(course, numbers.start, &mut faults).map(|thread| vec![thread])
+            }
         });
+        let spawned = spawned.and_then(|()| {
+            self.spawn_storming(&mut threads, |course, number| {
+                let thread = course.fault_threads + number;
+                let target = course.setup.sizes.target();
+                let mut removals = ModelRemovals::new(&machine, storm, target, thread);
+                move |course: &Course| storm_thread::run(course, number, &mut removals)
+            })
+        });
+        let mut measured = self.bring_home(spawned, threads, gate::LEAD_NS, || ())?;
+        machine.system.audit_at_rest(&machine.mapping);
+        measured.violations = machine.system.violations.kept();
+        measured.violation_count = machine.system.violations.count();
+        Ok(measured)
     }
-    let fault_threads = join_all(faulting)?;
-    let storm_threads = join_all(storming)?;
-    if interrupted {
-        return Err(CellError::Interrupted);
+
+    fn on_the_kernel(&self, subject: &Arc<KernelFile>) -> Result<Measured, CellError> {
+        let Setup { sizes, mm, .. } = &self.course.setup;
+        let storm = self.cell.storm;
+        let file = Arc::new(subject.kind.create(u64::from(sizes.file_pages()))?);
+        let workers = Arc::new(kernel::Workers::default());
+        let mut threads = Threads::default();
+        let together = match mm {
+            MmKind::Private => self.each_alone(),
+            MmKind::Shared => vec![0..self.cell.fault_threads],
+        };
+        let spawned = self.spawn_faulting(&mut threads, together, |_, numbers| {
+            let (subject, file) = (Arc::clone(subject), Arc::clone(&file));
+            let workers = Arc::clone(&workers);
+            move |course: &Course| kernel::relay(course, numbers, &subject, &file, &workers)
+        });
+        let spawned = spawned.and_then(|()| {
+            self.spawn_storming(&mut threads, |course, number| {
+                let target = course.setup.sizes.target();
+                let mut removals = kernel::KernelRemovals::new(&file, storm, target);
+                move |course: &Course| storm_thread::run(course, number, &mut removals)
+            })
+        });
+        self.bring_home(spawned, threads, kernel::LEAD_NS, || workers.call_off())
     }
+
+    /// The numbers of the fault threads, one by one.
+    fn each_alone(&self) -> Vec<Range<u32>> {
+        let all = 0..self.cell.fault_threads;
+        all.map(|number| number..number + 1).collect()
+    }
+
+    fn spawn_faulting<F>(
+        &self,
+        threads: &mut Threads,
+        together: Vec<Range<u32>>,
+        work: impl Fn(&Course, Range<u32>) -> F,
+    ) -> Result<(), CellError>
+    where
+        F: FnOnce(&Course) -> Result<Vec<FaultThread>, CellError> + Send + 'static,
+    {
+        for numbers in together {
+            let name = format!("fault-{}", numbers.start);
+            let work = work(&self.course, numbers);
+            threads.faulting.push(self.spawn(name, work)?);
+        }
+        Ok(())
+    }
+
+    fn spawn_storming<F>(
+        &self,
+        threads: &mut Threads,
+        work: impl Fn(&Course, u32) -> F,
+    ) -> Result<(), CellError>
+    where
+        F: FnOnce(&Course) -> Result<StormThread, CellError> + Send + 'static,
+    {
+        for number in 0..self.storm_threads {
+            let work = work(&self.course, number);
+            let thread = self.spawn(format!("storm-{number}"), work)?;
+            threads.storming.push(thread);
+        }
+        Ok(())
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        name: String,
+        work: impl FnOnce(&Course) -> Result<T, CellError> + Send + 'static,
+    ) -> Result<Handle<T>, CellError> {
+        let course = Arc::clone(&self.course);
+        let work = move || {
+            let result = work(&course);
+            if result.is_err() {
+                // Nothing comes of the others' work any more.
+                course.call_off();
+            }
+            result
+        };
+        let builder = thread::Builder::new().name(name);
+        builder.spawn(work).map_err(CellError::Spawn)
+    }
+
+    /// Starts the threads when all are there, and joins them at the end.
+    fn bring_home(
+        &self,
+        spawned: Result<(), CellError>,
+        threads: Threads,
+        lead_ns: u64,
+        call_off: impl Fn(),
+    ) -> Result<Measured, CellError> {
+        let Course {
+            setup, clock, gate, ..
+        } = &*self.course;
+        if let Err(error) = spawned {
+            gate.call_off();
+            return Err(error);
+        }
+        let all = self.cell.fault_threads + self.storm_threads;
+        let cpus = setup.cpus.iter().copied().take(all as usize);
+        let watch = CpuWatch::start(cpus.collect());
+        let started = gate.open_ahead(all, clock, lead_ns).is_some();
+        let time = Duration::from_nanos(lead_ns + setup.warm_up_ns + setup.duration_ns);
+        let interrupted = started && self.cancel.sleep(time);
+        if interrupted || !started {
+            self.course.call_off();
+            call_off();
+        }
+        let Threads { faulting, storming } = threads;
+        let unfinished = wait_for(&faulting) + wait_for(&storming);
+        if unfinished != 0 {
+            return Err(CellError::Stuck {
+                subject: self.cell.subject.name().to_owned(),
+                storm: self.cell.storm.about().name,
+                threads: unfinished,
+            });
+        }
+        let (faulted, stormed) = (join_all(faulting), join_all(storming));
+        let (fault_threads, storm_threads) = match (faulted, stormed) {
+            // Who was sent home says less than who failed.
+            (Err(CellError::Interrupted), Err(error)) | (Err(error), _) | (_, Err(error)) => {
+                return Err(error);
+            }
+            (Ok(faulted), Ok(stormed)) => (faulted.into_iter().flatten().collect(), stormed),
+        };
+        if interrupted {
+            return Err(CellError::Interrupted);
+        }
+        Ok(sum_up(fault_threads, storm_threads, watch, clock))
+    }
+}
+
+fn sum_up(
+    fault_threads: Vec<FaultThread>,
+    storm_threads: Vec<StormThread>,
+    watch: CpuWatch,
+    clock: &Clock,
+) -> Measured {
     let faulting = fault_threads.iter().map(|thread| thread.conditions);
     let storming = storm_threads.iter().map(|thread| thread.conditions);
     let mut conditions = watch.stop(faulting.chain(storming));
@@ -269,46 +390,14 @@ pub fn measure(
     let started = (fault_threads.iter().map(|thread| thread.started))
         .chain(storm_threads.iter().map(|thread| thread.started));
     let (first, last) = (started.clone().min(), started.max());
-    let machine = &shared.machine;
-    machine.system.audit_at_rest(&machine.mapping);
-    Ok(Measured {
+    Measured {
         conditions,
         start_skew_ns: clock.ns(last.unwrap_or(0) - first.unwrap_or(0)),
-        violations: machine.system.violations.kept(),
-        violation_count: machine.system.violations.count(),
+        violations: Vec::new(),
+        violation_count: 0,
         fault_threads,
         storm_threads,
-    })
-}
-
-type Handle<T> = JoinHandle<Result<T, CellError>>;
-
-/// Those that fault, and those that storm.
-type Threads = (Vec<Handle<FaultThread>>, Vec<Handle<StormThread>>);
-
-fn spawn_all(
-    shared: &Arc<Shared>,
-    fault_threads: u32,
-    storm_threads: u32,
-) -> std::io::Result<Threads> {
-    let spawn_fault = |number| {
-        let shared = Arc::clone(shared);
-        let builder = thread::Builder::new().name(format!("fault-{number}"));
-        builder.spawn(move || fault_thread::run(&shared, number))
-    };
-    let spawn_storm = |number| {
-        let shared = Arc::clone(shared);
-        let builder = thread::Builder::new().name(format!("storm-{number}"));
-        builder.spawn(move || storm_thread::run(&shared, number))
-    };
-    Ok((
-        (0..fault_threads)
-            .map(spawn_fault)
-            .collect::<Result<_, _>>()?,
-        (0..storm_threads)
-            .map(spawn_storm)
-            .collect::<Result<_, _>>()?,
-    ))
+    }
 }
 
 /// Waits for threads within reason; returns how many are left then.

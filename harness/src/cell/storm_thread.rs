@@ -1,17 +1,18 @@
 //! A storm thread: one operation after the other, flat out or at a rate.
 
 use hdrhistogram::Histogram;
-use kernel_model::{RemovalCounters, Task};
+use kernel_model::RemovalCounters;
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
-use super::{CellError, Phases, Shared, thread_seed};
+use super::course::{Course, Phases};
+use super::sides::Removals;
+use super::{CellError, thread_seed};
 use crate::arrival::{Arrival, Schedule};
 use crate::clock::Ticks;
 use crate::conditions::{ThreadConditions, ThreadWatch};
 use crate::counters::{Counters, Readings};
 use crate::recorder::Recorder;
-use crate::storms::Operation;
 
 /// What a storm thread brings home.
 #[derive(Debug)]
@@ -33,14 +34,16 @@ pub struct StormThread {
 /// Operations between two drains of the recorder.
 const BATCH: u64 = 1024;
 
-pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError> {
-    let thread = shared.cell.fault_threads + number;
-    let sizes = &shared.setup.sizes;
-    let target = sizes.target();
-    let mut random = Pcg64Mcg::seed_from_u64(thread_seed(shared.seed, u64::from(thread)));
-    let mut task = Task::new(thread);
+/// Runs storm thread `number` of a cell.
+pub(super) fn run(
+    course: &Course,
+    number: u32,
+    removals: &mut dyn Removals,
+) -> Result<StormThread, CellError> {
+    let thread = course.fault_threads + number;
+    let mut random = Pcg64Mcg::seed_from_u64(thread_seed(course.seed, u64::from(thread)));
     let mut recorder = Recorder::new(BATCH as usize);
-    let mut counters = Counters::open(&shared.setup.events);
+    let mut counters = Counters::open(&course.setup.events);
     let (
         cpu,
         Phases {
@@ -48,15 +51,14 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
             measured,
             end,
         },
-    ) = shared.begin(thread)?;
+    ) = course.begin(thread)?;
 
-    let storm = shared.cell.storm;
-    let (machine, clock) = (&shared.machine, &shared.clock);
-    let arrival = shared
+    let clock = &course.clock;
+    let arrival = course
         .setup
         .rate_per_s
         .map_or(Arrival::Closed, Arrival::Fixed);
-    let mut schedule = Schedule::new(arrival, number, shared.setup.storm_threads, started, clock);
+    let mut schedule = Schedule::new(arrival, number, course.setup.storm_threads, started, clock);
     let mut watch = ThreadWatch::start(cpu);
     let mut warming_up = true;
     let mut operations = 0;
@@ -66,23 +68,23 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
             break;
         }
         if let Some(intended) = intended {
-            shared.wait_until(intended);
+            course.wait_until(intended);
         }
         if warming_up && intended.unwrap_or_else(|| clock.now()) >= measured {
             warming_up = false;
             watch = ThreadWatch::start(cpu);
             counters.enable();
-            task.removals = RemovalCounters::default();
+            removals.forget();
             recorder.discard();
             operations = 0;
         }
-        let Operation { remover, range } = storm.next(&target, &mut random);
+        removals.choose(&mut random);
         let start = intended.unwrap_or_else(|| clock.now());
-        remover.remove(&machine.system, &machine.mapping, range.clone(), &mut task);
+        removals.remove()?;
         let done = clock.now();
         recorder.push(done - start);
         operations += 1;
-        target.mend(&machine.system, &machine.mapping, range, &mut task);
+        removals.mend()?;
         if operations % BATCH == 0 {
             if warming_up {
                 recorder.discard();
@@ -90,14 +92,14 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
                 recorder.drain(clock);
             }
         }
-        if done >= end || shared.is_called_off() {
+        if done >= end || course.is_called_off() {
             break;
         }
     }
     counters.disable();
     if warming_up {
         // Not a single operation began in the measured time.
-        task.removals = RemovalCounters::default();
+        removals.forget();
         recorder.discard();
     }
     recorder.drain(clock);
@@ -106,7 +108,7 @@ pub(super) fn run(shared: &Shared, number: u32) -> Result<StormThread, CellError
         conditions: watch.stop(),
         histogram: recorder.histogram,
         beyond: recorder.beyond,
-        counters: task.removals,
+        counters: removals.counters(),
         started,
     })
 }

@@ -94,6 +94,11 @@ impl FileKind {
         self.is_shmem() || self.write_pages == 1
     }
 
+    /// What a write writes, as names and options have it: `4k`.
+    pub fn write_size(&self) -> String {
+        short_size(self.write_pages)
+    }
+
     /// What the files are, in a line.
     pub fn lineage(&self) -> String {
         let writes = match self.write_pages {

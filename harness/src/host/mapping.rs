@@ -17,6 +17,9 @@ use super::{HostError, HostFile, PAGE_BYTES, Touched, WINDOW_PAGES, bytes, mib, 
 /// What a PTE table maps, and a huge page.
 const ALIGNMENT: usize = 2 << 20;
 
+/// How far from such an alignment a whole mapping begins: windows stay aligned.
+const OFF_HUGE: usize = WINDOW_PAGES as usize * PAGE_BYTES;
+
 /// Pages from one tile to the next. Two windows: neighbours aren't in each other's.
 const TILE_STRIDE: u64 = 2 * WINDOW_PAGES;
 
@@ -27,7 +30,8 @@ const ENTRIES: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// One over all of it.
+    /// One over all of it, at an address that isn't aligned to a huge page where the file is: a 2 MiB
+    /// folio would be mapped whole otherwise, by one entry of the PMD and without fault-around.
     Whole,
     /// One over the first pages of each window of the file, to which the kernel then clips its
     /// fault-around. What lies between two of them in the address space is reserved and inaccessible,
@@ -42,7 +46,7 @@ pub enum Layout {
 /// its parent's kernel about pages.
 #[derive(Debug)]
 pub struct Mapping {
-    /// The first page, 2 MiB aligned.
+    /// The first page, 2 MiB aligned, or a window beyond that.
     base: NonNull<u8>,
     /// What goes when this goes.
     _reservation: Reservation,
@@ -78,12 +82,20 @@ impl Mapping {
         let failed = |source| not_mapped(span, layout, source);
         let length = usize::try_from(bytes(span))
             .ok()
-            .and_then(|length| length.checked_add(ALIGNMENT))
+            .and_then(|length| length.checked_add(ALIGNMENT + OFF_HUGE))
             .ok_or_else(|| failed(io::Error::from_raw_os_error(libc::ENOMEM)))?;
         let reservation = Reservation::new(length).map_err(failed)?;
         let misaligned = reservation.start.as_ptr().addr() % ALIGNMENT;
+        let off = match layout {
+            Layout::Whole => OFF_HUGE,
+            Layout::Tiles { .. } => 0,
+        };
         // SAFETY: the reservation is longer than what is mapped by as much as this may skip.
-        let base = unsafe { reservation.start.add((ALIGNMENT - misaligned) % ALIGNMENT) };
+        let base = unsafe {
+            reservation
+                .start
+                .add((ALIGNMENT - misaligned) % ALIGNMENT + off)
+        };
         let mapping = Self {
             base,
             _reservation: reservation,
@@ -101,6 +113,11 @@ impl Mapping {
             }
         }
         Ok(mapping)
+    }
+
+    /// The pages of the file that it is over.
+    pub fn pages(&self) -> u64 {
+        self.pages
     }
 
     /// How it's laid out.

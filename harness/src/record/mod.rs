@@ -14,6 +14,7 @@ use crate::doctor::Finding;
 use crate::environment::Environment;
 use crate::noise::Floor;
 use crate::rounds::{CellRound, Control, Ended, Plan, Rounds};
+use crate::subject::Subject;
 use crate::summary::{GroupSummary, Results, Row, summarize};
 
 pub use reader::ReadError;
@@ -62,11 +63,28 @@ pub struct SchemeInfo {
     pub sound: bool,
     /// Why it is, or what breaks it.
     pub reason: String,
+    /// Whether it is a file of the running kernel, of which nothing is declared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kernel: bool,
 }
 
 impl SchemeInfo {
-    /// What a scheme says of itself.
-    pub fn of(about: &About) -> Self {
+    /// What a subject says of itself.
+    pub fn of(subject: &Subject) -> Self {
+        match subject {
+            Subject::Scheme(scheme) => Self::of_scheme(scheme.about()),
+            Subject::File(file) => Self {
+                name: file.kind.name.clone(),
+                lineage: file.kind.lineage(),
+                sound: true,
+                reason: "the running kernel; what was read was looked at, and nothing else"
+                    .to_owned(),
+                kernel: true,
+            },
+        }
+    }
+
+    fn of_scheme(about: &About) -> Self {
         let (sound, reason) = match &about.verdict {
             Verdict::Sound { why } => (true, why),
             Verdict::Broken { why, .. } => (false, why),
@@ -76,6 +94,7 @@ impl SchemeInfo {
             lineage: about.lineage.to_owned(),
             sound,
             reason: (*reason).to_owned(),
+            kernel: false,
         }
     }
 }
@@ -132,8 +151,7 @@ impl Run {
         results: &Results,
         ended: Option<Ended>,
     ) -> Self {
-        let abouts = plan.schemes.iter().map(|scheme| scheme.about());
-        let schemes: Vec<_> = abouts.map(SchemeInfo::of).collect();
+        let schemes: Vec<_> = plan.subjects.iter().map(SchemeInfo::of).collect();
         let elapsed = Timestamp::now().duration_since(header.started);
         Self {
             schema_version: SCHEMA_VERSION,

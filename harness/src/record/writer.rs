@@ -97,8 +97,7 @@ impl RunWriter {
             let keys: Vec<Key> = plan.keys_of(number).collect();
             for row in &group.rows {
                 let of_row = |key: &&Key| {
-                    plan.schemes[key.scheme].about().name == row.scheme
-                        && key.variant == row.variant
+                    plan.subjects[key.scheme].name() == row.scheme && key.variant == row.variant
                 };
                 let key = keys.iter().find(of_row).expect("rows are made of keys");
                 write_latencies(&mut batch, run, group, row, *key, results)?;

@@ -154,6 +154,7 @@ mod tests {
             lineage: String::new(),
             sound: false,
             reason: String::new(),
+            kernel: false,
         };
         read(&json).unwrap().of(&scheme)
     }

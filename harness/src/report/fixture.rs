@@ -19,6 +19,7 @@ use crate::recorder::new_histogram;
 use crate::rounds::{CellRound, Control, Ended, Finished, Group, Key, Plan, RemoverRound, Rounds};
 use crate::statistics::Latency;
 use crate::storms::Storms;
+use crate::subject::Subject;
 use crate::summary::Results;
 use crate::topology::Topology;
 
@@ -85,9 +86,10 @@ impl Fixture {
         let groups = self.groups.iter().map(|&(storm, fault_threads)| Group {
             storm: Storms::<Native>::named(storm).unwrap(),
             fault_threads,
+            calibrated: false,
         });
         let plan = Plan {
-            schemes: schemes.collect(),
+            subjects: schemes.map(Subject::from).collect(),
             groups: groups.collect(),
             rounds: Rounds::Fixed(self.rounds),
             controls: self.controls.clone(),
@@ -111,6 +113,7 @@ impl Fixture {
             sizes: Sizes {
                 pages: 4096,
                 neighbour: false,
+                refill: false,
                 orders: Orders::All(0),
                 window_pages: 16,
                 readahead_pages: 16,
@@ -131,7 +134,7 @@ impl Fixture {
 
     fn cell(&self, plan: &Plan, key: Key, round: u32) -> Finished {
         let cell = plan.cell(key);
-        let scheme = cell.scheme.about().name;
+        let scheme = cell.subject.name();
         let storm = cell.storm.about().name;
         let name = format!("{scheme}{}", key.variant.suffix());
         let speed = (self.speed)(&name, storm, round) * jitter(round);

@@ -39,12 +39,11 @@ impl Latencies for Measured<'_> {
     ) -> Result<Option<Histogram<u64>>, ReadError> {
         let Self { plan, results } = self;
         let mut groups = plan.groups.iter();
-        let number = groups.position(|it| {
-            it.storm.about().name == group.storm && it.fault_threads == group.threads
-        });
+        let number =
+            groups.position(|it| it.load() == group.storm && it.fault_threads == group.threads);
         let mut keys = number.into_iter().flat_map(|number| plan.keys_of(number));
         let key = keys.find(|key| {
-            plan.schemes[key.scheme].about().name == row.scheme && key.variant == row.variant
+            plan.subjects[key.scheme].name() == row.scheme && key.variant == row.variant
         });
         let merged = key.map(|key| results.merged(key));
         let merged = merged.map(|(faults, operations)| match side {

@@ -13,7 +13,7 @@ use crate::cell::{CellError, Setup, measure};
 use crate::clock::Clock;
 
 pub use outcome::{CellRound, Finished, RemoverRound, ThreadShare};
-pub use plan::{Control, Ended, Group, Key, Plan, Rounds, Variant};
+pub use plan::{CALIBRATED, Control, Ended, Group, Key, Plan, Rounds, Variant};
 
 use outcome::CellPlace;
 
@@ -62,13 +62,14 @@ pub fn run(
                 return Err(Stopped::Cell(CellError::Interrupted));
             }
             let cell = plan.cell(key);
-            let (storm, threads) = (cell.storm.about().name, cell.fault_threads);
-            observer.cell_begins(round, cell.scheme.about().name, storm, threads);
+            let (load, threads) = (plan.groups[key.group].load(), cell.fault_threads);
+            observer.cell_begins(round, cell.subject.name(), &load, threads);
             let seed = plan.seed ^ u64::from(round) << 40 ^ (key.group as u64) << 20;
             let started_ns = clock.ns(clock.now() - start);
-            let measured = measure(cell, setup, seed, clock, cancel).map_err(Stopped::Cell)?;
+            let measured = measure(&cell, setup, seed, clock, cancel).map_err(Stopped::Cell)?;
             let place = CellPlace {
                 cell,
+                load,
                 key,
                 round,
                 place: place as u32,

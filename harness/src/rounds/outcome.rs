@@ -63,7 +63,8 @@ pub struct CellRound {
     /// As what it ran.
     #[serde(default)]
     pub variant: Variant,
-    /// The storm.
+    /// The storm; with [`CALIBRATED`](super::CALIBRATED) at its end where the model carried the
+    /// kernel's remaining work.
     pub storm: String,
     /// The number of fault threads.
     pub threads: u32,
@@ -142,6 +143,7 @@ pub struct Finished {
 /// Where in a run a result belongs.
 pub(super) struct CellPlace {
     pub(super) cell: Cell,
+    pub(super) load: String,
     pub(super) key: Key,
     pub(super) round: u32,
     pub(super) place: u32,
@@ -217,9 +219,9 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
     let cell = CellRound {
         round: place.round,
         place: place.place,
-        scheme: place.cell.scheme.about().name.to_owned(),
+        scheme: place.cell.subject.name().to_owned(),
         variant: place.key.variant,
-        storm: place.cell.storm.about().name.to_owned(),
+        storm: place.load,
         threads: place.cell.fault_threads,
         started_ns: place.started_ns,
         faults_per_s: rates.iter().sum(),

@@ -1,6 +1,5 @@
 //! What a run measures, and in which order.
 
-use kernel_model::fault_around::FaultAround;
 use kernel_model::platform::Native;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::storms::Storm;
+use crate::subject::Subject;
 
 /// One storm and one number of fault threads, under which all schemes are compared.
 #[derive(Clone, Copy)]
@@ -17,13 +17,29 @@ pub struct Group {
     pub storm: &'static dyn Storm<Native>,
     /// The number of fault threads.
     pub fault_threads: u32,
+    /// Whether the model carries the kernel's remaining work.
+    pub calibrated: bool,
 }
+
+impl Group {
+    /// What tables and files call the load: the storm, and whether the model is calibrated.
+    pub fn load(&self) -> String {
+        let storm = self.storm.about().name;
+        match self.calibrated {
+            true => format!("{storm}{CALIBRATED}"),
+            false => storm.to_owned(),
+        }
+    }
+}
+
+/// The end of a load's name where the model carries the kernel's remaining work.
+pub const CALIBRATED: &str = "-calibrated";
 
 /// What a run measures.
 #[derive(Clone)]
 pub struct Plan {
-    /// The schemes, the baseline first.
-    pub schemes: Vec<&'static dyn FaultAround<Native>>,
+    /// The schemes, or the kernel's files; the baseline first.
+    pub subjects: Vec<Subject>,
     /// Where they are compared, in the order of the tables.
     pub groups: Vec<Group>,
     /// How often.
@@ -37,7 +53,8 @@ pub struct Plan {
 impl Plan {
     /// Cells in a round: every scheme in every group, the baseline once more, and its controls.
     pub fn cells_per_round(&self) -> usize {
-        self.groups.len() * (self.schemes.len() + 1 + self.controls.len())
+        let groups = 0..self.groups.len();
+        groups.map(|group| self.keys_of(group).count()).sum()
     }
 
     /// Cells in all rounds, where that is known.
@@ -61,7 +78,8 @@ impl Plan {
             .into_iter()
             .chain(controls)
             .map(move |variant| key(0, variant))
-            .chain((1..self.schemes.len()).map(move |scheme| key(scheme, Variant::Plain)))
+            .chain((1..self.subjects.len()).map(move |scheme| key(scheme, Variant::Plain)))
+            .filter(move |key| self.subjects[key.scheme].bears(self.groups[group].storm))
     }
 
     /// The cell that the others of a group are compared with.
@@ -78,10 +96,12 @@ impl Plan {
         let Group {
             storm,
             fault_threads,
+            calibrated,
         } = self.groups[key.group];
         let mut controls = self.controls.iter().copied();
         Cell {
-            scheme: self.schemes[key.scheme],
+            subject: self.subjects[key.scheme].clone(),
+            calibrated,
             storm,
             fault_threads,
             control: controls.find(|control| control.variant() == key.variant),
@@ -108,7 +128,7 @@ impl Plan {
 pub struct Key {
     /// Index into [`Plan::groups`].
     pub group: usize,
-    /// Index into [`Plan::schemes`].
+    /// Index into [`Plan::subjects`].
     pub scheme: usize,
     /// As what it runs.
     pub variant: Variant,
@@ -202,13 +222,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn plan() -> Plan {
-        let schemes = Schemes::<Native>::ALL[..2].to_vec();
+        let subjects = Schemes::<Native>::ALL[..2]
+            .iter()
+            .map(|it| Subject::from(*it))
+            .collect();
         let group = |storm, fault_threads| Group {
             storm: Storms::<Native>::named(storm).unwrap(),
             fault_threads,
+            calibrated: false,
         };
         Plan {
-            schemes,
+            subjects,
             groups: vec![group("none", 1), group("none", 2), group("punch-hole", 1)],
             rounds: Rounds::Fixed(3),
             controls: vec![Control::Planted(5.0)],
@@ -247,7 +271,7 @@ mod tests {
         assert_eq!(groups.len(), plan.groups.len());
         // Within group 0, wherever it comes.
         let in_group = |order: &[Key]| *order.iter().find(|key| key.group == 0).unwrap();
-        assert_eq!(firsts(in_group).len(), plan.schemes.len() + 2);
+        assert_eq!(firsts(in_group).len(), plan.subjects.len() + 2);
     }
 
     #[test]

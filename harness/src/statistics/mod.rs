@@ -99,7 +99,7 @@ pub fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
 }
 
 /// A histogram without its empty buckets, for keeping many.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sparse(Vec<(u64, u64)>);
 
 impl From<&Histogram<u64>> for Sparse {

@@ -15,7 +15,8 @@ use super::{Native, Platform, Site, Work};
 #[derive(Debug, Clone, Copy)]
 pub struct Burdened;
 
-/// How many turns each kind of work takes: `burden[Work::Page] = 4`. Nothing by default.
+/// How much each kind of work takes, in 256ths of a turn: `burden[Work::Page] = 4 * TURN`. Nothing by
+/// default. What comes to less than a turn is left out.
 ///
 /// A turn is one step of a chain of multiplications, each of which waits for the one before it: some
 /// 5 cycles. It scales with the machine's speed as other instructions do, which a wait for a clock
@@ -38,6 +39,9 @@ impl IndexMut<Work> for Burden {
         &mut self.turns[kind as usize]
     }
 }
+
+/// A turn, in the units of a [`Burden`].
+pub const TURN: u32 = 256;
 
 /// One cache line, so that all that a thread reads to know its work is there at once, and no
 /// neighbour's writes take it away.
@@ -141,6 +145,6 @@ impl Platform for Burdened {
         if kind == Work::Range {
             count(times);
         }
-        take_turns(u64::from(turns) * u64::from(times));
+        take_turns(u64::from(turns) * u64::from(times) / u64::from(TURN));
     }
 }

@@ -19,7 +19,7 @@ mod site;
 mod step;
 mod work;
 
-pub use burdened::{Burden, Burdened};
+pub use burdened::{Burden, Burdened, TURN};
 #[cfg(feature = "loom")]
 pub use checked::Loom;
 #[cfg(feature = "shuttle")]

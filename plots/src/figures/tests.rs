@@ -82,7 +82,7 @@ impl Made {
         let figures = CellRound {
             round,
             place: 0,
-            scheme: cell.scheme.about().name.to_owned(),
+            scheme: cell.subject.name().to_owned(),
             variant: key.variant,
             storm: cell.storm.about().name.to_owned(),
             threads: cell.fault_threads,
@@ -126,11 +126,15 @@ impl Made {
             let group = move |fault_threads: &u32| Group {
                 storm: Storms::<Native>::named(storm).unwrap(),
                 fault_threads: *fault_threads,
+                calibrated: false,
             };
             self.threads.iter().map(group)
         });
         let plan = Plan {
-            schemes: Schemes::<Native>::ALL.to_vec(),
+            subjects: Schemes::<Native>::ALL
+                .iter()
+                .map(|it| (*it).into())
+                .collect(),
             groups: groups.collect(),
             rounds: Rounds::Fixed(6),
             controls: vec![Control::Planted(50.0), Control::Unrecorded],
@@ -140,6 +144,7 @@ impl Made {
             sizes: Sizes {
                 pages: 4096,
                 neighbour: false,
+                refill: false,
                 orders: orders_named("0").unwrap(),
                 window_pages: self.window,
                 readahead_pages: self.window,

@@ -9,8 +9,9 @@ use harness::progress::{Progress, say};
 use harness::report::wrap;
 use harness::storms::{Storm, Storms};
 
-use super::options::{Options, Order};
-use super::plan::{MIX_PAGES, schemes, sizes, storms};
+use super::options::Options;
+use super::plan::{MIX_PAGES, schemes, sizes};
+use crate::command::measuring::{Order, storms};
 use crate::command::output::Format;
 use crate::command::values::Threads;
 use crate::command::{Failure, checks_named, output};
@@ -44,7 +45,7 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
         progress.step_begins(&format!("auditing {name} under {under}"));
         match audit(*scheme, *storm, &setup, cancel) {
             Ok(audit) => {
-                if options.format == Format::Text {
+                if options.load.format == Format::Text {
                     progress.finish();
                     output::print(&text(&audit, &setup))?;
                 }
@@ -62,7 +63,7 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
         progress.step_ended();
     }
     progress.finish();
-    match options.format {
+    match options.load.format {
         Format::Text => {}
         Format::Tsv => output::print(&tsv(&audits))?,
         Format::Json => {
@@ -90,11 +91,11 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
 
 /// The storms that there is something to audit under.
 fn removing(options: &Options) -> Result<Vec<&'static dyn Storm<Audited>>, Failure> {
-    if options.storm.is_empty() {
+    if options.load.storm.is_empty() {
         let all = Storms::<Audited>::ALL.iter().copied();
         return Ok(all.filter(|storm| !storm.removers().is_empty()).collect());
     }
-    let storms = storms::<Audited>(&options.storm)?;
+    let storms = storms::<Audited>(&options.load.storm)?;
     match storms.iter().find(|storm| storm.removers().is_empty()) {
         Some(storm) => Err(Failure::Usage(format!(
             "--storm {} removes nothing, so there is nothing to audit: name another storm",
@@ -111,7 +112,7 @@ fn setup(options: &Options) -> Result<AuditSetup, Failure> {
         Orders::Mix => MIX_PAGES,
     };
     let sizes = sizes(options, (WINDOWS * options.window).max(folios), 1)?;
-    let fault_threads = match options.threads[..] {
+    let fault_threads = match options.load.threads[..] {
         [] => THREADS,
         [Threads::One(threads)] => threads,
         _ => {
@@ -120,7 +121,7 @@ fn setup(options: &Options) -> Result<AuditSetup, Failure> {
             ));
         }
     };
-    let cpus = options.cpus.as_deref();
+    let cpus = options.load.cpus.as_deref();
     let cpus = cpus.map(|list| super::topology(Some(list))).transpose()?;
     Ok(AuditSetup {
         pages: sizes.pages,
@@ -129,13 +130,13 @@ fn setup(options: &Options) -> Result<AuditSetup, Failure> {
         orders: sizes.orders,
         hole_pages: sizes.hole_pages,
         fault_threads,
-        storm_threads: options.storm_threads.unwrap_or(STORM_THREADS),
-        mm: options.mm.into(),
-        access: options.access.unwrap_or(Order::Random).into(),
-        duration: options.duration.unwrap_or(DURATION),
+        storm_threads: options.load.storm_threads.unwrap_or(STORM_THREADS),
+        mm: options.load.mm.into(),
+        access: options.load.access.unwrap_or(Order::Random).into(),
+        duration: options.load.duration.unwrap_or(DURATION),
         cpus: cpus.map(|topology| topology.ids()),
         left_out: options.without.clone(),
-        seed: options.seed.unwrap_or(1),
+        seed: options.load.seed.unwrap_or(1),
     })
 }
 

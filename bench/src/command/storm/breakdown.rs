@@ -9,9 +9,11 @@ use harness::progress::{Progress, say};
 use kernel_model::fault_around::FaultAround;
 use kernel_model::platform::Native;
 
-use super::measure::{BYTES_PER_PAGE, BYTES_PER_PTE, seed_from_time};
 use super::options::Options;
 use super::plan::{self, schemes, sizes};
+use crate::command::measuring::{
+    BYTES_PER_PAGE, BYTES_PER_PTE, duration, format_words, seed_from_time,
+};
 use crate::command::output::Format;
 use crate::command::values::Rounds;
 use crate::command::{Failure, output};
@@ -26,7 +28,7 @@ const MACHINES: u64 = 2;
 pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
     let schemes = schemes::<Native>(&options.scheme)?;
     let sizes = sizes(options, PAGES, 1)?;
-    let topology = super::topology(options.cpus.as_deref())?;
+    let topology = super::topology(options.load.cpus.as_deref())?;
     let environment = Environment::capture(&topology);
     let copies = schemes.len() as u64 * MACHINES;
     refuse_more_than_memory(sizes.pages, copies, &environment)?;
@@ -34,7 +36,7 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
         pages: sizes.pages,
         orders: sizes.orders,
         window_pages: sizes.window_pages,
-        turns: match options.rounds {
+        turns: match options.load.rounds {
             None => TURNS,
             Some(Rounds::Fixed(turns)) => turns,
             Some(Rounds::Auto) => {
@@ -43,12 +45,12 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
                 ));
             }
         },
-        visit: match options.duration {
+        visit: match options.load.duration {
             None => Visit::Passes(PASSES),
             Some(time) => Visit::Ns(time.as_nanos() as u64),
         },
         cpu: topology.ids()[0],
-        seed: options.seed.unwrap_or_else(seed_from_time),
+        seed: options.load.seed.unwrap_or_else(seed_from_time),
     };
     let mut progress = Progress::new(u64::from(setup.turns));
     let measured = measure(&schemes, &setup, &Clock::new(), cancel, &mut progress);
@@ -65,10 +67,10 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
         setup: &setup,
         caveats: environment.caveats(),
         environment: &environment,
-        rerun: rerun(options.format, &schemes, &setup),
+        rerun: rerun(options.load.format, &schemes, &setup),
         breakdowns: &measured.breakdowns,
     };
-    output::print(&match options.format {
+    output::print(&match options.load.format {
         Format::Text => text(&report),
         Format::Tsv => tsv(&measured.breakdowns),
         Format::Json => {
@@ -107,7 +109,7 @@ fn rerun(format: Format, schemes: &[&'static dyn FaultAround<Native>], setup: &S
     let names = schemes.iter().map(|scheme| scheme.about().name);
     let duration = match setup.visit {
         Visit::Passes(_) => String::new(),
-        Visit::Ns(ns) => format!(" --duration {}", plan::duration(ns)),
+        Visit::Ns(ns) => format!(" --duration {}", duration(ns)),
     };
     format!(
         "cargo run --release -- storm --breakdown {} --cpus {} --window {} --pages {} \
@@ -120,6 +122,6 @@ fn rerun(format: Format, schemes: &[&'static dyn FaultAround<Native>], setup: &S
         setup.turns,
         duration,
         setup.seed,
-        plan::format_words(format)
+        format_words(format)
     )
 }

@@ -2,18 +2,20 @@
 
 mod audit;
 mod breakdown;
-mod measure;
 mod options;
 mod plan;
 
 use std::path::Path;
 
 use harness::cancel::Cancel;
-use harness::topology::{Topology, parse_cpu_list};
 
 use super::Failure;
+use super::measuring::{self, seed_from_time, topology};
 
 pub use options::Options;
+
+/// The last part of a run directory's name.
+const LABEL: &str = "storm";
 
 /// Runs the command; `command` is how it was typed.
 pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
@@ -32,7 +34,10 @@ pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
     } else if options.audit {
         audit::run(options, &cancel)
     } else {
-        measure::run(options, command, &cancel)
+        let topology = topology(options.load.cpus.as_deref())?;
+        let seed = options.load.seed.unwrap_or_else(seed_from_time);
+        let work = plan::work(options, &topology, seed)?;
+        measuring::run(&options.load, work, &topology, LABEL, command, &cancel)
     }
 }
 
@@ -55,15 +60,4 @@ pub fn default_run(out: &Path) -> Result<(), Failure> {
     ];
     let options = Defaults::try_parse_from(arguments).map_err(Failure::usage)?;
     run(&options.options, "cargo bench")
-}
-
-/// The CPUs to use: those that were named, or else those of the process's affinity.
-pub(super) fn topology(cpus: Option<&str>) -> Result<Topology, Failure> {
-    let chosen = match cpus {
-        None => Topology::detect(),
-        Some(list) => {
-            parse_cpu_list(list).and_then(|list| Topology::detect_reachable()?.restrict(&list))
-        }
-    };
-    chosen.map_err(Failure::usage)
 }

@@ -1,4 +1,7 @@
-//! `faultaround storm`, measuring.
+//! Measuring under storms, on the model or on the running kernel: rounds, what is kept, what is said.
+
+mod options;
+mod plan;
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,36 +19,44 @@ use harness::recorder::cost_of_recording_ns;
 use harness::report::{self, Extras, Measured};
 use harness::rounds::{self, Ended, Finished, Observer, Plan, Rounds, Stopped};
 use harness::summary::{Results, widest_interval};
-use harness::topology::{Topology, pin_current_thread};
+use harness::topology::{Topology, parse_cpu_list, pin_current_thread};
 use jiff::Timestamp;
 
-use super::options::Options;
-use super::plan::{Work, work};
+pub use options::{Load, Mm, Order};
+pub(super) use plan::{
+    Work, duration, format_words, groups, groups_of, pages_and_hole, refuse_idle_threads, rerun,
+    rounds, setup, storms, storms_named,
+};
+
 use crate::command::output::Format;
 use crate::command::{Failure, output};
-
-/// The last part of a run directory's name.
-const LABEL: &str = "storm";
 
 /// Where run directories go.
 const RESULTS: &str = "results";
 
-pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(), Failure> {
-    let topology = super::topology(options.cpus.as_deref())?;
-    let seed = options.seed.unwrap_or_else(seed_from_time);
+/// Measures, prints, and keeps what was measured; `command` is how it was typed, `label` the last
+/// part of the run directory's name.
+pub(super) fn run(
+    load: &Load,
+    work: Work,
+    topology: &Topology,
+    label: &str,
+    command: &str,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
     let Work {
         plan,
         setup,
         left_out,
         rerun,
-    } = work(options, &topology, seed)?;
-    let environment = Environment::capture(&topology);
+    } = work;
+    let environment = Environment::capture(topology);
     refuse_more_than_memory(&plan, &setup, &environment)?;
-    let out = options.out.as_deref().unwrap_or(Path::new(RESULTS));
-    let writer = RunWriter::create(out, LABEL, &plan).map_err(Failure::usage)?;
+    let out = load.out.as_deref().unwrap_or(Path::new(RESULTS));
+    let writer = RunWriter::create(out, label, &plan).map_err(Failure::usage)?;
 
     let clock = Clock::new();
-    let (noise, recording_ns) = match prepare(options, &setup, &clock, &writer, cancel) {
+    let (noise, recording_ns) = match prepare(load, &setup, &clock, &writer, cancel) {
         Ok(prepared) => prepared,
         Err(failure) => {
             writer.discard();
@@ -74,7 +85,7 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         setup: &setup,
         results: Results::above(floor_ns.unwrap_or(0)),
         writer: &writer,
-        steal: StealMeter::start(&topology),
+        steal: StealMeter::start(topology),
         progress: progress(&plan),
         written: Instant::now(),
     };
@@ -83,7 +94,7 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         writer.discard();
         return Err(Failure::Broke(line));
     }
-    announce(&measurement, &topology);
+    announce(&measurement, topology);
     let stopped = rounds::run(&plan, &setup, &clock, cancel, &mut measurement);
     measurement.progress.finish();
     let Measurement { results, steal, .. } = measurement;
@@ -95,7 +106,7 @@ pub(super) fn run(options: &Options, command: &str, cancel: &Cancel) -> Result<(
         &steal,
         stopped.as_ref().ok(),
     );
-    conclude(options.format, &run, &plan, &results, writer, stopped)
+    conclude(load.format, &run, &plan, &results, writer, stopped)
 }
 
 /// Prints what there is, settles the directory, and says what went wrong, if anything did.
@@ -280,7 +291,7 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
     progress.line(&format!(
         "{} schemes and {} of the first x {} storms and threads x {rounds} rounds on {cpus} CPU{}: \
          {takes}",
-        plan.schemes.len(),
+        plan.subjects.len(),
         match plan.controls.len() {
             0 => "a second run".to_owned(),
             more => format!("{} further runs", more + 1),
@@ -299,25 +310,20 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
 /// What is found out before the first cell: what the CPUs do by themselves, and what a clock read
 /// costs.
 fn prepare(
-    options: &Options,
+    load: &Load,
     setup: &Setup,
     clock: &Clock,
     writer: &RunWriter,
     cancel: &Cancel,
 ) -> Result<(Noise, f64), Failure> {
-    let noise = watch(options, setup, clock, cancel)?;
+    let noise = watch(load, setup, clock, cancel)?;
     writer.write_noise(&noise).map_err(Failure::usage)?;
     Ok((noise, recording_ns(clock, setup)?))
 }
 
 /// Watches the CPUs that will measure.
-fn watch(
-    options: &Options,
-    setup: &Setup,
-    clock: &Clock,
-    cancel: &Cancel,
-) -> Result<Noise, Failure> {
-    let time = options.watch.unwrap_or(noise::WATCH);
+fn watch(load: &Load, setup: &Setup, clock: &Clock, cancel: &Cancel) -> Result<Noise, Failure> {
+    let time = load.watch.unwrap_or(noise::WATCH);
     if time.is_zero() {
         return Ok(Noise::default());
     }
@@ -339,9 +345,20 @@ fn recording_ns(clock: &Clock, setup: &Setup) -> Result<f64, Failure> {
     measured.map_err(Failure::usage)
 }
 
+/// The CPUs to use: those that were named, or else those of the process's affinity.
+pub(in crate::command) fn topology(cpus: Option<&str>) -> Result<Topology, Failure> {
+    let chosen = match cpus {
+        None => Topology::detect(),
+        Some(list) => {
+            parse_cpu_list(list).and_then(|list| Topology::detect_reachable()?.restrict(&list))
+        }
+    };
+    chosen.map_err(Failure::usage)
+}
+
 /// What a page takes in bytes, and what each mapping of it takes.
-pub(super) const BYTES_PER_PAGE: u64 = 100;
-pub(super) const BYTES_PER_PTE: u64 = 8;
+pub(in crate::command) const BYTES_PER_PAGE: u64 = 100;
+pub(in crate::command) const BYTES_PER_PTE: u64 = 8;
 
 fn refuse_more_than_memory(
     plan: &Plan,
@@ -362,7 +379,7 @@ fn refuse_more_than_memory(
     }
 }
 
-pub(super) fn seed_from_time() -> u64 {
+pub(in crate::command) fn seed_from_time() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(1, |now| u64::from(now.subsec_nanos()) ^ now.as_secs()) & 0xffff_ffff
 }

@@ -1,0 +1,27 @@
+//! `faultaround host`: the kernel that is running, under the same storms.
+
+mod options;
+mod plan;
+
+use harness::cancel::Cancel;
+
+use super::Failure;
+use super::measuring::{self, seed_from_time, topology};
+
+pub(super) use options::Options;
+
+/// The last part of a run directory's name.
+const LABEL: &str = "host";
+
+/// Runs the command; `command` is how it was typed.
+pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
+    harness::results::size_limit_is_an_error();
+    let cancel = Cancel::default();
+    cancel.on_signals().map_err(|error| {
+        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
+    })?;
+    let topology = topology(options.load.cpus.as_deref())?;
+    let seed = options.load.seed.unwrap_or_else(seed_from_time);
+    let work = plan::work(options, &topology, seed)?;
+    measuring::run(&options.load, work, &topology, LABEL, command, &cancel)
+}

@@ -1,0 +1,290 @@
+//! A cell's faults and removals on the running kernel.
+//!
+//! Who faults is a process of its own, a [worker](super::worker): with an address space each, as the
+//! model's `mm private` has it, or one for all threads. The storm stays in this process, which maps
+//! nothing, so that no zap between passes interrupts its CPU.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kernel_model::platform::Native;
+use kernel_model::{FaultCounters, RemovalCounters};
+use rand_pcg::Pcg64Mcg;
+
+use super::course::Course;
+use super::fault_thread::FaultThread;
+use super::sides::{Faults, Removals};
+use super::worker::{Brought, Order, WORKER};
+use super::{CellError, MmKind};
+use crate::host::{HostFile, Mapping, Touched};
+use crate::order::Touches;
+use crate::storms::{Operation, Storm, Target};
+use crate::subject::KernelFile;
+
+/// How far ahead the start is set: a line to each worker must have arrived.
+pub(super) const LEAD_NS: u64 = 10_000_000;
+
+/// A fault thread on the running kernel.
+pub(super) struct KernelFaults {
+    mapping: Arc<Mapping>,
+    mm: MmKind,
+    window_pages: u64,
+    counters: FaultCounters,
+    /// Pages that held neither what was written to them nor zeroes.
+    pub(super) wrong: Option<String>,
+}
+
+impl KernelFaults {
+    /// One that faults on a mapping.
+    pub(super) fn new(mapping: &Arc<Mapping>, mm: MmKind, window_pages: u32) -> Self {
+        Self {
+            mapping: Arc::clone(mapping),
+            mm,
+            window_pages: u64::from(window_pages),
+            counters: FaultCounters::default(),
+            wrong: None,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_wrong(&mut self, pgoff: u64, word: u64) {
+        let line = format!("page {pgoff} held {word:#x}, which is neither its stamp nor 0");
+        self.wrong.get_or_insert(line);
+    }
+}
+
+impl Faults for KernelFaults {
+    #[inline(always)]
+    fn fault(&mut self, pgoff: u64) -> u64 {
+        match self.mapping.touch(pgoff) {
+            // A hole that was read back holds zeroes.
+            Touched::Word(word) => {
+                if word != pgoff + 1 && word != 0 {
+                    self.is_wrong(pgoff, word);
+                }
+                0
+            }
+            Touched::Bus => {
+                self.counters.sigbus += 1;
+                1
+            }
+        }
+    }
+
+    fn zap(&mut self, touches: &Touches) -> Result<(), CellError> {
+        match self.mm {
+            MmKind::Private => self.mapping.zap()?,
+            MmKind::Shared => {
+                for start in touches.windows() {
+                    self.mapping.zap_range(start..start + self.window_pages)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is mapped is read from the page table: the kernel tells nobody what a fault mapped.
+    fn pass_ended(&mut self, touches: &Touches) -> Result<(), CellError> {
+        let present = match self.mm {
+            MmKind::Private => self.mapping.present(0..self.mapping.pages())?,
+            MmKind::Shared => {
+                let windows = touches.windows();
+                let windows = windows.map(|start| start..start + self.window_pages);
+                windows
+                    .map(|it| self.mapping.present(it))
+                    .sum::<Result<_, _>>()?
+            }
+        };
+        self.counters.mapped += present;
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.counters = FaultCounters::default();
+    }
+
+    fn counters(&self) -> FaultCounters {
+        self.counters
+    }
+}
+
+/// A storm thread on the running kernel.
+pub(super) struct KernelRemovals {
+    file: Arc<HostFile>,
+    storm: &'static dyn Storm<Native>,
+    target: Target,
+    next: Option<Operation<Native>>,
+}
+
+/// The system calls that storms stand for, by the name of the remover.
+pub const CALLS: [&str; 2] = ["truncate", "punch-hole"];
+
+impl KernelRemovals {
+    /// One over a file.
+    pub(super) fn new(
+        file: &Arc<HostFile>,
+        storm: &'static dyn Storm<Native>,
+        target: Target,
+    ) -> Self {
+        Self {
+            file: Arc::clone(file),
+            storm,
+            target,
+            next: None,
+        }
+    }
+}
+
+impl Removals for KernelRemovals {
+    fn choose(&mut self, random: &mut Pcg64Mcg) {
+        self.next = Some(self.storm.next(&self.target, random));
+    }
+
+    fn remove(&mut self) -> Result<(), CellError> {
+        let Some(Operation { remover, range }) = &self.next else {
+            return Ok(());
+        };
+        match remover.about().name {
+            "truncate" => self.file.truncate(range.start)?,
+            "punch-hole" => self.file.punch_hole(range.clone())?,
+            other => return Err(CellError::NoSuchCall(other)),
+        }
+        Ok(())
+    }
+
+    fn mend(&mut self) -> Result<(), CellError> {
+        let Some(Operation { remover, range }) = self.next.take() else {
+            return Ok(());
+        };
+        if remover.about().name == "truncate" {
+            self.file.truncate(self.target.end())?;
+        }
+        if self.target.refill {
+            self.file.refill(range)?;
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {}
+
+    fn counters(&self) -> RemovalCounters {
+        RemovalCounters::default()
+    }
+}
+
+/// A worker's standard input: closed, it makes the worker come to its end.
+type Line = Mutex<Option<ChildStdin>>;
+
+/// The workers of a cell.
+#[derive(Debug, Default)]
+pub(super) struct Workers(Mutex<Vec<Arc<Line>>>);
+
+impl Workers {
+    /// Makes all of them come to their end.
+    pub(super) fn call_off(&self) {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines.iter() {
+            line.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    fn add(&self, stdin: ChildStdin) -> Arc<Line> {
+        let line = Arc::new(Mutex::new(Some(stdin)));
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(Arc::clone(&line));
+        line
+    }
+}
+
+/// Has fault threads `numbers` of a cell run in a process, and brings home what they bring.
+pub(super) fn relay(
+    course: &Course,
+    numbers: Range<u32>,
+    subject: &KernelFile,
+    file: &HostFile,
+    workers: &Workers,
+) -> Result<Vec<FaultThread>, CellError> {
+    let threads = numbers.len() as u32;
+    let brought = converse(course, numbers, subject, file, workers);
+    if brought.is_err() {
+        // The others would wait for these threads.
+        course.gate.call_off();
+    }
+    let brought = brought?;
+    if brought.len() as u32 != threads {
+        return Err(CellError::Interrupted);
+    }
+    Ok(brought)
+}
+
+fn converse(
+    course: &Course,
+    numbers: Range<u32>,
+    subject: &KernelFile,
+    file: &HostFile,
+    workers: &Workers,
+) -> Result<Vec<FaultThread>, CellError> {
+    let threads = numbers.len() as u32;
+    let inherited = file.for_child()?;
+    let mut child = Command::new(&subject.worker)
+        .arg(WORKER)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(CellError::Spawn)?;
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(ended(&mut child));
+    };
+    let mut stdout = BufReader::new(stdout);
+    let line = workers.add(stdin);
+    let order = Order::of(course, numbers, subject, inherited.as_raw_fd());
+    let said = say(&line, &serde_json::to_string(&order).unwrap_or_default());
+    if said.is_none() {
+        return Err(ended(&mut child));
+    }
+    let mut ready = String::new();
+    let read = stdout.read_line(&mut ready);
+    if read.is_err() || ready.trim() != READY {
+        return Err(match serde_json::from_str(&ready) {
+            Ok(Brought::Failed(line)) => CellError::Worker(line),
+            _ => ended(&mut child),
+        });
+    }
+    let start = course.gate.hear_of(threads).ok_or(CellError::Interrupted);
+    let told = start.map(|start| say(&line, &start.to_string()));
+    if told.is_err() {
+        line.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+    let mut text = String::new();
+    let read = stdout.read_to_string(&mut text);
+    told?;
+    let status = child.wait().map_err(CellError::Spawn)?;
+    match serde_json::from_str(&text) {
+        Ok(Brought::Home(threads)) if read.is_ok() && status.success() => {
+            Ok(threads.into_iter().map(FaultThread::from).collect())
+        }
+        Ok(Brought::Failed(line)) => Err(CellError::Worker(line)),
+        _ => Err(CellError::Worker(format!("it ended with {status}"))),
+    }
+}
+
+/// What a worker says when all its threads wait for the start.
+pub(super) const READY: &str = "ready";
+
+fn say(line: &Line, text: &str) -> Option<()> {
+    let mut stdin = line.lock().unwrap_or_else(PoisonError::into_inner);
+    writeln!(stdin.as_mut()?, "{text}").ok()
+}
+
+fn ended(child: &mut Child) -> CellError {
+    // It has nothing to wait for any more.
+    let _ = child.kill();
+    match child.wait() {
+        Ok(status) => CellError::Worker(format!("it ended with {status}")),
+        Err(error) => CellError::Spawn(error),
+    }
+}

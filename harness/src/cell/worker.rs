@@ -1,0 +1,241 @@
+//! A worker: the process whose threads fault on a file of the running kernel.
+//!
+//! It is told what to do by a line of JSON on its standard input, sets its threads up, says that it is
+//! ready, is told the moment to start at, on the counter that all processes share, and writes what
+//! its threads brought home. When its standard input is closed it comes to its end.
+
+use std::io::{self, BufRead, Write};
+use std::ops::Range;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::thread;
+
+use kernel_model::FaultCounters;
+use serde::{Deserialize, Serialize};
+
+use super::course::Course;
+use super::fault_thread::{self, FaultThread};
+use super::kernel::{KernelFaults, READY};
+use super::{CellError, Setup};
+use crate::clock::{Calibration, Clock, Ticks};
+use crate::conditions::ThreadConditions;
+use crate::counters::{Cpu, Event, Readings};
+use crate::host::{FileKind, HostFile, Layout, Mapping, install};
+use crate::machine::MmKind;
+use crate::rounds::Control;
+use crate::statistics::Sparse;
+use crate::subject::KernelFile;
+
+/// The first argument of a program that is to be a worker.
+pub const WORKER: &str = "host-worker";
+
+/// What a worker is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    setup: Setup,
+    /// Left out of `setup` where it is written.
+    events: Vec<String>,
+    fault_threads: u32,
+    numbers: Range<u32>,
+    control: Option<Control>,
+    seed: u64,
+    clock: Calibration,
+    kind: FileKind,
+    fd: RawFd,
+}
+
+impl Order {
+    pub(super) fn of(course: &Course, numbers: Range<u32>, file: &KernelFile, fd: RawFd) -> Self {
+        let events = course.setup.events.iter();
+        Self {
+            setup: course.setup.clone(),
+            events: events.map(Event::name).collect(),
+            fault_threads: course.fault_threads,
+            numbers,
+            control: course.control,
+            seed: course.seed,
+            clock: course.clock.calibration(),
+            kind: file.kind.clone(),
+            fd,
+        }
+    }
+}
+
+/// What a worker brings home.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Brought {
+    /// What its threads did.
+    Home(Vec<Account>),
+    /// Why they didn't, in a line.
+    Failed(String),
+}
+
+/// A fault thread's results, on their way from one process to another.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Account {
+    cpu: u32,
+    faults: u64,
+    histogram: Sparse,
+    beyond: u64,
+    in_faults_ns: u64,
+    active_ns: u64,
+    mapped: u64,
+    sigbus: u64,
+    readings: Readings,
+    conditions: ThreadConditions,
+    started: Ticks,
+}
+
+impl From<Account> for FaultThread {
+    fn from(account: Account) -> Self {
+        Self {
+            cpu: account.cpu,
+            faults: account.faults,
+            histogram: account.histogram.expand(),
+            beyond: account.beyond,
+            in_faults_ns: account.in_faults_ns,
+            active_ns: account.active_ns,
+            counters: FaultCounters {
+                mapped: account.mapped,
+                sigbus: account.sigbus,
+                ..FaultCounters::default()
+            },
+            readings: account.readings,
+            conditions: account.conditions,
+            started: account.started,
+        }
+    }
+}
+
+impl From<FaultThread> for Account {
+    fn from(thread: FaultThread) -> Self {
+        Self {
+            cpu: thread.cpu,
+            faults: thread.faults,
+            histogram: Sparse::from(&thread.histogram),
+            beyond: thread.beyond,
+            in_faults_ns: thread.in_faults_ns,
+            active_ns: thread.active_ns,
+            mapped: thread.counters.mapped,
+            sigbus: thread.counters.sigbus,
+            readings: thread.readings,
+            conditions: thread.conditions,
+            started: thread.started,
+        }
+    }
+}
+
+/// Is a worker: to be called first thing in a program's `main()`, with nothing on standard input or
+/// output yet. Returns the exit status.
+pub fn work() -> i32 {
+    stay_with_the_parent();
+    let brought = match obey() {
+        Ok(accounts) => Brought::Home(accounts),
+        Err(line) => Brought::Failed(line),
+    };
+    let mut out = io::stdout().lock();
+    let written = serde_json::to_writer(&mut out, &brought).is_ok() && writeln!(out).is_ok();
+    i32::from(!written)
+}
+
+/// A worker ends with the process that called it, and by it alone: Ctrl-C goes to all of them, and what
+/// was measured is kept by the one that called.
+fn stay_with_the_parent() {
+    // SAFETY: the call takes a number and changes what happens to this process alone.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+    }
+    // SAFETY: to ignore a signal needs no handler.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+    }
+}
+
+fn obey() -> Result<Vec<Account>, String> {
+    let mut line = String::new();
+    let mut stdin = io::stdin().lock();
+    stdin
+        .read_line(&mut line)
+        .map_err(|error| error.to_string())?;
+    drop(stdin);
+    let order: Order = serde_json::from_str(&line).map_err(|error| {
+        format!("{WORKER} is called by other commands and reads from them: {error}")
+    })?;
+    let in_words = |error: CellError| error.to_string();
+    let Order {
+        mut setup, numbers, ..
+    } = order;
+    let cpu = Cpu::here();
+    let events = order
+        .events
+        .iter()
+        .filter_map(|name| Event::parse(name, &cpu).ok());
+    setup.events = events.flatten().collect();
+    install().map_err(|error| error.to_string())?;
+    let pages = setup.sizes.pages;
+    let file = HostFile::from_child_fd(order.fd, order.kind, u64::from(setup.sizes.file_pages()))
+        .map_err(|error| error.to_string())?;
+    let (mm, window_pages) = (setup.mm, setup.sizes.window_pages);
+    let clock = Clock::calibrated(order.clock);
+    let course = Course::new(
+        &setup,
+        order.fault_threads,
+        order.control,
+        order.seed,
+        &clock,
+    );
+    let course = Arc::new(course);
+    let map = || Mapping::new(&file, u64::from(pages), Layout::Whole).map(Arc::new);
+    let mapping = map().map_err(|error| error.to_string())?;
+    let mut threads = Vec::new();
+    for number in numbers.clone() {
+        // Threads of one worker share what they map: that is what makes them threads.
+        debug_assert!(mm == MmKind::Shared || numbers.len() == 1);
+        let faults = KernelFaults::new(&mapping, mm, window_pages);
+        let course = Arc::clone(&course);
+        let builder = thread::Builder::new().name(format!("fault-{number}"));
+        let thread = builder.spawn(move || fault_thread::run_checked(&course, number, faults));
+        threads.push(thread.map_err(|error| in_words(CellError::Spawn(error)))?);
+    }
+    start(&course, numbers.len() as u32)?;
+    let mut accounts = Vec::new();
+    for thread in threads {
+        let brought = thread.join().map_err(|_| in_words(CellError::Panicked))?;
+        accounts.push(Account::from(brought.map_err(in_words)?));
+    }
+    Ok(accounts)
+}
+
+/// Says that the threads are ready, and starts them when it is told to. From then on the end of standard
+/// input is the end of the work.
+fn start(course: &Arc<Course>, threads: u32) -> Result<(), String> {
+    if !course.gate.all_are_here(threads) {
+        // One of them says why.
+        return Ok(());
+    }
+    let interrupted = || CellError::Interrupted.to_string();
+    println_ready().map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line);
+    let Some(start) = read.ok().and_then(|_| line.trim().parse().ok()) else {
+        course.gate.call_off();
+        return Err(interrupted());
+    };
+    course.gate.open_at(start);
+    let course = Arc::clone(course);
+    let listen = move || {
+        let mut nothing = String::new();
+        let _ = io::stdin().lock().read_line(&mut nothing);
+        course.call_off();
+    };
+    let listener = thread::Builder::new()
+        .name("listener".to_owned())
+        .spawn(listen);
+    listener.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn println_ready() -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{READY}")?;
+    out.flush()
+}
