@@ -91,11 +91,7 @@ impl Mapping {
             Layout::Tiles { .. } => 0,
         };
         // SAFETY: the reservation is longer than what is mapped by as much as this may skip.
-        let base = unsafe {
-            reservation
-                .start
-                .add((ALIGNMENT - misaligned) % ALIGNMENT + off)
-        };
+        let base = unsafe { reservation.start.add((ALIGNMENT - misaligned) % ALIGNMENT + off) };
         let mapping = Self {
             base,
             _reservation: reservation,
@@ -197,13 +193,6 @@ impl Mapping {
             next = resume;
         }
         Ok(present)
-    }
-
-    /// Keeps huge pages out of it, where the kernel has any.
-    pub(super) fn without_huge_pages(&self) {
-        let length = bytes(span_pages(self.pages, self.layout)) as usize;
-        // EINVAL from a kernel that has no huge pages to keep out.
-        let _ = self.advise(self.base, length, libc::MADV_NOHUGEPAGE);
     }
 
     /// Of pages that follow each other in the address space, too.

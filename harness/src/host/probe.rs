@@ -16,7 +16,7 @@ pub(super) fn holes_and_cache(kind: &FileKind, path: &Path, file: &File) -> Resu
         // It's refilled by writing, and is nothing but the page cache.
         return Ok(());
     }
-    let cached = read(file, 0..1).and_then(|()| is_cached(file));
+    let cached = read(file, 0..1).and_then(|()| is_cached(file, 0));
     refilled(kind, path, cached)
 }
 
@@ -58,12 +58,12 @@ pub(super) fn refilled(
     }
 }
 
-/// Whether the first page of a file is in the page cache.
-pub(super) fn is_cached(file: &File) -> io::Result<bool> {
-    let fd = file.as_raw_fd();
+/// Whether a page of a file is in the page cache.
+pub(super) fn is_cached(file: &File, page: i64) -> io::Result<bool> {
+    let (fd, offset) = (file.as_raw_fd(), page * PAGE_BYTES as i64);
     let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED);
     // SAFETY: the kernel chooses an address where nothing is.
-    let page = unsafe { libc::mmap(ptr::null_mut(), PAGE_BYTES, read, shared, fd, 0) };
+    let page = unsafe { libc::mmap64(ptr::null_mut(), PAGE_BYTES, read, shared, fd, offset) };
     if page == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }

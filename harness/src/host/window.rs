@@ -16,8 +16,6 @@ const PROBE_PAGES: u64 = 1024;
 pub fn fault_around_pages() -> Result<u32, HostError> {
     let file = FileKind::memfd().create(PROBE_PAGES)?;
     let mapping = Mapping::new(&file, PROBE_PAGES, Layout::Whole)?;
-    // Where shmem has huge pages, a touch would map one of those instead of a window.
-    mapping.without_huge_pages();
     // Past the middle, so that no end of the file or of a PTE table is near.
     let touched = mapping.touch(PROBE_PAGES / 2 + PROBE_PAGES / 4);
     let present = mapping.present(0..PROBE_PAGES)?;

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
 
-use super::{child, limit, line_of, mapped, said_to_child, stamps, words};
+use super::{child, limit, mapped, said_to_child, stamps, tell, words};
 use crate::host::probe::is_cached;
 use crate::host::{FileKind, HostFile, Layout, Mapping, Touched};
 use crate::results::size_limit_is_an_error;
@@ -59,12 +59,44 @@ fn a_refill_is_in_the_page_cache() {
     for kind in kinds(&directory) {
         let file = kind.create(PAGES).unwrap();
         let fd = File::from(file.for_child().unwrap());
-        assert!(is_cached(&fd).unwrap(), "{kind:?}");
-        file.punch_hole(0..16).unwrap();
-        assert!(!is_cached(&fd).unwrap(), "{kind:?}");
-        file.refill(0..16).unwrap();
-        assert!(is_cached(&fd).unwrap(), "{kind:?}");
+        let cached = || {
+            let pages = (0..PAGES).filter(|&page| is_cached(&fd, page as i64).unwrap());
+            pages.collect::<Vec<u64>>()
+        };
+        assert_eq!(cached(), Vec::from_iter(0..PAGES), "{kind:?}");
+        file.punch_hole(0..64).unwrap();
+        assert_eq!(cached(), Vec::from_iter(64..PAGES), "{kind:?}");
+        // And nothing is read ahead.
+        file.refill(0..24).unwrap();
+        assert_eq!(
+            cached(),
+            Vec::from_iter((0..24).chain(64..PAGES)),
+            "{kind:?}"
+        );
     }
+}
+
+/// A removal that has to wait for the disk, or that saves it a write, is another one.
+#[test]
+fn a_file_is_clean_when_it_is_there() {
+    let cancelled = || {
+        let counts = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+        let count = counts
+            .lines()
+            .find_map(|line| line.strip_prefix("cancelled_write_bytes: "))?;
+        count.parse::<u64>().ok()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let kind = FileKind::in_dir(directory.path(), 16).unwrap();
+    let (false, Some(before)) = (kind.is_shmem(), cancelled()) else {
+        eprintln!(
+            "skipped: the kernel doesn't count writes that it's saved, or {kind:?} is memory"
+        );
+        return;
+    };
+    let file = kind.create(PAGES).unwrap();
+    file.truncate(0).unwrap();
+    assert_eq!(cancelled(), Some(before));
 }
 
 #[test]
@@ -117,14 +149,13 @@ fn a_limit_on_the_size_of_files_is_named() {
         size_limit_is_an_error();
         limit(libc::RLIMIT_FSIZE, 2 << 20);
         let result = FileKind::memfd().create(1024);
-        println!("told: {}", result.unwrap_err());
+        tell(result.unwrap_err());
         return;
     }
     let test = "host::tests::files::a_limit_on_the_size_of_files_is_named";
     let output = child(test, "go");
-    let output = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
-        line_of(&output, "told: "),
+        output,
         "can't write a file in memory: it would take 4 MiB, and this process may write 2 (ulimit -f)"
     );
 }
@@ -142,7 +173,7 @@ fn a_child_has_the_parents_file() {
             let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
             assert_eq!(flags, libc::FD_CLOEXEC);
         }
-        println!("told: {} {}", file.pages(), file.kind().name);
+        tell(format_args!("{} {}", file.pages(), file.kind().name));
         return;
     }
     let (file, mapping) = mapped(16, Layout::Whole);
@@ -150,8 +181,7 @@ fn a_child_has_the_parents_file() {
     let kind = serde_json::to_string(file.kind()).unwrap();
     let test = "host::tests::files::a_child_has_the_parents_file";
     let output = child(test, &format!("{} {kind}", passed.as_raw_fd()));
-    let output = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(line_of(&output, "told: "), "16 memfd");
+    assert_eq!(output, "16 memfd");
     let found = words(&mapping, 0..16);
     assert_eq!(found[3..5], [Touched::Word(0); 2]);
     assert_eq!(

@@ -1,9 +1,11 @@
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::{child, limit, said_to_child, tell};
 use crate::host::kind::{file_system_name, unlinked};
 use crate::host::probe::{punched, refilled};
 use crate::host::{FileKind, HostError};
+use crate::results::size_limit_is_an_error;
 
 fn one_line(error: &HostError) -> String {
     let line = error.to_string();
@@ -63,6 +65,20 @@ fn a_kind_is_the_same_again_on_the_other_side() {
         let json = serde_json::to_string(&kind).unwrap();
         assert_eq!(serde_json::from_str::<FileKind>(&json).unwrap(), kind);
     }
+}
+
+#[test]
+fn a_worker_elsewhere_finds_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = std::env::current_dir().unwrap();
+    let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let relative = up.join(directory.path().strip_prefix("/").unwrap());
+    let place = FileKind::in_dir(&relative, 1).unwrap().place.unwrap();
+    assert!(relative.is_relative() && place.is_absolute(), "{place:?}");
+    assert_eq!(
+        place.canonicalize().unwrap(),
+        directory.path().canonicalize().unwrap()
+    );
 }
 
 #[test]
@@ -166,12 +182,17 @@ fn a_file_that_does_not_fit_is_not_begun() {
         line,
         "/tmp has too little space: the file needs 3 MiB, there are 2"
     );
-    // No file system has that much, and nothing is written to find out.
-    let directory = tempfile::tempdir().unwrap();
-    let kind = FileKind::in_dir(directory.path(), 1).unwrap();
-    let line = one_line(&kind.create(1 << 45).unwrap_err());
-    assert!(
-        line.contains("too little space: the file needs 137438953472 MiB"),
-        "{line}"
-    );
+    // No file system has that much, and nothing is written to find out. Were it, there's a limit.
+    if said_to_child().is_some() {
+        size_limit_is_an_error();
+        limit(libc::RLIMIT_FSIZE, 1 << 20);
+        let directory = tempfile::tempdir().unwrap();
+        let kind = FileKind::in_dir(directory.path(), 1).unwrap();
+        tell(one_line(&kind.create(1 << 45).unwrap_err()));
+        return;
+    }
+    let test = "host::tests::kinds::a_file_that_does_not_fit_is_not_begun";
+    let line = child(test, "go");
+    let said = "has too little space: the file needs 137438953472 MiB, there are ";
+    assert!(line.contains(said), "{line}");
 }

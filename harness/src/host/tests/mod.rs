@@ -6,7 +6,7 @@ mod mappings;
 mod touches;
 mod windows;
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use super::{FileKind, HostFile, Layout, Mapping, Touched};
 
@@ -30,29 +30,34 @@ fn stamps(pages: std::ops::Range<u64>) -> Vec<Touched> {
 /// The variable that tells a test that it is the child of one.
 const CHILD: &str = "FAULTAROUND_HOST_TEST_CHILD";
 
+/// What is in front of the line that it has for its parent.
+const TOLD: &str = "told: ";
+
+/// Tells the parent.
+fn tell(line: impl std::fmt::Display) {
+    eprintln!("{TOLD}{line}");
+}
+
 /// What a parent said to this child, if it's one.
 fn said_to_child() -> Option<String> {
     std::env::var(CHILD).ok()
 }
 
-/// Runs one of these tests alone in a process of its own, which may do to itself what it likes.
-fn child(test: &str, said: &str) -> Output {
-    Command::new(std::env::current_exe().unwrap())
+/// What one of these tests tells that runs alone in a process of its own, which may do to itself
+/// what it likes.
+fn child(test: &str, said: &str) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CHILD, said)
         .output()
-        .unwrap()
-}
-
-/// The one line of a child's output that starts with a word.
-fn line_of<'a>(output: &'a str, word: &str) -> &'a str {
-    let lines = output.lines().filter_map(|line| {
-        // The test's name may be in front, without an end of line.
-        line.split_once(word).map(|(_, rest)| rest)
-    });
-    let lines: Vec<&str> = lines.collect();
-    assert_eq!(lines.len(), 1, "one line has {word:?} in: {output}");
-    lines[0]
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = told
+        .lines()
+        .filter_map(|line| line.strip_prefix(TOLD))
+        .collect();
+    assert_eq!(lines.len(), 1, "one line is told in: {told}");
+    lines[0].to_owned()
 }
 
 /// Changes a limit of this process.

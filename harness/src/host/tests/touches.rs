@@ -1,5 +1,7 @@
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::mapped;
 use crate::host::{Layout, Touched, install};
@@ -31,12 +33,13 @@ fn beyond_the_end_is_a_bus_error_in_all_threads_at_once() {
 #[test]
 fn a_truncation_in_the_midst_of_touches_is_seen_as_one() {
     let (file, mapping) = mapped(16, Layout::Whole);
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let toucher = scope.spawn(|| {
             let mut bus = 0;
-            while !done.load(relaxed) {
+            let start = Instant::now();
+            // Were the other one to fail, this one has to end as well.
+            while !done.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(20) {
                 match mapping.touch(9) {
                     Touched::Word(0 | 10) => {}
                     Touched::Word(word) => panic!("{word} was never written there"),
@@ -46,9 +49,9 @@ fn a_truncation_in_the_midst_of_touches_is_seen_as_one() {
             bus
         });
         let mut rounds = 0;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         // On one CPU it takes some until the other thread runs in between.
-        while rounds < 200 || start.elapsed() < std::time::Duration::from_millis(200) {
+        while rounds < 200 || start.elapsed() < Duration::from_millis(200) {
             file.truncate(8).unwrap();
             if rounds % 16 == 0 {
                 thread::yield_now();
@@ -57,7 +60,7 @@ fn a_truncation_in_the_midst_of_touches_is_seen_as_one() {
             file.refill(8..16).unwrap();
             rounds += 1;
         }
-        done.store(true, relaxed);
+        done.store(true, Ordering::Relaxed);
         // How often is up to the scheduler.
         let _: u32 = toucher.join().unwrap();
     });
