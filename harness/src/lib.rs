@@ -7,6 +7,7 @@
 pub mod arrival;
 pub mod audit;
 pub mod breakdown;
+pub mod calibration;
 pub mod cancel;
 pub mod cell;
 #[cfg(feature = "loom")]

@@ -1,5 +1,6 @@
 //! `faultaround host`: the kernel that is running, under the same storms.
 
+mod calibrate;
 mod options;
 mod plan;
 
@@ -22,6 +23,9 @@ pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
     })?;
     let topology = topology(options.load.cpus.as_deref())?;
     let seed = options.load.seed.unwrap_or_else(seed_from_time);
+    if options.calibrate {
+        return calibrate::run(options, &topology, seed, command, &cancel);
+    }
     let work = plan::work(options, &topology, seed)?;
     measuring::run(&options.load, work, &topology, LABEL, command, &cancel)
 }

@@ -32,7 +32,7 @@ use crate::command::output::Format;
 use crate::command::{Failure, output};
 
 /// Where run directories go.
-const RESULTS: &str = "results";
+pub(in crate::command) const RESULTS: &str = "results";
 
 /// Measures, prints, and keeps what was measured; `command` is how it was typed, `label` the last
 /// part of the run directory's name.

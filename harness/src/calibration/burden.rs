@@ -1,0 +1,161 @@
+//! What the kernel does beyond the model, as work that the model carries: found in a closed loop, since
+//! a CPU does part of a loop beside what is around it.
+
+use std::collections::BTreeMap;
+
+use kernel_model::platform::{Burden, TURN, Work};
+use serde::{Deserialize, Serialize};
+
+use super::fit::Fit;
+use super::flush::Flush;
+use super::removal::{CASES, Case};
+
+/// The work that the model carries when it is calibrated.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    /// By the name of its kind: what the kernel takes longer than the bare model, in nanoseconds;
+    /// nothing where that is less than nothing.
+    pub remaining_ns: BTreeMap<String, f64>,
+    /// The same as the length of the loops that stand for it, in turns on the machine that was
+    /// calibrated.
+    pub turns: BTreeMap<String, f64>,
+}
+
+/// The name of a kind of work.
+pub fn name_of(work: Work) -> &'static str {
+    match work {
+        Work::Fault => "fault",
+        Work::Range => "range",
+        Work::Page => "page",
+        Work::Slow => "slow",
+        Work::Removal => "removal",
+        Work::RemovedFolio => "removed-folio",
+        Work::ZappedPage => "zapped-page",
+        Work::Flush => "flush",
+        Work::Flushed => "flushed",
+    }
+}
+
+impl Carried {
+    /// As the platform takes it.
+    pub fn burden(&self) -> Burden {
+        let mut burden = Burden::default();
+        for work in Work::ALL {
+            let turns = self.turns.get(name_of(work)).copied().unwrap_or(0.0);
+            burden[work] = (turns * f64::from(TURN)).round().clamp(0.0, f64::from(u32::MAX)) as u32;
+        }
+        burden
+    }
+
+    /// What some work has to take, in nanoseconds.
+    pub(super) fn want(&mut self, work: Work, ns: f64) {
+        let ns = if ns.is_finite() { ns.max(0.0) } else { 0.0 };
+        self.remaining_ns.insert(name_of(work).to_owned(), ns);
+    }
+
+    /// Loops as long as what is wanted, if a turn takes so long.
+    pub(super) fn guess(&mut self, ns_per_turn: f64) {
+        let turns = |(name, ns): (&String, &f64)| (name.clone(), ns / ns_per_turn);
+        self.turns = self.remaining_ns.iter().map(turns).collect();
+    }
+
+    /// Corrects some work's loop by what is missing of it, in nanoseconds.
+    pub(super) fn correct(&mut self, work: Work, missing_ns: f64, ns_per_turn: f64) {
+        let wanted = self.remaining_ns.get(name_of(work)).copied().unwrap_or(0.0);
+        let turns = self.turns.entry(name_of(work).to_owned()).or_default();
+        if missing_ns.is_finite() && wanted > 0.0 {
+            *turns = (*turns + missing_ns / ns_per_turn).max(0.0);
+        }
+    }
+}
+
+/// What was measured of one side: the kernel, or a model.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Measured {
+    /// Faults on folios of one page.
+    pub(super) small: Option<Fit>,
+    /// Faults on large folios.
+    pub(super) large: Option<Fit>,
+    /// Removals, case by case.
+    pub(super) removals: Vec<Option<Fit>>,
+}
+
+/// What the kinds of work amount to on one side, each a figure that grows by a nanosecond with a
+/// nanosecond of its kind.
+impl Measured {
+    fn figure(&self, work: Work) -> f64 {
+        let slope = |fit: &Option<Fit>| fit.as_ref().map(|fit| fit.page_ns.median);
+        let intercept = |fit: &Option<Fit>| fit.as_ref().map(|fit| fit.intercept_ns.median);
+        let removal = |call, mapped| {
+            let at = CASES.iter().position(|case| *case == Case { call, mapped });
+            at.and_then(|at| self.removals.get(at)).and_then(Option::as_ref)
+        };
+        let hole = |mapped| removal("punch-hole", mapped);
+        let figure = match work {
+            Work::Fault => intercept(&self.small),
+            Work::Range => slope(&self.small),
+            Work::Page => slope(&self.large),
+            Work::Removal => hole(false).map(|fit| fit.intercept_ns.median),
+            Work::RemovedFolio => hole(false).map(|fit| fit.page_ns.median),
+            Work::ZappedPage => hole(true)
+                .zip(hole(false))
+                .map(|(mapped, not)| mapped.page_ns.median - not.page_ns.median),
+            Work::Flush => hole(true)
+                .zip(hole(false))
+                .map(|(mapped, not)| mapped.intercept_ns.median - not.intercept_ns.median),
+            Work::Slow | Work::Flushed => None,
+        };
+        figure.unwrap_or(f64::NAN)
+    }
+}
+
+/// The kinds that are brought to their length in a loop, and of which each is seen in a figure of its
+/// own once those before it are right.
+const TUNED: [Work; 7] = [
+    Work::Fault,
+    Work::Page,
+    Work::Range,
+    Work::Removal,
+    Work::RemovedFolio,
+    Work::ZappedPage,
+    Work::Flush,
+];
+
+/// What the kernel does beyond the bare model.
+pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush>) -> Carried {
+    let mut carried = Carried::default();
+    for work in TUNED {
+        carried.want(work, kernel.figure(work) - bare.figure(work));
+    }
+    // A page of a folio of its own is a range, too: what it costs is both.
+    let page = carried.remaining_ns[name_of(Work::Page)];
+    let range = kernel.figure(Work::Range) - bare.figure(Work::Range) - page;
+    carried.want(Work::Range, range);
+    // In storms the mm runs on another CPU, which is interrupted.
+    let flush_ns = flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
+    let own = carried.remaining_ns[name_of(Work::Flush)];
+    carried.want(Work::Flush, own + flush_ns);
+    carried.want(Work::Flushed, flush.map_or(0.0, |flush| flush.interrupted_ns.median));
+    carried
+}
+
+/// Corrects loops by what the burdened model still lacks of the kernel.
+pub(super) fn correct(
+    carried: &mut Carried,
+    kernel: &Measured,
+    burdened: &Measured,
+    flush: Option<&Flush>,
+    ns_per_turn: f64,
+) {
+    for work in TUNED {
+        let mut missing = kernel.figure(work) - burdened.figure(work);
+        if work == Work::Flush {
+            // The bare kernel of the fits flushes its own CPU alone.
+            missing += flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
+        }
+        if work == Work::Range && kernel.large.is_some() {
+            missing -= kernel.figure(Work::Page) - burdened.figure(Work::Page);
+        }
+        carried.correct(work, missing, ns_per_turn);
+    }
+}

@@ -1,0 +1,186 @@
+//! What a fault costs by the pages that it maps, on the kernel and on the model, by turns.
+//!
+//! The kernel's window can't be set without root, but the kernel clips it to the VMA: a VMA of n pages
+//! at a place aligned to the window gives windows of n pages. The model has a window of n pages and is
+//! touched at the same places.
+
+use std::hint::black_box;
+
+use kernel_model::fault_around::{FaultAround, Schemes};
+use kernel_model::platform::Platform;
+use kernel_model::{Orders, Task};
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
+
+use super::fit::Fit;
+use crate::cancel::Cancel;
+use crate::cell::CellError;
+use crate::clock::Clock;
+use crate::host::{FileKind, HostError, HostFile, Layout, Mapping, Touched, WINDOW_PAGES, minor_faults};
+use crate::machine::{Machine, MmKind, Sizes};
+use crate::statistics::Spread;
+
+/// Pages of a file.
+pub(super) const PAGES: u32 = 4096;
+/// Passes of which each measurement is the median.
+const PASSES: usize = 3;
+
+/// Something that is measured at several sizes of windows.
+pub(super) trait Measurable {
+    /// The time of one fault of `pages`, in nanoseconds.
+    fn fault_ns(&mut self, pages: u32, clock: &Clock) -> Result<f64, CellError>;
+}
+
+/// A file of the running kernel.
+pub(super) struct OnKernel {
+    mappings: Vec<(u32, Mapping)>,
+    _file: HostFile,
+}
+
+impl OnKernel {
+    /// A file, mapped in VMAs of each of these numbers of pages. That a touch of them is one fault and
+    /// maps as many pages is looked at.
+    pub(super) fn new(kind: &FileKind, sizes: &[u32]) -> Result<Self, CellError> {
+        let file = kind.create(u64::from(PAGES))?;
+        let mut mappings = Vec::new();
+        for &pages in sizes {
+            let layout = Layout::Tiles { pages };
+            let mapping = Mapping::new(&file, u64::from(PAGES), layout)?;
+            let before = minor_faults();
+            touch_all(&mapping);
+            let faults = minor_faults() - before;
+            let windows = u64::from(PAGES) / WINDOW_PAGES;
+            let present: Result<u64, HostError> = starts()
+                .map(|start| mapping.present(start..start + u64::from(pages)))
+                .sum();
+            let present = present?;
+            // A handful may come from elsewhere in the process.
+            if faults > windows + windows / 16 || present != windows * u64::from(pages) {
+                return Err(CellError::Worker(format!(
+                    "{windows} touches of VMAs of {pages} pages of {} were {faults} faults and mapped \
+                     {present} pages: this kernel's fault-around is not what is measured here (is \
+                     /sys/kernel/debug/fault_around_bytes 65536?)",
+                    kind.name
+                )));
+            }
+            mappings.push((pages, mapping));
+        }
+        Ok(Self {
+            mappings,
+            _file: file,
+        })
+    }
+}
+
+/// The first page of each window.
+fn starts() -> impl Iterator<Item = u64> {
+    (0..u64::from(PAGES)).step_by(WINDOW_PAGES as usize)
+}
+
+fn touch_all(mapping: &Mapping) {
+    for start in starts() {
+        let touched = mapping.touch(start);
+        debug_assert!(matches!(touched, Touched::Word(_)));
+        black_box(touched);
+    }
+}
+
+/// The median of a few passes' time per fault.
+fn per_fault(mut pass: impl FnMut() -> Result<u64, CellError>) -> Result<f64, CellError> {
+    let windows = f64::from(PAGES) / WINDOW_PAGES as f64;
+    let times = (0..PASSES).map(|_| pass().map(|ns| ns as f64 / windows));
+    let times = times.collect::<Result<Vec<_>, _>>()?;
+    Ok(Spread::of(times).map_or(f64::NAN, |spread| spread.median))
+}
+
+impl Measurable for OnKernel {
+    fn fault_ns(&mut self, pages: u32, clock: &Clock) -> Result<f64, CellError> {
+        let mut mappings = self.mappings.iter();
+        let found = mappings.find(|(size, _)| *size == pages);
+        let (_, mapping) = found.expect("only sizes that were set up are measured");
+        per_fault(|| {
+            mapping.zap()?;
+            let start = clock.now();
+            touch_all(mapping);
+            Ok(clock.ns(clock.now() - start))
+        })
+    }
+}
+
+/// The model on a platform.
+pub(super) struct OnModel<P: Platform> {
+    machines: Vec<(u32, Machine<P>)>,
+}
+
+impl<P: Platform> OnModel<P> {
+    /// A machine for each size of windows, with folios of one order.
+    pub(super) fn new(scheme: &str, order: u8, sizes: &[u32], clock: &Clock) -> Self {
+        let scheme: &'static dyn FaultAround<P> =
+            Schemes::named(scheme).expect("the kernel's scheme is one of those that there are");
+        let machine = |pages: &u32| {
+            let sizes = Sizes {
+                pages: PAGES,
+                neighbour: false,
+                refill: false,
+                orders: Orders::All(order),
+                window_pages: *pages,
+                readahead_pages: *pages,
+                hole_pages: WINDOW_PAGES as u32,
+                fill_ns_per_page: 0,
+            };
+            (*pages, Machine::new(scheme, &sizes, MmKind::Private, 1, 1, clock))
+        };
+        Self {
+            machines: sizes.iter().map(machine).collect(),
+        }
+    }
+}
+
+impl<P: Platform> Measurable for OnModel<P> {
+    fn fault_ns(&mut self, pages: u32, clock: &Clock) -> Result<f64, CellError> {
+        let mut machines = self.machines.iter();
+        let found = machines.find(|(size, _)| *size == pages);
+        let (_, machine) = found.expect("only sizes that were set up are measured");
+        let vma = &*machine.vmas[0];
+        let mut task = Task::new(0);
+        per_fault(|| {
+            let all = vma.vpns_of(&vma.pgoffs());
+            machine.system.zap_range(vma, all, &mut task);
+            let start = clock.now();
+            for pgoff in starts() {
+                black_box(machine.system.handle_mm_fault(vma, pgoff, &mut task));
+            }
+            Ok(clock.ns(clock.now() - start))
+        })
+    }
+}
+
+/// Measures several by turns, each round in another order; returns what each gave in each round.
+pub(super) fn by_turns(
+    subjects: &mut [Box<dyn Measurable + '_>],
+    sizes: &[u32],
+    rounds: u32,
+    clock: &Clock,
+    random: &mut Pcg64Mcg,
+    cancel: &Cancel,
+) -> Result<Vec<Option<Fit>>, CellError> {
+    let mut all = vec![Vec::new(); subjects.len()];
+    let mut order: Vec<(usize, usize)> = (0..subjects.len())
+        .flat_map(|subject| (0..sizes.len()).map(move |size| (subject, size)))
+        .collect();
+    for _ in 0..rounds {
+        if cancel.is_requested() {
+            return Err(CellError::Interrupted);
+        }
+        order.shuffle(random);
+        let mut round = vec![vec![(0, f64::NAN); sizes.len()]; subjects.len()];
+        for &(subject, size) in &order {
+            let ns = subjects[subject].fault_ns(sizes[size], clock)?;
+            round[subject][size] = (sizes[size], ns);
+        }
+        for (all, round) in all.iter_mut().zip(round) {
+            all.push(round);
+        }
+    }
+    Ok(all.iter().map(|rounds| Fit::of(rounds)).collect())
+}

@@ -1,0 +1,201 @@
+//! How far the calibrated model is from the kernel where it was not calibrated: under storms.
+
+use std::collections::BTreeMap;
+
+use kernel_model::fault_around::Schemes;
+use kernel_model::platform::Native;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
+use serde::{Deserialize, Serialize};
+
+use super::Stage;
+use crate::cell::{Cell, CellError, Measured, Setup, measure};
+use crate::clock::Clock;
+use crate::recorder::new_histogram;
+use crate::statistics::Interval;
+use crate::storms::Storms;
+use crate::subject::Subject;
+
+/// One figure of the kernel's and the models'.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// What it is.
+    pub what: String,
+    /// Its unit; nothing for a ratio.
+    pub unit: String,
+    /// The kernel's.
+    pub kernel: Interval,
+    /// The calibrated model's.
+    pub calibrated: Interval,
+    /// The bare model's.
+    pub bare: Interval,
+    /// The calibrated model's over the kernel's, round by round.
+    pub ratio: Interval,
+    /// By how much that may be off, and be what the model is meant to be; `None` without a goal.
+    pub goal: Option<f64>,
+}
+
+impl Compared {
+    /// Whether it is within its goal.
+    pub fn is_met(&self) -> Option<bool> {
+        self.goal.map(|goal| (self.ratio.median - 1.0).abs() <= goal)
+    }
+}
+
+/// The model's distance from the kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fidelity {
+    /// Operations per second that storms started, on the kernel and on the models.
+    pub rate_per_s: f64,
+    /// Pages that each removed.
+    pub hole_pages: u32,
+    /// Rounds that this rests on.
+    pub rounds: u32,
+    /// The figures.
+    pub rows: Vec<Compared>,
+    /// The loads in the order of their cost per fault, the cheapest first: on the kernel, and on the
+    /// calibrated model.
+    pub order: [Vec<String>; 2],
+}
+
+/// A load: a storm, and so many fault threads.
+type Load = (&'static str, u32);
+
+/// Who is compared, in the order of [`Compared`]'s figures.
+const SIDES: usize = 3;
+
+/// What a cell gave.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sample {
+    fault_ns: f64,
+    operation_ns: f64,
+}
+
+/// Runs all loads on the kernel's file and on both models, by turns, with rounds of random order.
+pub(super) fn run(
+    stage: &mut Stage<'_>,
+    file: &Subject,
+    setup: &Setup,
+    rounds: u32,
+    random: &mut Pcg64Mcg,
+) -> Result<Option<Fidelity>, CellError> {
+    let cpus = setup.cpus.len() as u32;
+    let mut loads: Vec<Load> = vec![("none", 1)];
+    if cpus > 1 {
+        loads.extend([("none", 2), ("punch-hole", 0), ("punch-hole", 1)]);
+        loads.extend([("truncate", 0), ("truncate", 1)]);
+    }
+    let scheme = Schemes::<Native>::named(&stage.scheme).expect("a scheme of the registry");
+    let sides = [(file, false), (&Subject::from(scheme), true), (&Subject::from(scheme), false)];
+    let mut cells: Vec<(Load, usize)> = loads
+        .iter()
+        .flat_map(|load| (0..SIDES).map(move |side| (*load, side)))
+        .collect();
+    let mut samples: BTreeMap<(Load, usize), Vec<Sample>> = BTreeMap::new();
+    stage.watcher.part_begins("storms on the kernel and the model", rounds);
+    for round in 0..rounds {
+        cells.shuffle(random);
+        for &(load, side) in &cells {
+            let (subject, calibrated) = sides[side];
+            let cell = Cell {
+                subject: subject.clone(),
+                calibrated,
+                storm: Storms::named(load.0).expect("a storm of the registry"),
+                fault_threads: load.1,
+                control: None,
+            };
+            let seed = stage.seed ^ u64::from(round) << 40;
+            let measured = measure(&cell, setup, seed, stage.clock, stage.cancel)?;
+            let sample = Sample::of(&measured, stage.clock);
+            samples.entry((load, side)).or_default().push(sample);
+        }
+        stage.watcher.round_over();
+    }
+    Ok(sum_up(&samples, &loads, setup, rounds))
+}
+
+impl Sample {
+    fn of(measured: &Measured, _clock: &Clock) -> Self {
+        let threads = &measured.fault_threads;
+        let faults: u64 = threads.iter().map(|thread| thread.faults).sum();
+        let in_faults: u64 = threads.iter().map(|thread| thread.in_faults_ns).sum();
+        let mut operations = new_histogram();
+        for thread in &measured.storm_threads {
+            operations += &thread.histogram;
+        }
+        let none = operations.is_empty();
+        Self {
+            fault_ns: in_faults as f64 / faults as f64,
+            operation_ns: if none { f64::NAN } else { operations.value_at_quantile(0.5) as f64 },
+        }
+    }
+}
+
+/// The goal for what storms do.
+const STORM_GOAL: f64 = 0.25;
+
+fn sum_up(
+    samples: &BTreeMap<(Load, usize), Vec<Sample>>,
+    loads: &[Load],
+    setup: &Setup,
+    rounds: u32,
+) -> Option<Fidelity> {
+    let values = |load: Load, side: usize, of: fn(&Sample) -> f64| -> Vec<f64> {
+        let samples = samples.get(&(load, side));
+        samples.into_iter().flatten().map(of).collect()
+    };
+    let compared = |what: &str, unit: &str, goal, of: &dyn Fn(usize) -> Vec<f64>| {
+        let sides: Vec<Vec<f64>> = (0..SIDES).map(of).collect();
+        let ratio = sides[1].iter().zip(&sides[0]).map(|(model, kernel)| model / kernel);
+        Some(Compared {
+            what: what.to_owned(),
+            unit: unit.to_owned(),
+            kernel: Interval::bootstrap(sides[0].iter().copied())?,
+            calibrated: Interval::bootstrap(sides[1].iter().copied())?,
+            bare: Interval::bootstrap(sides[2].iter().copied())?,
+            ratio: Interval::bootstrap(ratio)?,
+            goal,
+        })
+    };
+    let fault = |sample: &Sample| sample.fault_ns;
+    let operation = |sample: &Sample| sample.operation_ns;
+    let over = |above: Load, below: Load, side, of: fn(&Sample) -> f64| {
+        let pairs = values(above, side, of).into_iter().zip(values(below, side, of));
+        pairs.map(|(above, below)| above / below).collect()
+    };
+    let mut rows = vec![compared("fault, alone", "ns", None, &|side| {
+        values(("none", 1), side, fault)
+    })];
+    if loads.contains(&("none", 2)) {
+        let both = "fault, 2 processes";
+        rows.push(compared(both, "", None, &|side| over(("none", 2), ("none", 1), side, fault)));
+        for call in ["punch-hole", "truncate"] {
+            let faults = format!("fault, {call}");
+            rows.push(compared(&faults, "", Some(STORM_GOAL), &|side| {
+                over((call, 1), ("none", 1), side, fault)
+            }));
+            let removals = format!("{call}, alone");
+            rows.push(compared(&removals, "ns", None, &|side| values((call, 0), side, operation)));
+            let removals = format!("{call}, faults");
+            rows.push(compared(&removals, "", Some(STORM_GOAL), &|side| {
+                over((call, 1), (call, 0), side, operation)
+            }));
+        }
+    }
+    let order = [0, 1].map(|side| {
+        let faulting = loads.iter().filter(|load| load.1 > 0);
+        let cost = |load: &Load| Interval::bootstrap(values(*load, side, fault));
+        let mut costs: Vec<_> = faulting
+            .filter_map(|load| Some((cost(load)?.median, format!("{} x{}", load.0, load.1))))
+            .collect();
+        costs.sort_by(|left, right| left.0.total_cmp(&right.0));
+        costs.into_iter().map(|(_, name)| name).collect()
+    });
+    Some(Fidelity {
+        rate_per_s: setup.rate_per_s.unwrap_or(f64::INFINITY),
+        hole_pages: setup.sizes.hole_pages,
+        rounds,
+        rows: rows.into_iter().collect::<Option<Vec<_>>>()?,
+        order,
+    })
+}

@@ -1,0 +1,200 @@
+//! What a removal costs by the pages that it removes, on the kernel and on the model, by turns.
+
+use std::hint::black_box;
+use std::ops::Range;
+
+use kernel_model::fault_around::Schemes;
+use kernel_model::platform::Platform;
+use kernel_model::removal::{Remover, Removers};
+use kernel_model::{Orders, Task};
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
+
+use super::fit::Fit;
+use crate::cancel::Cancel;
+use crate::cell::CellError;
+use crate::clock::Clock;
+use crate::host::{FileKind, HostFile, Layout, Mapping, WINDOW_PAGES};
+use crate::machine::{Machine, MmKind, Sizes};
+use crate::statistics::Spread;
+
+/// Pages of the file.
+const PAGES: u64 = 1024;
+/// Pages that operations remove.
+pub(super) const SIZES: [u32; 3] = [16, 64, 256];
+/// Operations of which each measurement is the median.
+const OPERATIONS: usize = 3;
+
+/// An operation that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Case {
+    /// As removers are called.
+    pub(super) call: &'static str,
+    /// Whether the pages are mapped, by the process that removes them.
+    pub(super) mapped: bool,
+}
+
+/// All of them.
+pub(super) const CASES: [Case; 4] = [
+    Case::of("punch-hole", false),
+    Case::of("punch-hole", true),
+    Case::of("truncate", false),
+    Case::of("truncate", true),
+];
+
+impl Case {
+    const fn of(call: &'static str, mapped: bool) -> Self {
+        Self { call, mapped }
+    }
+
+    /// The range of an operation: the end of the file for a truncation.
+    fn range(self, pages: u32) -> Range<u64> {
+        let pages = u64::from(pages);
+        match self.call {
+            "truncate" => PAGES - pages..PAGES,
+            _ => PAGES / 2..PAGES / 2 + pages,
+        }
+    }
+}
+
+/// Something that pages are removed from.
+pub(super) trait Removable {
+    /// The time of one operation, in nanoseconds; the pages are brought back after it.
+    fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError>;
+
+    /// The median of a few.
+    fn removal_ns(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<f64, CellError> {
+        let times = (0..OPERATIONS).map(|_| self.once(case, pages, clock).map(|ns| ns as f64));
+        let times = times.collect::<Result<Vec<_>, _>>()?;
+        Ok(Spread::of(times).map_or(f64::NAN, |spread| spread.median))
+    }
+}
+
+/// A file of the running kernel, mapped here.
+pub(super) struct OnKernel {
+    file: HostFile,
+    mapping: Mapping,
+}
+
+impl OnKernel {
+    pub(super) fn new(kind: &FileKind) -> Result<Self, CellError> {
+        let file = kind.create(PAGES)?;
+        let mapping = Mapping::new(&file, PAGES, Layout::Whole)?;
+        Ok(Self { file, mapping })
+    }
+}
+
+fn windows(range: &Range<u64>) -> impl Iterator<Item = u64> {
+    range.clone().step_by(WINDOW_PAGES as usize)
+}
+
+impl Removable for OnKernel {
+    fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError> {
+        let range = case.range(pages);
+        self.mapping.zap()?;
+        if case.mapped {
+            windows(&range).for_each(|start| {
+                black_box(self.mapping.touch(start));
+            });
+        }
+        let start = clock.now();
+        match case.call {
+            "truncate" => self.file.truncate(range.start)?,
+            _ => self.file.punch_hole(range.clone())?,
+        }
+        let ns = clock.ns(clock.now() - start);
+        if case.call == "truncate" {
+            self.file.truncate(PAGES)?;
+        }
+        self.file.refill(range)?;
+        Ok(ns)
+    }
+}
+
+/// The model on a platform.
+pub(super) struct OnModel<P: Platform> {
+    machine: Machine<P>,
+    task: Task,
+}
+
+impl<P: Platform> OnModel<P> {
+    pub(super) fn new(scheme: &str, clock: &Clock) -> Self {
+        let scheme =
+            Schemes::named(scheme).expect("the kernel's scheme is one of those that there are");
+        let sizes = Sizes {
+            pages: PAGES as u32,
+            neighbour: false,
+            refill: true,
+            orders: Orders::All(0),
+            window_pages: WINDOW_PAGES as u32,
+            readahead_pages: WINDOW_PAGES as u32,
+            hole_pages: WINDOW_PAGES as u32,
+            fill_ns_per_page: 0,
+        };
+        Self {
+            machine: Machine::new(scheme, &sizes, MmKind::Private, 1, 1, clock),
+            task: Task::new(0),
+        }
+    }
+}
+
+impl<P: Platform> Removable for OnModel<P> {
+    fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError> {
+        let Machine {
+            system,
+            mapping,
+            vmas,
+        } = &self.machine;
+        let (vma, task) = (&*vmas[0], &mut self.task);
+        let range = case.range(pages);
+        system.zap_range(vma, vma.vpns_of(&vma.pgoffs()), task);
+        if case.mapped {
+            windows(&range).for_each(|start| {
+                black_box(system.handle_mm_fault(vma, start, task));
+            });
+        }
+        let remover: &'static dyn Remover<P> =
+            Removers::named(case.call).expect("calls are named as removers are");
+        let start = clock.now();
+        remover.remove(system, mapping, range.clone(), task);
+        let ns = clock.ns(clock.now() - start);
+        if mapping.i_size_pages() < PAGES {
+            mapping.extend(PAGES);
+        }
+        system.read_ahead(mapping, range, task);
+        Ok(ns)
+    }
+}
+
+/// Measures several by turns, each round in another order; returns their fits, case by case.
+pub(super) fn by_turns(
+    subjects: &mut [Box<dyn Removable + '_>],
+    rounds: u32,
+    clock: &Clock,
+    random: &mut Pcg64Mcg,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<Option<Fit>>>, CellError> {
+    let cells = CASES.len() * SIZES.len();
+    let mut all = vec![vec![Vec::new(); CASES.len()]; subjects.len()];
+    let mut order: Vec<usize> = (0..subjects.len() * cells).collect();
+    for _ in 0..rounds {
+        if cancel.is_requested() {
+            return Err(CellError::Interrupted);
+        }
+        order.shuffle(random);
+        let mut round = vec![vec![vec![(0, f64::NAN); SIZES.len()]; CASES.len()]; subjects.len()];
+        for &cell in &order {
+            let (subject, cell) = (cell / cells, cell % cells);
+            let (case, size) = (cell / SIZES.len(), cell % SIZES.len());
+            let ns = subjects[subject].removal_ns(CASES[case], SIZES[size], clock)?;
+            round[subject][case][size] = (SIZES[size], ns);
+        }
+        for (all, round) in all.iter_mut().zip(round) {
+            for (all, round) in all.iter_mut().zip(round) {
+                all.push(round);
+            }
+        }
+    }
+    let fits = all.iter().map(|cases| cases.iter().map(|rounds| Fit::of(rounds)).collect());
+    Ok(fits.collect())
+}
