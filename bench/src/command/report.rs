@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use harness::calibration;
 use harness::record::Run;
 use harness::report::{self, CheckVerdicts, Extras, Recorded};
 
@@ -14,7 +15,7 @@ const VERDICTS: &str = "verdicts.json";
 /// What `faultaround report` takes.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The run's directory
+    /// The directory of a run, or of a calibration
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
@@ -55,6 +56,13 @@ impl From<Plots> for report::Plots {
 
 /// Prints the report.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    if calibration::Recorded::is_in(&options.run) {
+        let recorded = calibration::Recorded::read(&options.run).map_err(Failure::usage)?;
+        return output::print(&match options.markdown {
+            true => calibration::markdown(&recorded),
+            false => calibration::text(&recorded),
+        });
+    }
     let run = Run::read(&options.run).map_err(Failure::usage)?;
     let beside = options.run.join(VERDICTS);
     let file = match &options.verdicts {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fit::Fit;
 use super::flush::Flush;
-use super::removal::{CASES, Case};
+use super::removal::{CASES, Case, Removals};
+use crate::statistics::Spread;
 
 /// The work that the model carries when it is calibrated.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,7 +43,9 @@ impl Carried {
         let mut burden = Burden::default();
         for work in Work::ALL {
             let turns = self.turns.get(name_of(work)).copied().unwrap_or(0.0);
-            burden[work] = (turns * f64::from(TURN)).round().clamp(0.0, f64::from(u32::MAX)) as u32;
+            burden[work] = (turns * f64::from(TURN))
+                .round()
+                .clamp(0.0, f64::from(u32::MAX)) as u32;
         }
         burden
     }
@@ -76,19 +79,27 @@ pub(super) struct Measured {
     pub(super) small: Option<Fit>,
     /// Faults on large folios.
     pub(super) large: Option<Fit>,
-    /// Removals, case by case.
-    pub(super) removals: Vec<Option<Fit>>,
+    /// Removals.
+    pub(super) removals: Option<Removals>,
 }
 
 /// What the kinds of work amount to on one side, each a figure that grows by a nanosecond with a
 /// nanosecond of its kind.
 impl Measured {
+    /// A fault on what isn't there.
+    fn slow_ns(&self) -> Option<f64> {
+        let values = self.removals.as_ref()?.slow_ns.iter().copied();
+        Spread::of(values).map(|spread| spread.median)
+    }
+
     fn figure(&self, work: Work) -> f64 {
         let slope = |fit: &Option<Fit>| fit.as_ref().map(|fit| fit.page_ns.median);
         let intercept = |fit: &Option<Fit>| fit.as_ref().map(|fit| fit.intercept_ns.median);
         let removal = |call, mapped| {
             let at = CASES.iter().position(|case| *case == Case { call, mapped });
-            at.and_then(|at| self.removals.get(at)).and_then(Option::as_ref)
+            let removals = self.removals.as_ref();
+            at.zip(removals)
+                .and_then(|(at, removals)| removals.fits[at].as_ref())
         };
         let hole = |mapped| removal("punch-hole", mapped);
         let figure = match work {
@@ -103,7 +114,8 @@ impl Measured {
             Work::Flush => hole(true)
                 .zip(hole(false))
                 .map(|(mapped, not)| mapped.intercept_ns.median - not.intercept_ns.median),
-            Work::Slow | Work::Flushed => None,
+            Work::Slow => self.slow_ns(),
+            Work::Flushed => None,
         };
         figure.unwrap_or(f64::NAN)
     }
@@ -111,8 +123,9 @@ impl Measured {
 
 /// The kinds that are brought to their length in a loop, and of which each is seen in a figure of its
 /// own once those before it are right.
-const TUNED: [Work; 7] = [
+const TUNED: [Work; 8] = [
     Work::Fault,
+    Work::Slow,
     Work::Page,
     Work::Range,
     Work::Removal,
@@ -127,6 +140,10 @@ pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush
     for work in TUNED {
         carried.want(work, kernel.figure(work) - bare.figure(work));
     }
+    // A fault that finds nothing is a fault first.
+    let fault = carried.remaining_ns[name_of(Work::Fault)];
+    let slow = kernel.figure(Work::Slow) - bare.figure(Work::Slow) - fault;
+    carried.want(Work::Slow, slow);
     // A page of a folio of its own is a range, too: what it costs is both.
     let page = carried.remaining_ns[name_of(Work::Page)];
     let range = kernel.figure(Work::Range) - bare.figure(Work::Range) - page;
@@ -135,7 +152,10 @@ pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush
     let flush_ns = flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
     let own = carried.remaining_ns[name_of(Work::Flush)];
     carried.want(Work::Flush, own + flush_ns);
-    carried.want(Work::Flushed, flush.map_or(0.0, |flush| flush.interrupted_ns.median));
+    carried.want(
+        Work::Flushed,
+        flush.map_or(0.0, |flush| flush.interrupted_ns.median),
+    );
     carried
 }
 
@@ -152,6 +172,9 @@ pub(super) fn correct(
         if work == Work::Flush {
             // The bare kernel of the fits flushes its own CPU alone.
             missing += flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
+        }
+        if work == Work::Slow {
+            missing -= kernel.figure(Work::Fault) - burdened.figure(Work::Fault);
         }
         if work == Work::Range && kernel.large.is_some() {
             missing -= kernel.figure(Work::Page) - burdened.figure(Work::Page);

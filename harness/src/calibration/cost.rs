@@ -16,7 +16,9 @@ use super::fit::Fit;
 use crate::cancel::Cancel;
 use crate::cell::CellError;
 use crate::clock::Clock;
-use crate::host::{FileKind, HostError, HostFile, Layout, Mapping, Touched, WINDOW_PAGES, minor_faults};
+use crate::host::{
+    FileKind, HostError, HostFile, Layout, Mapping, Touched, WINDOW_PAGES, minor_faults,
+};
 use crate::machine::{Machine, MmKind, Sizes};
 use crate::statistics::Spread;
 
@@ -128,7 +130,10 @@ impl<P: Platform> OnModel<P> {
                 hole_pages: WINDOW_PAGES as u32,
                 fill_ns_per_page: 0,
             };
-            (*pages, Machine::new(scheme, &sizes, MmKind::Private, 1, 1, clock))
+            (
+                *pages,
+                Machine::new(scheme, &sizes, MmKind::Private, 1, 1, clock),
+            )
         };
         Self {
             machines: sizes.iter().map(machine).collect(),

@@ -38,7 +38,8 @@ pub struct Compared {
 impl Compared {
     /// Whether it is within its goal.
     pub fn is_met(&self) -> Option<bool> {
-        self.goal.map(|goal| (self.ratio.median - 1.0).abs() <= goal)
+        self.goal
+            .map(|goal| (self.ratio.median - 1.0).abs() <= goal)
     }
 }
 
@@ -86,13 +87,19 @@ pub(super) fn run(
         loads.extend([("truncate", 0), ("truncate", 1)]);
     }
     let scheme = Schemes::<Native>::named(&stage.scheme).expect("a scheme of the registry");
-    let sides = [(file, false), (&Subject::from(scheme), true), (&Subject::from(scheme), false)];
+    let sides = [
+        (file, false),
+        (&Subject::from(scheme), true),
+        (&Subject::from(scheme), false),
+    ];
     let mut cells: Vec<(Load, usize)> = loads
         .iter()
         .flat_map(|load| (0..SIDES).map(move |side| (*load, side)))
         .collect();
     let mut samples: BTreeMap<(Load, usize), Vec<Sample>> = BTreeMap::new();
-    stage.watcher.part_begins("storms on the kernel and the model", rounds);
+    stage
+        .watcher
+        .part_begins("storms on the kernel and the model", rounds);
     for round in 0..rounds {
         cells.shuffle(random);
         for &(load, side) in &cells {
@@ -121,12 +128,17 @@ impl Sample {
         let in_faults: u64 = threads.iter().map(|thread| thread.in_faults_ns).sum();
         let mut operations = new_histogram();
         for thread in &measured.storm_threads {
-            operations += &thread.histogram;
+            // From the real begin: what piles up behind a lost CPU isn't the remover's.
+            operations += &thread.service;
         }
         let none = operations.is_empty();
         Self {
             fault_ns: in_faults as f64 / faults as f64,
-            operation_ns: if none { f64::NAN } else { operations.value_at_quantile(0.5) as f64 },
+            operation_ns: if none {
+                f64::NAN
+            } else {
+                operations.value_at_quantile(0.5) as f64
+            },
         }
     }
 }
@@ -146,7 +158,10 @@ fn sum_up(
     };
     let compared = |what: &str, unit: &str, goal, of: &dyn Fn(usize) -> Vec<f64>| {
         let sides: Vec<Vec<f64>> = (0..SIDES).map(of).collect();
-        let ratio = sides[1].iter().zip(&sides[0]).map(|(model, kernel)| model / kernel);
+        let ratio = sides[1]
+            .iter()
+            .zip(&sides[0])
+            .map(|(model, kernel)| model / kernel);
         Some(Compared {
             what: what.to_owned(),
             unit: unit.to_owned(),
@@ -160,7 +175,9 @@ fn sum_up(
     let fault = |sample: &Sample| sample.fault_ns;
     let operation = |sample: &Sample| sample.operation_ns;
     let over = |above: Load, below: Load, side, of: fn(&Sample) -> f64| {
-        let pairs = values(above, side, of).into_iter().zip(values(below, side, of));
+        let pairs = values(above, side, of)
+            .into_iter()
+            .zip(values(below, side, of));
         pairs.map(|(above, below)| above / below).collect()
     };
     let mut rows = vec![compared("fault, alone", "ns", None, &|side| {
@@ -168,14 +185,18 @@ fn sum_up(
     })];
     if loads.contains(&("none", 2)) {
         let both = "fault, 2 processes";
-        rows.push(compared(both, "", None, &|side| over(("none", 2), ("none", 1), side, fault)));
+        rows.push(compared(both, "", None, &|side| {
+            over(("none", 2), ("none", 1), side, fault)
+        }));
         for call in ["punch-hole", "truncate"] {
             let faults = format!("fault, {call}");
             rows.push(compared(&faults, "", Some(STORM_GOAL), &|side| {
                 over((call, 1), ("none", 1), side, fault)
             }));
             let removals = format!("{call}, alone");
-            rows.push(compared(&removals, "ns", None, &|side| values((call, 0), side, operation)));
+            rows.push(compared(&removals, "ns", None, &|side| {
+                values((call, 0), side, operation)
+            }));
             let removals = format!("{call}, faults");
             rows.push(compared(&removals, "", Some(STORM_GOAL), &|side| {
                 over((call, 1), (call, 0), side, operation)

@@ -67,12 +67,10 @@ pub enum CalibrationError {
     },
     /// It is of another machine.
     #[error(
-        "{path:?} was measured on {there:?}, and this is {here:?}: the kernel's work takes as long as \
-         that machine takes, so calibrate here"
+        "the calibration is of {there:?}, and this is {here:?}: what the kernel does takes as long as \
+         that machine takes for it; calibrate here"
     )]
     OtherMachine {
-        /// What was given.
-        path: PathBuf,
         /// Its machine.
         there: String,
         /// This machine.
@@ -122,7 +120,7 @@ impl Recorded {
     ///
     /// # Errors
     /// [`CalibrationError::OtherMachine`].
-    pub fn is_of(&self, here: &Environment, path: &Path) -> Result<(), CalibrationError> {
+    pub fn is_of(&self, here: &Environment) -> Result<(), CalibrationError> {
         let name = |environment: &Environment| {
             let model = environment.processor.model.as_deref();
             model.unwrap_or("an unknown processor").to_owned()
@@ -131,10 +129,6 @@ impl Recorded {
         if there == here {
             return Ok(());
         }
-        Err(CalibrationError::OtherMachine {
-            path: path.to_owned(),
-            there,
-            here,
-        })
+        Err(CalibrationError::OtherMachine { there, here })
     }
 }

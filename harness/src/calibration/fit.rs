@@ -83,7 +83,9 @@ impl Fit {
         let mean = points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64;
         let all: f64 = points.iter().map(|point| (point.1 - mean).powi(2)).sum();
         let line = Line::through(&points)?;
-        let left = points.iter().map(|point| (point.1 - line.at(point.0)).powi(2));
+        let left = points
+            .iter()
+            .map(|point| (point.1 - line.at(point.0)).powi(2));
         Some(Self {
             intercept_ns: Interval::bootstrap(lines.iter().map(|line| line.intercept))?,
             page_ns: Interval::bootstrap(lines.iter().map(|line| line.slope))?,

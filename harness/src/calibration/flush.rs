@@ -85,7 +85,9 @@ pub(super) fn measure(
             spinner.over.store(true, Relaxed);
             pinned
         };
-        let spinning = spinning.spawn_scoped(scope, spin).map_err(CellError::Spawn)?;
+        let spinning = spinning
+            .spawn_scoped(scope, spin)
+            .map_err(CellError::Spawn)?;
         let mut measured = || -> Result<(), CellError> {
             for _ in 0..rounds {
                 let mut run = |mapped, asleep| {
@@ -107,10 +109,12 @@ pub(super) fn measure(
         measured
     })?;
     let interval = |values: Vec<f64>| Interval::bootstrap(values);
-    Ok(interval(waits).zip(interval(losses)).map(|(remover_ns, interrupted_ns)| Flush {
-        remover_ns,
-        interrupted_ns,
-    }))
+    Ok(interval(waits)
+        .zip(interval(losses))
+        .map(|(remover_ns, interrupted_ns)| Flush {
+            remover_ns,
+            interrupted_ns,
+        }))
 }
 
 /// The median time of an operation, and what the spinner lost in each; both in nanoseconds.
@@ -133,5 +137,8 @@ fn batch(
         lost += spinner.lost.load(Relaxed) - before;
     }
     times.sort_by(f64::total_cmp);
-    Ok((times[times.len() / 2], clock.ns(lost) as f64 / OPERATIONS as f64))
+    Ok((
+        times[times.len() / 2],
+        clock.ns(lost) as f64 / OPERATIONS as f64,
+    ))
 }

@@ -3,6 +3,7 @@
 
 mod burden;
 mod cost;
+mod drift;
 mod fidelity;
 mod file;
 mod fit;
@@ -32,12 +33,13 @@ pub use file::{CalibrationError, FILE, Recorded, SCHEMA_VERSION};
 pub use fit::Fit;
 pub use flush::Flush;
 pub use projection::Projected;
+pub(crate) use report::add_fidelity_of;
 pub use report::{markdown, text};
 
 use burden::Measured;
 use cost::Measurable;
 use fit::Part;
-use removal::{CASES, Removable};
+use removal::{CASES, Removable, Removals};
 
 /// Whose cost something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,7 +232,13 @@ fn tune(
             carried.guess(ns_per_turn);
         } else {
             let burdened = &found.calibrated;
-            burden::correct(&mut carried, &found.kernel, burdened, flush.as_ref(), ns_per_turn);
+            burden::correct(
+                &mut carried,
+                &found.kernel,
+                burdened,
+                flush.as_ref(),
+                ns_per_turn,
+            );
         }
         Burdened::carry(carried.burden());
         watcher.round_over();
@@ -306,7 +314,8 @@ impl<'a> Bench<'a> {
 
     /// How long a turn takes, by how much longer it makes a fault.
     fn ns_per_turn(&mut self, clock: &Clock) -> Result<f64, CellError> {
-        let burdened = |(_, side, order): &(String, Side, u8)| (*side, *order) == (Side::Calibrated, 0);
+        let burdened =
+            |(_, side, order): &(String, Side, u8)| (*side, *order) == (Side::Calibrated, 0);
         let at = self.named.iter().position(burdened).unwrap_or(0);
         let mut burden = Burden::default();
         let without = self.faults[at].fault_ns(1, clock)?;
@@ -327,7 +336,7 @@ impl<'a> Bench<'a> {
         let windows = &self.windows;
         let faults = cost::by_turns(&mut self.faults, windows, rounds, clock, random, cancel)?;
         let removals = removal::by_turns(&mut self.removals, rounds, clock, random, cancel)?;
-        let side = |wanted: Side, removals: &[Option<Fit>]| {
+        let side = |wanted: Side, removals: &Removals| {
             let fit = |is: &dyn Fn(u8) -> bool| {
                 let mut found = self.named.iter().zip(&faults);
                 let found = found.find(|((_, side, order), _)| *side == wanted && is(*order));
@@ -336,30 +345,39 @@ impl<'a> Bench<'a> {
             Measured {
                 small: fit(&|order| order == 0),
                 large: fit(&|order| order == LARGE),
-                removals: removals.to_vec(),
+                removals: Some(removals.clone()),
             }
         };
         let kernel = side(Side::Kernel, &removals[0]);
         let bare = side(Side::Bare, &removals[1]);
         let calibrated = side(Side::Calibrated, &removals[2]);
-        let costs = self.named.iter().zip(&faults).filter_map(|((of, side, order), fit)| {
-            Some(FaultCost {
-                of: of.clone(),
-                side: *side,
-                order: *order,
-                fit: fit.clone()?,
-            })
-        });
-        let sides = [Side::Kernel, Side::Bare, Side::Calibrated].into_iter().zip(&removals);
-        let removal_costs = sides.flat_map(|(side, fits)| {
-            CASES.iter().zip(fits).filter_map(move |(case, fit)| {
-                Some(RemovalCost {
-                    call: case.call.to_owned(),
-                    mapped: case.mapped,
-                    side,
+        let costs = self
+            .named
+            .iter()
+            .zip(&faults)
+            .filter_map(|((of, side, order), fit)| {
+                Some(FaultCost {
+                    of: of.clone(),
+                    side: *side,
+                    order: *order,
                     fit: fit.clone()?,
                 })
-            })
+            });
+        let sides = [Side::Kernel, Side::Bare, Side::Calibrated]
+            .into_iter()
+            .zip(&removals);
+        let removal_costs = sides.flat_map(|(side, removals)| {
+            CASES
+                .iter()
+                .zip(&removals.fits)
+                .filter_map(move |(case, fit)| {
+                    Some(RemovalCost {
+                        call: case.call.to_owned(),
+                        mapped: case.mapped,
+                        side,
+                        fit: fit.clone()?,
+                    })
+                })
         });
         Ok(Found {
             faults: costs.collect(),
@@ -375,19 +393,16 @@ impl<'a> Bench<'a> {
 const SLOPE_GOAL: f64 = 0.10;
 
 impl Found {
-    fn ratio(
-        &self,
-        of: fn(&Measured) -> &Option<Fit>,
-        part: Part,
-    ) -> Option<Interval> {
-        of(&self.calibrated).as_ref()?.ratio_to(of(&self.kernel).as_ref()?, part)
+    fn ratio(&self, of: fn(&Measured) -> &Option<Fit>, part: Part) -> Option<Interval> {
+        of(&self.calibrated)
+            .as_ref()?
+            .ratio_to(of(&self.kernel).as_ref()?, part)
     }
 
     /// The rows of the fidelity table that are fits.
     fn compared(&self) -> Vec<Compared> {
         type Of = fn(&Measured) -> &Option<Fit>;
-        let fits: [(&str, Of); 2] =
-            [("order 0", |it| &it.small), ("order 4", |it| &it.large)];
+        let fits: [(&str, Of); 2] = [("order 0", |it| &it.small), ("order 4", |it| &it.large)];
         let parts = [
             ("a page", Part::Slope, Some(SLOPE_GOAL)),
             ("a fault", Part::Intercept, None),
@@ -412,6 +427,26 @@ impl Found {
                 })
             })
         });
-        rows.collect()
+        rows.chain(self.slow()).collect()
+    }
+
+    /// The row of faults on what isn't in the page cache.
+    fn slow(&self) -> Option<Compared> {
+        let sides = [&self.kernel, &self.calibrated, &self.bare];
+        let [kernel, calibrated, bare] = sides.map(|side| side.removals.as_ref());
+        let (kernel, calibrated) = (&kernel?.slow_ns, &calibrated?.slow_ns);
+        let ratio = calibrated
+            .iter()
+            .zip(kernel)
+            .map(|(model, kernel)| model / kernel);
+        Some(Compared {
+            what: "fault, missing page".to_owned(),
+            unit: "ns".to_owned(),
+            kernel: Interval::bootstrap(kernel.iter().copied())?,
+            calibrated: Interval::bootstrap(calibrated.iter().copied())?,
+            bare: Interval::bootstrap(bare?.slow_ns.iter().copied())?,
+            ratio: Interval::bootstrap(ratio)?,
+            goal: None,
+        })
     }
 }

@@ -62,6 +62,9 @@ pub(super) trait Removable {
     /// The time of one operation, in nanoseconds; the pages are brought back after it.
     fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError>;
 
+    /// The time of one fault on a page that isn't in the page cache, nor those around it.
+    fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError>;
+
     /// The median of a few.
     fn removal_ns(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<f64, CellError> {
         let times = (0..OPERATIONS).map(|_| self.once(case, pages, clock).map(|ns| ns as f64));
@@ -109,6 +112,18 @@ impl Removable for OnKernel {
         self.file.refill(range)?;
         Ok(ns)
     }
+
+    fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError> {
+        self.mapping.zap()?;
+        self.file.punch_hole(HOLE)?;
+        let start = clock.now();
+        windows(&HOLE).for_each(|start| {
+            black_box(self.mapping.touch(start));
+        });
+        let ns = clock.ns(clock.now() - start);
+        self.file.refill(HOLE)?;
+        Ok(ns as f64 / windows(&HOLE).count() as f64)
+    }
 }
 
 /// The model on a platform.
@@ -127,7 +142,8 @@ impl<P: Platform> OnModel<P> {
             refill: true,
             orders: Orders::All(0),
             window_pages: WINDOW_PAGES as u32,
-            readahead_pages: WINDOW_PAGES as u32,
+            // tmpfs brings in the page that is touched, and no other.
+            readahead_pages: 1,
             hole_pages: WINDOW_PAGES as u32,
             fill_ns_per_page: 0,
         };
@@ -153,8 +169,7 @@ impl<P: Platform> Removable for OnModel<P> {
                 black_box(system.handle_mm_fault(vma, start, task));
             });
         }
-        let remover: &'static dyn Remover<P> =
-            Removers::named(case.call).expect("calls are named as removers are");
+        let remover = remover::<P>(case.call);
         let start = clock.now();
         remover.remove(system, mapping, range.clone(), task);
         let ns = clock.ns(clock.now() - start);
@@ -164,17 +179,53 @@ impl<P: Platform> Removable for OnModel<P> {
         system.read_ahead(mapping, range, task);
         Ok(ns)
     }
+
+    fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError> {
+        let Machine {
+            system,
+            mapping,
+            vmas,
+        } = &self.machine;
+        let (vma, task) = (&*vmas[0], &mut self.task);
+        system.zap_range(vma, vma.vpns_of(&vma.pgoffs()), task);
+        remover::<P>("punch-hole").remove(system, mapping, HOLE, task);
+        let start = clock.now();
+        windows(&HOLE).for_each(|start| {
+            black_box(system.handle_mm_fault(vma, start, task));
+        });
+        let ns = clock.ns(clock.now() - start);
+        system.read_ahead(mapping, HOLE, task);
+        Ok(ns as f64 / windows(&HOLE).count() as f64)
+    }
 }
 
-/// Measures several by turns, each round in another order; returns their fits, case by case.
+fn remover<P: Platform>(call: &str) -> &'static dyn Remover<P> {
+    Removers::named(call).expect("calls are named as removers are")
+}
+
+/// What is punched for faults on what isn't there.
+const HOLE: Range<u64> = 512..768;
+
+/// What one subject's removals, and faults on what they removed, cost.
+#[derive(Debug, Clone)]
+pub(super) struct Removals {
+    /// Case by case.
+    pub(super) fits: Vec<Option<Fit>>,
+    /// A fault on a page that isn't there, round by round.
+    pub(super) slow_ns: Vec<f64>,
+}
+
+/// Measures several by turns, each round in another order.
 pub(super) fn by_turns(
     subjects: &mut [Box<dyn Removable + '_>],
     rounds: u32,
     clock: &Clock,
     random: &mut Pcg64Mcg,
     cancel: &Cancel,
-) -> Result<Vec<Vec<Option<Fit>>>, CellError> {
-    let cells = CASES.len() * SIZES.len();
+) -> Result<Vec<Removals>, CellError> {
+    // The last is the fault.
+    let cells = CASES.len() * SIZES.len() + 1;
+    let mut slow_ns = vec![Vec::new(); subjects.len()];
     let mut all = vec![vec![Vec::new(); CASES.len()]; subjects.len()];
     let mut order: Vec<usize> = (0..subjects.len() * cells).collect();
     for _ in 0..rounds {
@@ -185,6 +236,10 @@ pub(super) fn by_turns(
         let mut round = vec![vec![vec![(0, f64::NAN); SIZES.len()]; CASES.len()]; subjects.len()];
         for &cell in &order {
             let (subject, cell) = (cell / cells, cell % cells);
+            if cell == cells - 1 {
+                slow_ns[subject].push(subjects[subject].slow_fault_ns(clock)?);
+                continue;
+            }
             let (case, size) = (cell / SIZES.len(), cell % SIZES.len());
             let ns = subjects[subject].removal_ns(CASES[case], SIZES[size], clock)?;
             round[subject][case][size] = (SIZES[size], ns);
@@ -195,6 +250,9 @@ pub(super) fn by_turns(
             }
         }
     }
-    let fits = all.iter().map(|cases| cases.iter().map(|rounds| Fit::of(rounds)).collect());
-    Ok(fits.collect())
+    let both = all.iter().zip(slow_ns).map(|(cases, slow_ns)| Removals {
+        fits: cases.iter().map(|rounds| Fit::of(rounds)).collect(),
+        slow_ns,
+    });
+    Ok(both.collect())
 }

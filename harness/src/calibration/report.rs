@@ -74,7 +74,9 @@ fn line(fitted: &Fit) -> Vec<String> {
 }
 
 fn add_faults(out: &mut Document, calibration: &Calibration) {
-    out.push(Block::Heading("what a fault costs by the pages that it maps".to_owned()));
+    out.push(Block::Heading(
+        "what a fault costs by the pages that it maps".to_owned(),
+    ));
     let mut table = line_table("ns");
     for cost in &calibration.faults {
         table.row(side(cost.side, &cost.of, cost.order), line(&cost.fit));
@@ -99,7 +101,9 @@ fn add_faults(out: &mut Document, calibration: &Calibration) {
 }
 
 fn add_removals(out: &mut Document, calibration: &Calibration) {
-    out.push(Block::Heading("what a removal costs by the pages that it removes".to_owned()));
+    out.push(Block::Heading(
+        "what a removal costs by the pages that it removes".to_owned(),
+    ));
     for (call, mapped) in [
         ("punch-hole", false),
         ("punch-hole", true),
@@ -122,7 +126,8 @@ fn add_removals(out: &mut Document, calibration: &Calibration) {
         Some(flush) => out.note(
             "flush",
             format!(
-                "where the mm runs on another CPU, too, a removal of 16 mapped pages takes {} ns \
+                "the calibrated model carries what a flush takes where the mm also runs elsewhere, as it \
+                 does in storms; the kernel here flushed its own CPU alone. Where the mm runs on another CPU, too, a removal of 16 mapped pages takes {} ns \
                  longer ({}), and that CPU loses {} ns ({}) each time",
                 fit(flush.remover_ns.median, 7),
                 interval(&flush.remover_ns),
@@ -157,12 +162,17 @@ fn lacks(work: Work) -> &'static str {
         Work::ZappedPage => "for each PTE that is cleared: rmap and rss, mmu_gather, accessed bits",
         Work::Flush => "for each zap of a mapped range: the TLB flush, and the wait for other CPUs",
         Work::Flushed => "for each such flush: the interrupt on a CPU that runs the mm",
-        Work::Slow => "for each fault that goes the slow path: not calibrated",
+        Work::Slow => {
+            "for each fault on a page that isn't there: the page allocator, zeroing, memcg charge, LRU, \
+             XArray"
+        }
     }
 }
 
 fn add_remaining(out: &mut Document, calibration: &Calibration) {
-    out.push(Block::Heading("what the kernel does beyond the model, ns".to_owned()));
+    out.push(Block::Heading(
+        "what the kernel does beyond the model, ns".to_owned(),
+    ));
     for work in Work::ALL {
         let Some(ns) = calibration.carried.remaining_ns.get(name_of(work)) else {
             continue;
@@ -173,7 +183,11 @@ fn add_remaining(out: &mut Document, calibration: &Calibration) {
             lacks(work).to_owned(),
         ));
     }
-    if !calibration.faults.iter().any(|cost| cost.side == Side::Kernel && cost.order == LARGE) {
+    if !calibration
+        .faults
+        .iter()
+        .any(|cost| cost.side == Side::Kernel && cost.order == LARGE)
+    {
         out.note(
             "page",
             "no file with folios of 16 pages was measured (give --dir on a file system that has them), so \
@@ -190,7 +204,9 @@ fn add_fidelity(out: &mut Document, calibration: &Calibration) {
     let Some(fidelity) = &calibration.fidelity else {
         return;
     };
-    out.push(Block::Heading("fidelity: the calibrated model beside the kernel".to_owned()));
+    out.push(Block::Heading(
+        "fidelity: the calibrated model beside the kernel".to_owned(),
+    ));
     out.push(Block::Table(fidelity_table(fidelity)));
     for text in fidelity_words(fidelity) {
         out.note("", text);
@@ -258,7 +274,10 @@ fn fidelity_words(fidelity: &Fidelity) -> Vec<String> {
     )];
     let [kernel, model] = &fidelity.order;
     words.push(match kernel == model {
-        true => format!("loads by the cost of a fault, the same on both: {}", kernel.join(", ")),
+        true => format!(
+            "loads by the cost of a fault, the same on both: {}",
+            kernel.join(", ")
+        ),
         false => format!(
             "loads by the cost of a fault, NOT the same: kernel {}; model {}",
             kernel.join(", "),
@@ -292,7 +311,9 @@ fn add_projection(out: &mut Document, calibration: &Calibration) {
         for (scheme, again) in schemes {
             let find = |threads| {
                 let mut found = of_order.iter();
-                found.find(|it| (it.scheme.as_str(), it.again, it.threads) == (scheme, again, threads))
+                found.find(|it| {
+                    (it.scheme.as_str(), it.again, it.threads) == (scheme, again, threads)
+                })
             };
             let cells = |found: Option<&&Projected>| match found {
                 Some(it) => {
@@ -300,13 +321,24 @@ fn add_projection(out: &mut Document, calibration: &Calibration) {
                         Some(Verdict::Faster | Verdict::Slower) | None => ' ',
                         Some(_) => '~',
                     };
-                    [percent(it.speed.median), format!("{}{mark}", change(&it.speed))]
+                    [
+                        percent(it.speed.median),
+                        format!("{}{mark}", change(&it.speed)),
+                    ]
                 }
                 None => ["-".to_owned(), "- ".to_owned()],
             };
             let alone = cells(find(1));
-            let all = if most > 1 { cells(find(most)) } else { cells(None) };
-            let name = if again { format!("{scheme} A/A") } else { scheme.to_owned() };
+            let all = if most > 1 {
+                cells(find(most))
+            } else {
+                cells(None)
+            };
+            let name = if again {
+                format!("{scheme} A/A")
+            } else {
+                scheme.to_owned()
+            };
             table.row(name, alone.into_iter().chain(all).collect());
         }
         out.push(Block::Table(table));
@@ -342,10 +374,18 @@ fn in_words(calibration: &Calibration) -> String {
         ),
         None => format!("{what} no scheme is told apart from what the kernel has"),
     };
-    let most = calibration.projected.iter().map(|it| it.threads).max().unwrap_or(1);
+    let most = calibration
+        .projected
+        .iter()
+        .map(|it| it.threads)
+        .max()
+        .unwrap_or(1);
     let mut parts = Vec::new();
     for (order, folios) in [(0, "of 16 order-0 pages"), (LARGE, "of one order-4 folio")] {
-        parts.push(say(&format!("For a fault {folios}, alone,"), best(order, &|it| it == 1)));
+        parts.push(say(
+            &format!("For a fault {folios}, alone,"),
+            best(order, &|it| it == 1),
+        ));
         if most > 1 {
             let text = format!("with {most} processes on the same pages,");
             parts.push(say(&text, best(order, &|it| it == most)));
@@ -386,7 +426,10 @@ fn add_method(out: &mut Document, recorded: &Recorded) {
         Some(stolen) => format!("{stolen:.2} s stolen by the hypervisor; "),
         None => String::new(),
     };
-    out.note("overhead", format!("{stolen}{:.0} s in all", recorded.elapsed_s));
+    out.note(
+        "overhead",
+        format!("{stolen}{:.0} s in all", recorded.elapsed_s),
+    );
     out.note("command", recorded.command.clone());
     out.note("again", recorded.rerun.clone());
     for caveat in &recorded.caveats {

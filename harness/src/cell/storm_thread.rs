@@ -19,6 +19,8 @@ use crate::recorder::Recorder;
 pub struct StormThread {
     /// Its operations' latencies in nanoseconds: from the intended start where there is a rate.
     pub histogram: Histogram<u64>,
+    /// Its operations' times from when they really began.
+    pub service: Histogram<u64>,
     /// Latencies beyond the histogram's range.
     pub beyond: u64,
     /// What its operations counted.
@@ -43,6 +45,7 @@ pub(super) fn run(
     let thread = course.fault_threads + number;
     let mut random = Pcg64Mcg::seed_from_u64(thread_seed(course.seed, u64::from(thread)));
     let mut recorder = Recorder::new(BATCH as usize);
+    let mut service = Recorder::new(BATCH as usize);
     let mut counters = Counters::open(&course.setup.events);
     let (
         cpu,
@@ -76,20 +79,24 @@ pub(super) fn run(
             counters.enable();
             removals.forget();
             recorder.discard();
+            service.discard();
             operations = 0;
         }
         removals.choose(&mut random);
-        let start = intended.unwrap_or_else(|| clock.now());
+        let begin = clock.now();
         removals.remove()?;
         let done = clock.now();
-        recorder.push(done - start);
+        recorder.push(done - intended.unwrap_or(begin));
+        service.push(done - begin);
         operations += 1;
         removals.mend()?;
         if operations % BATCH == 0 {
-            if warming_up {
-                recorder.discard();
-            } else {
-                recorder.drain(clock);
+            for recorder in [&mut recorder, &mut service] {
+                if warming_up {
+                    recorder.discard();
+                } else {
+                    recorder.drain(clock);
+                }
             }
         }
         if done >= end || course.is_called_off() {
@@ -101,12 +108,15 @@ pub(super) fn run(
         // Not a single operation began in the measured time.
         removals.forget();
         recorder.discard();
+        service.discard();
     }
     recorder.drain(clock);
+    service.drain(clock);
     Ok(StormThread {
         readings: counters.read(),
         conditions: watch.stop(),
         histogram: recorder.histogram,
+        service: service.histogram,
         beyond: recorder.beyond,
         counters: removals.counters(),
         started,

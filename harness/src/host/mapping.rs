@@ -91,7 +91,11 @@ impl Mapping {
             Layout::Tiles { .. } => 0,
         };
         // SAFETY: the reservation is longer than what is mapped by as much as this may skip.
-        let base = unsafe { reservation.start.add((ALIGNMENT - misaligned) % ALIGNMENT + off) };
+        let base = unsafe {
+            reservation
+                .start
+                .add((ALIGNMENT - misaligned) % ALIGNMENT + off)
+        };
         let mapping = Self {
             base,
             _reservation: reservation,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kernel_model::fault_around::{About, Verdict};
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Recorded;
 use crate::cell::Setup;
 use crate::counters::Availability;
 use crate::doctor::Finding;
@@ -45,6 +46,9 @@ pub struct Header {
     /// What was counted, and what wasn't and why.
     #[serde(default)]
     pub counters: Availability,
+    /// What calibrated loads carry; `None` without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Box<Recorded>>,
     /// What was left out of what was asked for, and why.
     pub left_out: Vec<String>,
     /// What a clock read and a note of its result cost, in nanoseconds per fault. Every latency

@@ -25,6 +25,7 @@ mod table;
 mod tests;
 mod tsv;
 
+use crate::calibration::add_fidelity_of;
 use crate::record::{ReadError, Run};
 
 pub use check_verdicts::CheckVerdicts;
@@ -90,6 +91,9 @@ fn document(run: &Run, extras: &Extras<'_>) -> Result<Document, ReadError> {
         }
     }
     scaling::add(&mut out, run);
+    if let Some(calibration) = &run.header.calibration {
+        add_fidelity_of(&mut out, calibration);
+    }
     check_verdicts::add(&mut out, run, extras.verdicts);
     method::add(&mut out, run);
     Ok(out)

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::calibration::{
-    self, FILE, Recorded, Request, SCHEMA_VERSION, Watcher, calibrate,
-};
+use harness::calibration::{self, FILE, Recorded, Request, SCHEMA_VERSION, Watcher, calibrate};
 use harness::cancel::Cancel;
 use harness::cell::CellError;
 use harness::clock::Clock;
@@ -66,7 +64,8 @@ pub(super) fn run(
         refill: true,
         orders: Orders::All(0),
         window_pages,
-        readahead_pages: window_pages,
+        // tmpfs brings in the page that is touched, and no other.
+        readahead_pages: 1,
         hole_pages,
         fill_ns_per_page: 0,
     };
@@ -110,7 +109,9 @@ pub(super) fn run(
             let _ = directory.discard();
             return Err(match error {
                 CellError::Interrupted => {
-                    say("faultaround: stopped before the calibration was whole; nothing is kept of it");
+                    say(
+                        "faultaround: stopped before the calibration was whole; nothing is kept of it",
+                    );
                     Failure::Interrupted
                 }
                 CellError::Kernel(_) | CellError::Worker(_) => Failure::usage(error),
@@ -195,7 +196,10 @@ fn rerun(options: &Options, request: &Request) -> String {
         request.seed
     );
     if let Some(dir) = &options.dir {
-        let writes: Vec<_> = request.files[1..].iter().map(FileKind::write_size).collect();
+        let writes: Vec<_> = request.files[1..]
+            .iter()
+            .map(FileKind::write_size)
+            .collect();
         let dir = dir.display();
         words.push_str(&format!(" --dir {dir} --write {}", writes.join(",")));
     }

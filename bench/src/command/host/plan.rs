@@ -77,6 +77,7 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
         setup,
         left_out,
         rerun: words,
+        calibration: None,
     })
 }
 

@@ -49,8 +49,12 @@ pub(super) fn run(
         setup,
         left_out,
         rerun,
+        calibration,
     } = work;
     let environment = Environment::capture(topology);
+    if let Some(calibration) = &calibration {
+        calibration.is_of(&environment).map_err(Failure::usage)?;
+    }
     refuse_more_than_memory(&plan, &setup, &environment)?;
     let out = load.out.as_deref().unwrap_or(Path::new(RESULTS));
     let writer = RunWriter::create(out, label, &plan).map_err(Failure::usage)?;
@@ -63,18 +67,34 @@ pub(super) fn run(
             return Err(failure);
         }
     };
+    let carried = match &calibration {
+        Some(calibration) => calibration
+            .carry(setup.cpus[0], &clock)
+            .map_err(Failure::usage),
+        None => Ok(None),
+    };
+    let carried = match carried {
+        Ok(caveat) => caveat,
+        Err(failure) => {
+            writer.discard();
+            return Err(failure);
+        }
+    };
     let counters = Availability::probe(&setup.events);
     let mut findings = examine(&environment);
     findings.push(judge_noise(&noise.floors));
+    let mut caveats = environment.caveats();
+    caveats.extend(carried);
     let header = Header {
         command: command.to_owned(),
         rerun,
         started: Timestamp::now(),
-        caveats: environment.caveats(),
+        caveats,
         environment,
         findings,
         noise: noise.floors,
         counters,
+        calibration: calibration.map(Box::new),
         left_out,
         recording_ns,
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use harness::calibration::Recorded;
 use harness::cell::Setup;
 use harness::counters::{Cpu, Event};
 use harness::machine::{MmKind, Sizes};
@@ -31,6 +32,8 @@ pub(in crate::command) struct Work {
     pub(in crate::command) left_out: Vec<String>,
     /// A command that runs the same.
     pub(in crate::command) rerun: String,
+    /// What calibrated loads carry.
+    pub(in crate::command) calibration: Option<Recorded>,
 }
 
 /// The storms that were named, or else the default ones.

@@ -1,5 +1,6 @@
 //! From options to a plan: defaults, and what doesn't go together.
 
+use harness::calibration::Recorded;
 use harness::machine::{Sizes, orders_in_words};
 use harness::rounds::{Control, Group, Plan};
 use harness::subject::Subject;
@@ -89,7 +90,9 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
         seed,
     };
     refuse_idle_threads(&options.load, &setup, &plan)?;
+    let calibration = options.calibrated.as_deref().map(Recorded::read);
     Ok(Work {
+        calibration: calibration.transpose().map_err(Failure::usage)?,
         rerun: rerun(options, &plan, &setup),
         plan,
         setup,
