@@ -259,6 +259,7 @@ fn header() -> Header {
         noise: Vec::new(),
         counters: Availability::default(),
         environment,
+        calibration: None,
         left_out: vec!["a storm that there is no CPU for".to_owned()],
         recording_ns: 9.0,
     }

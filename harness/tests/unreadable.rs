@@ -89,6 +89,7 @@ static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
         noise: Vec::new(),
         counters: Availability::default(),
         environment,
+        calibration: None,
         left_out: Vec::new(),
         recording_ns: 9.0,
     };

@@ -105,7 +105,8 @@ mod tests {
         let round = |number: u32| {
             let disturbed = if number == 3 { 900.0 } else { 0.0 };
             let point = move |pages: u32| {
-                let noise = f64::from(number % 3) - 1.0;
+                let tilt = if pages == 8 { 1.0 } else { -0.25 };
+                let noise = (f64::from(number % 3) - 1.0) * tilt;
                 let late = if pages == 16 { disturbed } else { 0.0 };
                 (pages, 740.0 + 120.0 * f64::from(pages) + noise + late)
             };

@@ -11,6 +11,8 @@ mod flush;
 mod projection;
 mod removal;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::thread;
 
@@ -136,7 +138,7 @@ pub trait Watcher {
 
 /// Windows that are measured.
 const WINDOWS: [u32; 5] = [1, 2, 4, 8, 16];
-/// Rounds for tuning loops, and how often that is repeated.
+/// Rounds for tuning loops, at most, and how often that is repeated.
 const TUNING_ROUNDS: u32 = 15;
 const TUNINGS: u32 = 4;
 /// Turns of the loop by which a turn is timed.
@@ -218,15 +220,16 @@ fn tune(
 ) -> Result<Tuned, CellError> {
     Burdened::carry(Burden::default());
     watcher.part_begins("what faults and removals cost", TUNINGS + 1);
+    let rounds = request.rounds.min(TUNING_ROUNDS);
     let mut bench = Bench::new(request, clock)?;
     let flush = match request.setup.cpus.get(1) {
-        Some(other) => flush::measure(&request.files[0], *other, TUNING_ROUNDS, clock)?,
+        Some(other) => flush::measure(&request.files[0], *other, rounds, clock)?,
         None => None,
     };
     let ns_per_turn = bench.ns_per_turn(clock)?;
     let mut carried = Carried::default();
     for step in 0..TUNINGS {
-        let found = bench.measure(TUNING_ROUNDS, clock, random, cancel)?;
+        let found = bench.measure(rounds, clock, random, cancel)?;
         if step == 0 {
             carried = burden::remaining(&found.kernel, &found.bare, flush.as_ref());
             carried.guess(ns_per_turn);

@@ -210,7 +210,7 @@ impl Fixture {
     }
 }
 
-fn header() -> Header {
+pub(crate) fn header() -> Header {
     // Of a machine that isn't there nothing is known, on whatever machine tests run.
     let topology = Topology::detect().unwrap();
     let environment = Environment::capture_from(Path::new("/nowhere"), &topology);
@@ -223,6 +223,7 @@ fn header() -> Header {
         findings: Vec::new(),
         noise: Vec::new(),
         counters: Availability::default(),
+        calibration: None,
         left_out: vec!["a storm that there is no CPU for".to_owned()],
         recording_ns: 9.0,
     }

@@ -177,6 +177,7 @@ impl Made {
             findings: Vec::new(),
             noise: Vec::new(),
             counters: Availability::default(),
+            calibration: None,
             left_out: Vec::new(),
             recording_ns: 9.0,
         };
