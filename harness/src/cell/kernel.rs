@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -232,6 +233,9 @@ fn converse(
     let inherited = file.for_child()?;
     let mut child = Command::new(&subject.worker)
         .arg(WORKER)
+        // Ctrl-C, timeout(1) and a terminal that is closed signal a whole group: workers are called
+        // off by this process, which keeps what was measured.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -261,8 +265,8 @@ fn converse(
     }
     let mut text = String::new();
     let read = stdout.read_to_string(&mut text);
-    told?;
     let status = child.wait().map_err(CellError::Spawn)?;
+    told?;
     match serde_json::from_str(&text) {
         Ok(Brought::Home(threads)) if read.is_ok() && status.success() => {
             Ok(threads.into_iter().map(FaultThread::from).collect())

@@ -5,6 +5,7 @@ mod fault_thread;
 mod kernel;
 mod model;
 mod sides;
+mod sigbus;
 mod storm_thread;
 pub mod worker;
 
@@ -38,6 +39,7 @@ use model::{ModelFaults, ModelRemovals};
 
 pub use fault_thread::FaultThread;
 pub use kernel::CALLS;
+pub use sigbus::cost_of_sigbus_ns;
 pub use storm_thread::StormThread;
 
 /// What is the same for all cells of a run.

@@ -4,7 +4,7 @@
 //! ready, is told the moment to start at, on the counter that all processes share, and writes what
 //! its threads brought home. When its standard input is closed it comes to its end.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -125,11 +125,20 @@ impl From<FaultThread> for Account {
     }
 }
 
+/// What it says to those who call it by hand.
+const NOT_BY_HAND: &str = "host-worker is what faultaround host starts to fault for it, and reads what \
+                           to do from there: see faultaround host --help";
+
 /// Is a worker: to be called first thing in a program's `main()`, with nothing on standard input or
 /// output yet. Returns the exit status.
 pub fn work() -> i32 {
-    stay_with_the_parent();
-    let brought = match obey() {
+    end_with_the_parent();
+    let order = (!io::stdin().is_terminal()).then(order).flatten();
+    let Some(order) = order else {
+        eprintln!("faultaround: {NOT_BY_HAND}");
+        return 2;
+    };
+    let brought = match obey(order) {
         Ok(accounts) => Brought::Home(accounts),
         Err(line) => Brought::Failed(line),
     };
@@ -138,39 +147,28 @@ pub fn work() -> i32 {
     i32::from(!written)
 }
 
-/// A worker ends with the process that called it, and by it alone: Ctrl-C goes to all of them, and what
-/// was measured is kept by the one that called.
-fn stay_with_the_parent() {
+/// A worker ends with the process that called it, which may be killed. If that was before this, standard
+/// input has come to its end.
+fn end_with_the_parent() {
     // SAFETY: the call takes a number and changes what happens to this process alone.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
     }
-    // SAFETY: to ignore a signal needs no handler.
-    unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
-    }
 }
 
-fn obey() -> Result<Vec<Account>, String> {
+/// What there is to do, if anybody says.
+fn order() -> Option<Order> {
     let mut line = String::new();
-    let mut stdin = io::stdin().lock();
-    stdin
-        .read_line(&mut line)
-        .map_err(|error| error.to_string())?;
-    drop(stdin);
-    let order: Order = serde_json::from_str(&line).map_err(|error| {
-        format!("{WORKER} is called by other commands and reads from them: {error}")
-    })?;
+    io::stdin().lock().read_line(&mut line).ok()?;
+    serde_json::from_str(&line).ok()
+}
+
+fn obey(order: Order) -> Result<Vec<Account>, String> {
     let in_words = |error: CellError| error.to_string();
     let Order {
         mut setup, numbers, ..
     } = order;
-    let cpu = Cpu::here();
-    let events = order
-        .events
-        .iter()
-        .filter_map(|name| Event::parse(name, &cpu).ok());
-    setup.events = events.flatten().collect();
+    setup.events = events_named(&order.events);
     install().map_err(|error| error.to_string())?;
     let pages = setup.sizes.pages;
     let file = HostFile::from_child_fd(order.fd, order.kind, u64::from(setup.sizes.file_pages()))
@@ -204,6 +202,16 @@ fn obey() -> Result<Vec<Account>, String> {
         accounts.push(Account::from(brought.map_err(in_words)?));
     }
     Ok(accounts)
+}
+
+/// The events of these names. The standard ones are not to be asked for by name elsewhere.
+fn events_named(names: &[String]) -> Vec<Event> {
+    let cpu = Cpu::here();
+    let others = names.iter().filter_map(|name| Event::parse(name, &cpu).ok());
+    let all = Event::standard_and(others.flatten());
+    all.into_iter()
+        .filter(|event| names.contains(&event.name()))
+        .collect()
 }
 
 /// Says that the threads are ready, and starts them when it is told to. From then on the end of standard

@@ -225,5 +225,6 @@ fn header() -> Header {
         counters: Availability::default(),
         left_out: vec!["a storm that there is no CPU for".to_owned()],
         recording_ns: 9.0,
+        sigbus_ns: None,
     }
 }
