@@ -261,7 +261,7 @@ fn header() -> Header {
         environment,
         left_out: vec!["a storm that there is no CPU for".to_owned()],
         recording_ns: 9.0,
- sigbus_ns: None,
+        sigbus_ns: None,
     }
 }
 

@@ -91,7 +91,7 @@ static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
         environment,
         left_out: Vec::new(),
         recording_ns: 9.0,
- sigbus_ns: None,
+        sigbus_ns: None,
     };
     let mut collector = Collector(Results::default());
     let (clock, cancel) = (Clock::new(), Cancel::default());

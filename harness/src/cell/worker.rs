@@ -207,7 +207,9 @@ fn obey(order: Order) -> Result<Vec<Account>, String> {
 /// The events of these names. The standard ones are not to be asked for by name elsewhere.
 fn events_named(names: &[String]) -> Vec<Event> {
     let cpu = Cpu::here();
-    let others = names.iter().filter_map(|name| Event::parse(name, &cpu).ok());
+    let others = names
+        .iter()
+        .filter_map(|name| Event::parse(name, &cpu).ok());
     let all = Event::standard_and(others.flatten());
     all.into_iter()
         .filter(|event| names.contains(&event.name()))
@@ -246,4 +248,19 @@ fn println_ready() -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{READY}")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_counts_what_it_is_told_to_standard_events_and_others() {
+        let other = Event::parse("r1d2", &Cpu::UNKNOWN).unwrap();
+        let all = Event::standard_and(other);
+        let names: Vec<_> = all.iter().map(Event::name).collect();
+        assert_eq!(events_named(&names), all);
+        assert_eq!(events_named(&names[4..5]), [Event::PageFaults]);
+        assert_eq!(events_named(&[]), []);
+    }
 }

@@ -24,7 +24,13 @@ impl Comparison {
         }
         let [a, b] = self.runs.each_ref().map(|run| run.kernel);
         if a != b {
-            let of = |kernel| if kernel { "the running kernel" } else { "the model" };
+            let of = |kernel| {
+                if kernel {
+                    "the running kernel"
+                } else {
+                    "the model"
+                }
+            };
             let text = format!(
                 "A is a run of {}, B of {}: they have no rows in common. faultaround host \
                  --calibrate sets one beside the other.",

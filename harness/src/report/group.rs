@@ -102,7 +102,7 @@ fn counts(run: &Run, group: &GroupSummary) -> Table {
     table
 }
 
-/// What the touches behind bus% cost, which is more than any other.
+/// What the touches behind bus% cost: they map nothing, and are in the figures.
 fn add_sigbus(out: &mut Document, run: &Run, group: &GroupSummary) {
     let any = group.rows.iter().any(|row| row.totals.sigbus > 0);
     if let Some(ns) = run.header.sigbus_ns.filter(|_| any) {

@@ -17,9 +17,11 @@ pub(super) fn add(out: &mut Document, run: &Run) {
     let configuration = &run.configuration;
     let what = match configuration.is_kernel() {
         true => the_kernel(run),
-        false => "Locking schemes for filemap_map_pages(), timed in a user-space model of page cache \
+        false => {
+            "Locking schemes for filemap_map_pages(), timed in a user-space model of page cache \
                   and page tables; no kernel was measured."
-            .to_owned(),
+                .to_owned()
+        }
     };
     let rows = configuration.schemes.len() as u64;
     let groups = run.summary.iter().filter(|group| !group.rows.is_empty());
@@ -32,18 +34,18 @@ pub(super) fn add(out: &mut Document, run: &Run) {
     );
     out.push(Block::Paragraph(text));
     out.note("machine", run.header.environment.headline());
+    let caveats = counted(caveats(run).len() as u64, "caveat");
+    out.note("", format!("{caveats} at the end of this report"));
     if let Some(text) = loads(run) {
         out.note("loads", text);
     }
-    let caveats = counted(caveats(run).len() as u64, "caveat");
-    out.note("", format!("{caveats} at the end of this report"));
 }
 
 fn the_kernel(run: &Run) -> String {
     let release = run.header.environment.kernel.release.as_deref();
     format!(
-        "The running kernel, {}, timed from user space through mmap() and page faults: no model, and \
-         whatever filemap_map_pages() it has.",
+        "The running kernel, {}, timed from user space through mmap() and page faults, with the \
+         filemap_map_pages() that it has; none of this is a model.",
         release.unwrap_or("of a release that it doesn't tell")
     )
 }

@@ -21,7 +21,11 @@ pub(super) fn add(out: &mut Document, run: &Run) {
     // A block is a name and what is said under it; one of no words is left out.
     let kernel = run.configuration.is_kernel();
     let setup = &run.configuration.setup;
-    let sizes = if kernel { file_sizes(setup) } else { sizes(setup) };
+    let sizes = if kernel {
+        file_sizes(setup)
+    } else {
+        sizes(setup)
+    };
     let of_the_kernel = |text: fn(&Run) -> String| match kernel {
         true => text(run),
         false => String::new(),

@@ -84,7 +84,9 @@ const COLUMNS: &[Column] = &[
     }),
     ("fairness", |_, _, row| number(row.fairness.median)),
     ("transient_mapcount", |run, _, row| {
-        counted(run, row, |row| remover(row, |it| it.transient_mapcount as f64))
+        counted(run, row, |row| {
+            remover(row, |it| it.transient_mapcount as f64)
+        })
     }),
     ("storm_threads", |_, group, _| {
         group.storm_threads.to_string()

@@ -179,7 +179,7 @@ impl Made {
             counters: Availability::default(),
             left_out: Vec::new(),
             recording_ns: 9.0,
- sigbus_ns: None,
+            sigbus_ns: None,
         };
         let run = Run::new(&header, &plan, &setup, &results, Some(Ended::AllRounds));
         let writer = RunWriter::create(out, "storm", &plan).unwrap();

@@ -116,7 +116,9 @@ fn figure(source: &Source<'_>, storm: &str, groups: &[&GroupSummary]) -> Figure 
         (title, panels.collect(), "whiskers")
     } else {
         let title = format!("Throughput and cost against fault threads, {}", load(storm));
-        let panels = MEASURES.iter().map(|measure| curves(source, measure, groups));
+        let panels = MEASURES
+            .iter()
+            .map(|measure| curves(source, measure, groups));
         (title, panels.collect(), "bands")
     };
     let mut notes = vec![

@@ -349,7 +349,9 @@ fn prepare(
     writer.write_noise(&noise).map_err(Failure::usage)?;
     let recording_ns = on_the_first_cpu(setup, || cost_of_recording_ns(clock))?;
     let sigbus_ns = match is_kernel(plan) {
-        true => Some(on_the_first_cpu(setup, || cost_of_sigbus_ns(clock))?.map_err(Failure::usage)?),
+        true => {
+            Some(on_the_first_cpu(setup, || cost_of_sigbus_ns(clock))?.map_err(Failure::usage)?)
+        }
         false => None,
     };
     Ok(Prepared {
