@@ -253,9 +253,11 @@ fn converse(
     let mut ready = String::new();
     let read = stdout.read_line(&mut ready);
     if read.is_err() || ready.trim() != READY {
+        let ended = ended(&mut child);
         return Err(match serde_json::from_str(&ready) {
             Ok(Brought::Failed(line)) => CellError::Worker(line),
-            _ => ended(&mut child),
+            Ok(Brought::CalledOff) => CellError::Interrupted,
+            _ => ended,
         });
     }
     let start = course.gate.hear_of(threads).ok_or(CellError::Interrupted);
@@ -272,6 +274,7 @@ fn converse(
             Ok(threads.into_iter().map(FaultThread::from).collect())
         }
         Ok(Brought::Failed(line)) => Err(CellError::Worker(line)),
+        Ok(Brought::CalledOff) => Err(CellError::Interrupted),
         _ => Err(CellError::Worker(format!("it ended with {status}"))),
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Course;
 use super::fault_thread::{self, FaultThread};
 use super::kernel::{KernelFaults, READY};
-use super::{CellError, Setup};
+use super::{CellError, Setup, join_all};
 use crate::clock::{Calibration, Clock, Ticks};
 use crate::conditions::ThreadConditions;
 use crate::counters::{Cpu, Event, Readings};
@@ -68,6 +68,8 @@ pub(super) enum Brought {
     Home(Vec<Account>),
     /// Why they didn't, in a line.
     Failed(String),
+    /// They were called off.
+    CalledOff,
 }
 
 /// A fault thread's results, on their way from one process to another.
@@ -139,8 +141,10 @@ pub fn work() -> i32 {
         return 2;
     };
     let brought = match obey(order) {
-        Ok(accounts) => Brought::Home(accounts),
-        Err(line) => Brought::Failed(line),
+        Ok(threads) => Brought::Home(threads.into_iter().map(Account::from).collect()),
+        // Who called it off knows why, and somebody else's reason is told there.
+        Err(CellError::Interrupted) => Brought::CalledOff,
+        Err(error) => Brought::Failed(error.to_string()),
     };
     let mut out = io::stdout().lock();
     let written = serde_json::to_writer(&mut out, &brought).is_ok() && writeln!(out).is_ok();
@@ -163,16 +167,14 @@ fn order() -> Option<Order> {
     serde_json::from_str(&line).ok()
 }
 
-fn obey(order: Order) -> Result<Vec<Account>, String> {
-    let in_words = |error: CellError| error.to_string();
+fn obey(order: Order) -> Result<Vec<FaultThread>, CellError> {
     let Order {
         mut setup, numbers, ..
     } = order;
     setup.events = events_named(&order.events);
-    install().map_err(|error| error.to_string())?;
+    install()?;
     let pages = setup.sizes.pages;
-    let file = HostFile::from_child_fd(order.fd, order.kind, u64::from(setup.sizes.file_pages()))
-        .map_err(|error| error.to_string())?;
+    let file = HostFile::from_child_fd(order.fd, order.kind, u64::from(setup.sizes.file_pages()))?;
     let (mm, window_pages) = (setup.mm, setup.sizes.window_pages);
     let clock = Clock::calibrated(order.clock);
     let course = Course::new(
@@ -183,8 +185,7 @@ fn obey(order: Order) -> Result<Vec<Account>, String> {
         &clock,
     );
     let course = Arc::new(course);
-    let map = || Mapping::new(&file, u64::from(pages), Layout::Whole).map(Arc::new);
-    let mapping = map().map_err(|error| error.to_string())?;
+    let mapping = Arc::new(Mapping::new(&file, u64::from(pages), Layout::Whole)?);
     let mut threads = Vec::new();
     for number in numbers.clone() {
         // Threads of one worker share what they map: that is what makes them threads.
@@ -193,15 +194,11 @@ fn obey(order: Order) -> Result<Vec<Account>, String> {
         let course = Arc::clone(&course);
         let builder = thread::Builder::new().name(format!("fault-{number}"));
         let thread = builder.spawn(move || fault_thread::run_checked(&course, number, faults));
-        threads.push(thread.map_err(|error| in_words(CellError::Spawn(error)))?);
+        threads.push(thread.map_err(CellError::Spawn)?);
     }
-    start(&course, numbers.len() as u32)?;
-    let mut accounts = Vec::new();
-    for thread in threads {
-        let brought = thread.join().map_err(|_| in_words(CellError::Panicked))?;
-        accounts.push(Account::from(brought.map_err(in_words)?));
-    }
-    Ok(accounts)
+    let started = start(&course, numbers.len() as u32);
+    let brought = join_all(threads)?;
+    started.map(|()| brought)
 }
 
 /// The events of these names. The standard ones are not to be asked for by name elsewhere.
@@ -218,18 +215,21 @@ fn events_named(names: &[String]) -> Vec<Event> {
 
 /// Says that the threads are ready, and starts them when it is told to. From then on the end of standard
 /// input is the end of the work.
-fn start(course: &Arc<Course>, threads: u32) -> Result<(), String> {
+fn start(course: &Arc<Course>, threads: u32) -> Result<(), CellError> {
     if !course.gate.all_are_here(threads) {
         // One of them says why.
         return Ok(());
     }
-    let interrupted = || CellError::Interrupted.to_string();
-    println_ready().map_err(|error| error.to_string())?;
+    if println_ready().is_err() {
+        // Nobody is there any more.
+        course.gate.call_off();
+        return Err(CellError::Interrupted);
+    }
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
     let Some(start) = read.ok().and_then(|_| line.trim().parse().ok()) else {
         course.gate.call_off();
-        return Err(interrupted());
+        return Err(CellError::Interrupted);
     };
     course.gate.open_at(start);
     let course = Arc::clone(course);
@@ -241,7 +241,7 @@ fn start(course: &Arc<Course>, threads: u32) -> Result<(), String> {
     let listener = thread::Builder::new()
         .name("listener".to_owned())
         .spawn(listen);
-    listener.map(|_| ()).map_err(|error| error.to_string())
+    listener.map(|_| ()).map_err(CellError::Spawn)
 }
 
 fn println_ready() -> io::Result<()> {

@@ -90,8 +90,8 @@ fn counts(run: &Run, group: &GroupSummary) -> Table {
             label(run, row),
             vec![
                 fit(row.faults_per_s.median / 1e3, 8),
-                counted(format!("{:.2}", row.slow_path_share.median * 100.0)),
-                format!("{:.2}", share(row.totals.sigbus, 100.0)),
+                counted(percent(row.slow_path_share.median * 100.0)),
+                percent(share(row.totals.sigbus, 100.0)),
                 counted(fit(share(row.totals.skipped_locked, 1e3), 7)),
                 counted(fit(share(row.totals.undone, 1e3), 7)),
                 counted(fit(share(row.totals.gate_closed, 1e3), 7)),
@@ -100,6 +100,14 @@ fn counts(run: &Run, group: &GroupSummary) -> Table {
         );
     }
     table
+}
+
+/// Of no faults at all there is no share.
+fn percent(share: f64) -> String {
+    match share.is_finite() {
+        true => format!("{share:.2}"),
+        false => "-".to_owned(),
+    }
 }
 
 /// What the touches behind bus% cost: they map nothing, and are in the figures.
