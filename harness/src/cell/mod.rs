@@ -9,6 +9,7 @@ mod sigbus;
 mod storm_thread;
 pub mod worker;
 
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -252,7 +253,7 @@ impl Running<'_> {
         let mut threads = Threads::default();
         let together = match mm {
             MmKind::Private => self.each_alone(),
-            MmKind::Shared => vec![0..self.cell.fault_threads],
+            MmKind::Shared => iter::once(0..self.cell.fault_threads).collect(),
         };
         let spawned = self.spawn_faulting(&mut threads, together, |_, numbers| {
             let (subject, file) = (Arc::clone(subject), Arc::clone(&file));
