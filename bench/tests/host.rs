@@ -481,11 +481,27 @@ fn assert_kept(out: &Path, output: &Output) {
 #[test]
 fn workers_end_with_the_command_however_it_is_killed() {
     let (out, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let more = ["--dir", dir.path().to_str().unwrap(), "--storm", "none"];
-    // At different moments of a cell.
-    for _ in 0..3 {
-        let place = tempfile::tempdir_in(out.path()).unwrap();
-        let (child, workers) = under_way(place.path(), &more);
+    // Nothing ends by itself before the test's patience does.
+    let dir_word = dir.path().to_str().unwrap();
+    let more = [
+        "--dir",
+        dir_word,
+        "--storm",
+        "none",
+        "--threads",
+        "2",
+        "--duration",
+        "600s",
+    ];
+    for moment in [0, 20, 200] {
+        let child = host(out.path(), &[&more[..], &SHARED_CPU].concat()).spawn();
+        let child = Running(Some(child.unwrap()));
+        let workers = wait_for(|| {
+            let workers = workers_of(child.id());
+            (workers.len() == 2).then_some(workers)
+        });
+        let workers = workers.expect("two workers");
+        sleep(Duration::from_millis(moment));
         drop(child);
         assert!(all_end(&workers), "{workers:?}");
         assert_eq!(paths(dir.path()), [""; 0].map(PathBuf::from));
