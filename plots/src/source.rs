@@ -6,7 +6,7 @@ use harness::arrival::Arrival;
 use harness::machine::{MmKind, Sizes, orders_in_words};
 use harness::order::Access;
 use harness::record::{ReadError, Run};
-use harness::rounds::Variant;
+use harness::rounds::{CALIBRATED, Variant};
 use harness::summary::{GroupSummary, Row};
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
@@ -32,11 +32,16 @@ impl<'a> Source<'a> {
         let sizes = &setup.sizes;
         let build = header.environment.build_line();
         let date = header.started.strftime("%Y-%m-%d %H:%M UTC");
+        let kernel = self.run.configuration.is_kernel();
         let orders = match orders_in_words(sizes.orders).as_str() {
             "mix" => "folios of mixed orders".to_owned(),
             order => format!("folios of order {order}"),
         };
-        let mut parts = vec![format!("file of {} pages", sizes.pages), orders];
+        let mut parts = vec![format!("file of {} pages", sizes.pages)];
+        match kernel {
+            true => parts.insert(0, self.kernel_in_words()),
+            false => parts.push(orders),
+        }
         if sweep != Sweep::Windows {
             parts.push(format!("window of {} pages", sizes.window_pages));
         }
@@ -62,6 +67,11 @@ impl<'a> Source<'a> {
             build,
             format!("{date}: {}", parts.join(", ")),
         ]
+    }
+
+    fn kernel_in_words(&self) -> String {
+        let release = self.run.header.environment.kernel.release.as_deref();
+        format!("running kernel {}", release.unwrap_or("(release unknown)"))
     }
 
     /// How long it was measured.
@@ -146,11 +156,15 @@ pub(crate) fn drawn(group: &GroupSummary) -> impl DoubleEndedIterator<Item = &Ro
     group.rows.iter().filter(drawn)
 }
 
-/// How a row looks.
-pub(crate) fn style(row: &Row) -> Style {
-    match row.variant {
-        Variant::Again => Style::light(),
-        _ => style_of(&row.scheme, row.broken),
+/// How a row of a run looks. The kernel's files are known to nobody beforehand, and look by their place
+/// in the run.
+pub(crate) fn style(source: &Source<'_>, row: &Row) -> Style {
+    let mut files = source.run.configuration.schemes.iter();
+    let file = files.position(|it| it.kernel && it.name == row.scheme);
+    match (row.variant, file) {
+        (Variant::Again, _) => Style::light(),
+        (_, Some(place)) => Style::sound(place),
+        (_, None) => style_of(&row.scheme, row.broken),
     }
 }
 
@@ -189,10 +203,14 @@ pub(crate) fn grouped(count: u64) -> String {
 }
 
 /// `none`, which is no storm, reads badly after "under".
-pub(crate) fn load(storm: &str) -> String {
+pub(crate) fn load(load: &str) -> String {
+    let (storm, calibrated) = match load.strip_suffix(CALIBRATED) {
+        Some(storm) => (storm, ", calibrated"),
+        None => (load, ""),
+    };
     match storm {
-        "none" => "without a storm".to_owned(),
-        storm => format!("under {storm}"),
+        "none" => format!("without a storm{calibrated}"),
+        storm => format!("under {storm}{calibrated}"),
     }
 }
 
@@ -220,6 +238,17 @@ mod tests {
             format!("BROKEN = '{}'", list(true)),
         ] {
             assert!(script.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_load_reads_well_calibrated_or_not() {
+        for (name, words) in [
+            ("none", "without a storm"),
+            ("none-calibrated", "without a storm, calibrated"),
+            ("punch-hole-calibrated", "under punch-hole, calibrated"),
+        ] {
+            assert_eq!(load(name), words);
         }
     }
 

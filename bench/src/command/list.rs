@@ -8,7 +8,7 @@ use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::scenario::{Explored, Scenarios};
 
-use super::{Failure, output};
+use super::{Failure, host, output};
 
 /// Prints the lists.
 pub(super) fn run() -> Result<(), Failure> {
@@ -26,6 +26,12 @@ fn text() -> String {
         let text = format!("{}; {}", about.lineage, about.summary);
         out.push_str(&wrap(&head(about.name), &text));
     }
+    let text = format!(
+        "{}, those that a process can make by system calls, on files of the running kernel: a memfd, \
+         and with --dir those of another file system",
+        storms_called().join(", ")
+    );
+    out.push_str(&wrap(&head("host has"), &text));
     write_scenarios(&mut out);
     write_events(&mut out);
     out.push_str("\ninvariants (looked at by every storm at its end, by audits and by check)\n");
@@ -79,6 +85,13 @@ fn write_events(out: &mut String) {
 /// What an entry begins with.
 fn head(name: &str) -> String {
     format!("  {name:<23}")
+}
+
+/// The storms of `host`.
+fn storms_called() -> Vec<&'static str> {
+    let storms = Storms::<Native>::ALL.iter().copied();
+    let called = storms.filter(host::can_be_called);
+    called.map(|storm| storm.about().name).collect()
 }
 
 /// The storms that have one of these removers.

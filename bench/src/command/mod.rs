@@ -188,17 +188,20 @@ fn checks_named(
     names.iter().map(site).collect()
 }
 
+/// A word so that a shell reads it back.
+fn quoted_word(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=,./:+%@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// The command as it would be typed.
 fn command_line(arguments: &[OsString]) -> String {
-    let quoted = arguments.iter().skip(1).map(|argument| {
-        let argument = argument.to_string_lossy();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=,./:+%@".contains(&byte);
-        if !argument.is_empty() && argument.bytes().all(plain) {
-            argument.into_owned()
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    });
+    let quoted = arguments.iter().skip(1);
+    let quoted = quoted.map(|argument| quoted_word(&argument.to_string_lossy()));
     let words: Vec<String> = std::iter::once("faultaround".to_owned())
         .chain(quoted)
         .collect();

@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -232,6 +233,9 @@ fn converse(
     let inherited = file.for_child()?;
     let mut child = Command::new(&subject.worker)
         .arg(WORKER)
+        // Ctrl-C, timeout(1) and a terminal that is closed signal a whole group: workers are called
+        // off by this process, which keeps what was measured.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -249,9 +253,11 @@ fn converse(
     let mut ready = String::new();
     let read = stdout.read_line(&mut ready);
     if read.is_err() || ready.trim() != READY {
+        let ended = ended(&mut child);
         return Err(match serde_json::from_str(&ready) {
             Ok(Brought::Failed(line)) => CellError::Worker(line),
-            _ => ended(&mut child),
+            Ok(Brought::CalledOff) => CellError::Interrupted,
+            _ => ended,
         });
     }
     let start = course.gate.hear_of(threads).ok_or(CellError::Interrupted);
@@ -261,13 +267,14 @@ fn converse(
     }
     let mut text = String::new();
     let read = stdout.read_to_string(&mut text);
-    told?;
     let status = child.wait().map_err(CellError::Spawn)?;
+    told?;
     match serde_json::from_str(&text) {
         Ok(Brought::Home(threads)) if read.is_ok() && status.success() => {
             Ok(threads.into_iter().map(FaultThread::from).collect())
         }
         Ok(Brought::Failed(line)) => Err(CellError::Worker(line)),
+        Ok(Brought::CalledOff) => Err(CellError::Interrupted),
         _ => Err(CellError::Worker(format!("it ended with {status}"))),
     }
 }

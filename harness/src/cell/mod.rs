@@ -5,9 +5,11 @@ mod fault_thread;
 mod kernel;
 mod model;
 mod sides;
+mod sigbus;
 mod storm_thread;
 pub mod worker;
 
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -38,6 +40,7 @@ use model::{ModelFaults, ModelRemovals};
 
 pub use fault_thread::FaultThread;
 pub use kernel::CALLS;
+pub use sigbus::cost_of_sigbus_ns;
 pub use storm_thread::StormThread;
 
 /// What is the same for all cells of a run.
@@ -250,7 +253,7 @@ impl Running<'_> {
         let mut threads = Threads::default();
         let together = match mm {
             MmKind::Private => self.each_alone(),
-            MmKind::Shared => vec![0..self.cell.fault_threads],
+            MmKind::Shared => iter::once(0..self.cell.fault_threads).collect(),
         };
         let spawned = self.spawn_faulting(&mut threads, together, |_, numbers| {
             let (subject, file) = (Arc::clone(subject), Arc::clone(&file));

@@ -4,7 +4,7 @@
 //! ready, is told the moment to start at, on the counter that all processes share, and writes what
 //! its threads brought home. When its standard input is closed it comes to its end.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Course;
 use super::fault_thread::{self, FaultThread};
 use super::kernel::{KernelFaults, READY};
-use super::{CellError, Setup};
+use super::{CellError, Setup, join_all};
 use crate::clock::{Calibration, Clock, Ticks};
 use crate::conditions::ThreadConditions;
 use crate::counters::{Cpu, Event, Readings};
@@ -68,6 +68,8 @@ pub(super) enum Brought {
     Home(Vec<Account>),
     /// Why they didn't, in a line.
     Failed(String),
+    /// They were called off.
+    CalledOff,
 }
 
 /// A fault thread's results, on their way from one process to another.
@@ -125,56 +127,54 @@ impl From<FaultThread> for Account {
     }
 }
 
+/// What it says to those who call it by hand.
+const NOT_BY_HAND: &str = "host-worker is what faultaround host starts to fault for it, and reads what \
+                           to do from there: see faultaround host --help";
+
 /// Is a worker: to be called first thing in a program's `main()`, with nothing on standard input or
 /// output yet. Returns the exit status.
 pub fn work() -> i32 {
-    stay_with_the_parent();
-    let brought = match obey() {
-        Ok(accounts) => Brought::Home(accounts),
-        Err(line) => Brought::Failed(line),
+    end_with_the_parent();
+    let order = (!io::stdin().is_terminal()).then(order).flatten();
+    let Some(order) = order else {
+        eprintln!("faultaround: {NOT_BY_HAND}");
+        return 2;
+    };
+    let brought = match obey(order) {
+        Ok(threads) => Brought::Home(threads.into_iter().map(Account::from).collect()),
+        // Who called it off knows why, and somebody else's reason is told there.
+        Err(CellError::Interrupted) => Brought::CalledOff,
+        Err(error) => Brought::Failed(error.to_string()),
     };
     let mut out = io::stdout().lock();
     let written = serde_json::to_writer(&mut out, &brought).is_ok() && writeln!(out).is_ok();
     i32::from(!written)
 }
 
-/// A worker ends with the process that called it, and by it alone: Ctrl-C goes to all of them, and what
-/// was measured is kept by the one that called.
-fn stay_with_the_parent() {
+/// A worker ends with the process that called it, which may be killed. If that was before this, standard
+/// input has come to its end.
+fn end_with_the_parent() {
     // SAFETY: the call takes a number and changes what happens to this process alone.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
     }
-    // SAFETY: to ignore a signal needs no handler.
-    unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
-    }
 }
 
-fn obey() -> Result<Vec<Account>, String> {
+/// What there is to do, if anybody says.
+fn order() -> Option<Order> {
     let mut line = String::new();
-    let mut stdin = io::stdin().lock();
-    stdin
-        .read_line(&mut line)
-        .map_err(|error| error.to_string())?;
-    drop(stdin);
-    let order: Order = serde_json::from_str(&line).map_err(|error| {
-        format!("{WORKER} is called by other commands and reads from them: {error}")
-    })?;
-    let in_words = |error: CellError| error.to_string();
+    io::stdin().lock().read_line(&mut line).ok()?;
+    serde_json::from_str(&line).ok()
+}
+
+fn obey(order: Order) -> Result<Vec<FaultThread>, CellError> {
     let Order {
         mut setup, numbers, ..
     } = order;
-    let cpu = Cpu::here();
-    let events = order
-        .events
-        .iter()
-        .filter_map(|name| Event::parse(name, &cpu).ok());
-    setup.events = events.flatten().collect();
-    install().map_err(|error| error.to_string())?;
+    setup.events = events_named(&order.events);
+    install()?;
     let pages = setup.sizes.pages;
-    let file = HostFile::from_child_fd(order.fd, order.kind, u64::from(setup.sizes.file_pages()))
-        .map_err(|error| error.to_string())?;
+    let file = HostFile::from_child_fd(order.fd, order.kind, u64::from(setup.sizes.file_pages()))?;
     let (mm, window_pages) = (setup.mm, setup.sizes.window_pages);
     let clock = Clock::calibrated(order.clock);
     let course = Course::new(
@@ -185,8 +185,7 @@ fn obey() -> Result<Vec<Account>, String> {
         &clock,
     );
     let course = Arc::new(course);
-    let map = || Mapping::new(&file, u64::from(pages), Layout::Whole).map(Arc::new);
-    let mapping = map().map_err(|error| error.to_string())?;
+    let mapping = Arc::new(Mapping::new(&file, u64::from(pages), Layout::Whole)?);
     let mut threads = Vec::new();
     for number in numbers.clone() {
         // Threads of one worker share what they map: that is what makes them threads.
@@ -195,31 +194,42 @@ fn obey() -> Result<Vec<Account>, String> {
         let course = Arc::clone(&course);
         let builder = thread::Builder::new().name(format!("fault-{number}"));
         let thread = builder.spawn(move || fault_thread::run_checked(&course, number, faults));
-        threads.push(thread.map_err(|error| in_words(CellError::Spawn(error)))?);
+        threads.push(thread.map_err(CellError::Spawn)?);
     }
-    start(&course, numbers.len() as u32)?;
-    let mut accounts = Vec::new();
-    for thread in threads {
-        let brought = thread.join().map_err(|_| in_words(CellError::Panicked))?;
-        accounts.push(Account::from(brought.map_err(in_words)?));
-    }
-    Ok(accounts)
+    let started = start(&course, numbers.len() as u32);
+    let brought = join_all(threads)?;
+    started.map(|()| brought)
+}
+
+/// The events of these names. The standard ones are not to be asked for by name elsewhere.
+fn events_named(names: &[String]) -> Vec<Event> {
+    let cpu = Cpu::here();
+    let others = names
+        .iter()
+        .filter_map(|name| Event::parse(name, &cpu).ok());
+    let all = Event::standard_and(others.flatten());
+    all.into_iter()
+        .filter(|event| names.contains(&event.name()))
+        .collect()
 }
 
 /// Says that the threads are ready, and starts them when it is told to. From then on the end of standard
 /// input is the end of the work.
-fn start(course: &Arc<Course>, threads: u32) -> Result<(), String> {
+fn start(course: &Arc<Course>, threads: u32) -> Result<(), CellError> {
     if !course.gate.all_are_here(threads) {
         // One of them says why.
         return Ok(());
     }
-    let interrupted = || CellError::Interrupted.to_string();
-    println_ready().map_err(|error| error.to_string())?;
+    if println_ready().is_err() {
+        // Nobody is there any more.
+        course.gate.call_off();
+        return Err(CellError::Interrupted);
+    }
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
     let Some(start) = read.ok().and_then(|_| line.trim().parse().ok()) else {
         course.gate.call_off();
-        return Err(interrupted());
+        return Err(CellError::Interrupted);
     };
     course.gate.open_at(start);
     let course = Arc::clone(course);
@@ -231,11 +241,26 @@ fn start(course: &Arc<Course>, threads: u32) -> Result<(), String> {
     let listener = thread::Builder::new()
         .name("listener".to_owned())
         .spawn(listen);
-    listener.map(|_| ()).map_err(|error| error.to_string())
+    listener.map(|_| ()).map_err(CellError::Spawn)
 }
 
 fn println_ready() -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{READY}")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_counts_what_it_is_told_to_standard_events_and_others() {
+        let other = Event::parse("r1d2", &Cpu::UNKNOWN).unwrap();
+        let all = Event::standard_and(other);
+        let names: Vec<_> = all.iter().map(Event::name).collect();
+        assert_eq!(events_named(&names), all);
+        assert_eq!(events_named(&names[4..5]), [Event::PageFaults]);
+        assert_eq!(events_named(&[]), []);
+    }
 }

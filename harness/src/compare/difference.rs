@@ -67,14 +67,17 @@ fn work(run: &Run) -> Vec<Fact> {
     let sizes = &setup.sizes;
     let ms = |ns: u64| format!("{} ms", ns as f64 / 1e6);
     let rate = setup.rate_per_s;
+    let (what, files) = measured(run);
     vec![
         // Of these, each changes what a fault has to do.
+        ("what was measured", what.to_owned(), Nothing),
         ("window", sizes.window_pages.to_string(), Nothing),
         ("order of folios", orders_in_words(sizes.orders), Nothing),
         ("mm", mm(setup.mm).to_owned(), Nothing),
         ("baseline", configuration.baseline.clone(), Nothing),
         ("pages", sizes.pages.to_string(), Ratios),
         ("neighbour", yes_or_no(Some(sizes.neighbour)), Ratios),
+        ("refill by the storm", yes_or_no(Some(sizes.refill)), Ratios),
         ("readahead", sizes.readahead_pages.to_string(), Ratios),
         ("hole", sizes.hole_pages.to_string(), Ratios),
         (
@@ -94,7 +97,19 @@ fn work(run: &Run) -> Vec<Fact> {
         ("time per cell", ms(setup.duration_ns), All),
         ("warm-up", ms(setup.warm_up_ns), All),
         ("rounds", run.rounds_done().to_string(), All),
+        ("files", files, All),
     ]
+}
+
+/// The model or the kernel, and what the kernel's files are.
+fn measured(run: &Run) -> (&'static str, String) {
+    let configuration = &run.configuration;
+    let files = configuration.schemes.iter().filter(|file| file.kernel);
+    let files: Vec<_> = files.map(|file| file.lineage.as_str()).collect();
+    match configuration.is_kernel() {
+        true => ("the running kernel", files.join("; ")),
+        false => ("the model", "none".to_owned()),
+    }
 }
 
 fn machine(environment: &Environment) -> Vec<Fact> {

@@ -54,6 +54,8 @@ pub struct RunInfo {
     pub rounds: u32,
     /// The scheme that ratios are to.
     pub baseline: String,
+    /// Whether it is the running kernel that was measured, and not the model.
+    pub kernel: bool,
 }
 
 /// One storm with one number of fault threads, in both.
@@ -132,5 +134,6 @@ fn info(run: &Run) -> RunInfo {
         complete: run.complete,
         rounds: run.rounds_done(),
         baseline: run.configuration.baseline.clone(),
+        kernel: run.configuration.is_kernel(),
     }
 }

@@ -275,3 +275,18 @@ fn rows_of(comparison: &Comparison, metric: Metric) -> impl Iterator<Item = &Row
     let metrics = metrics.filter(move |it| it.metric == metric);
     metrics.flat_map(|metric| &metric.rows)
 }
+
+#[test]
+fn a_run_of_the_kernel_and_one_of_the_model_have_nothing_in_common_and_a_line_says_so() {
+    let model = Fixture::default().make().run;
+    let kernel = Fixture::default().make().of_the_kernel().run;
+    let comparison = Comparison::of(&model, &kernel);
+    assert_eq!(comparison.comparable, Comparable::Nothing);
+    let text = text_of(&comparison);
+    let words: Vec<_> = text.split_whitespace().collect();
+    let line = "A is a run of the model, B of the running kernel: they have no rows in common.";
+    assert!(words.join(" ").contains(line), "{text}");
+    assert!(!text.contains("==") && !text.contains("only in"), "{text}");
+    let same = Comparison::of(&kernel, &kernel);
+    assert!(same.differences.is_empty() && same.comparable == Comparable::All);
+}

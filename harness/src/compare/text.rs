@@ -22,6 +22,24 @@ impl Comparison {
             out.note("", &run.build);
             out.note("", &run.command);
         }
+        let [a, b] = self.runs.each_ref().map(|run| run.kernel);
+        if a != b {
+            let of = |kernel| {
+                if kernel {
+                    "the running kernel"
+                } else {
+                    "the model"
+                }
+            };
+            let text = format!(
+                "A is a run of {}, B of {}: they have no rows in common. faultaround host \
+                 --calibrate sets one beside the other.",
+                of(a),
+                of(b)
+            );
+            out.push(Block::Paragraph(text));
+            return out.text();
+        }
         self.add_differences(&mut out);
         for (name, only) in ["only in A", "only in B"].iter().zip(&self.only) {
             if !only.is_empty() {
@@ -61,8 +79,8 @@ impl Comparison {
         out.note(
             "caveat",
             "the runs are not interleaved with each other: what else changed between them is in \
-             the change of absolute figures, and A/A doesn't know of it. Schemes are interleaved \
-             with their baseline in each run: trust the ratios more",
+             the change of absolute figures, and A/A doesn't know of it. Schemes, or files, are \
+             interleaved with their baseline in each run: trust the ratios more",
         );
         out.text()
     }

@@ -54,6 +54,10 @@ pub struct Header {
     /// What a clock read and a note of its result cost, in nanoseconds per fault. Every latency
     /// contains one of them.
     pub recording_ns: f64,
+    /// What a touch that ends in a survived SIGBUS takes, in nanoseconds, the median of some hundreds
+    /// before the run; `None` where no file of the running kernel was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigbus_ns: Option<f64>,
 }
 
 /// A scheme as its file declares it.
@@ -119,6 +123,27 @@ pub struct Configuration {
     /// What is the same for all cells.
     #[serde(flatten)]
     pub setup: Setup,
+}
+
+impl Configuration {
+    /// Whether it is the running kernel that was measured, and not the model.
+    pub fn is_kernel(&self) -> bool {
+        self.schemes.iter().any(|scheme| scheme.kernel)
+    }
+
+    /// Whether a row of this name is a file of the running kernel.
+    pub fn is_file(&self, name: &str) -> bool {
+        let mut schemes = self.schemes.iter();
+        schemes.any(|scheme| scheme.kernel && scheme.name == name)
+    }
+
+    /// What its rows are.
+    pub fn noun(&self) -> &'static str {
+        match self.is_kernel() {
+            true => "file",
+            false => "scheme",
+        }
+    }
 }
 
 /// A run, whole or so far.

@@ -98,6 +98,14 @@ impl CheckVerdicts {
 }
 
 pub(super) fn add(out: &mut Document, run: &Run, verdicts: Option<&CheckVerdicts>) {
+    if run.configuration.is_kernel() {
+        out.push(Block::Heading("what was checked".to_owned()));
+        let text = "the first word of each page that was touched: its stamp, or 0 where a hole was \
+                    read back; another would have ended the run. Nothing else of the kernel is \
+                    looked at, and verdicts of faultaround check are of the model's schemes";
+        out.push(Block::Paragraph(text.to_owned()));
+        return;
+    }
     let schemes = &run.configuration.schemes;
     out.push(Block::Heading("are the schemes sound?".to_owned()));
     let Some(verdicts) = verdicts else {

@@ -31,6 +31,12 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
     tables("per million faults", counted(true), &|row| {
         faults(row) / 1e6
     });
+    // The work is in the kernel, and who may count there is a matter of perf_event_paranoid.
+    if run.configuration.is_kernel() && !counted(false).is_empty() {
+        let text =
+            "what the CPU counts is counted in user space alone: of a fault, all but nothing";
+        out.note("counters", text);
+    }
     let all = Readings::sum(group.rows.iter().map(|row| &row.counters));
     if let Some(text) = all.caveat() {
         out.note("counters", text);

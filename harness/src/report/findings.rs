@@ -26,7 +26,7 @@ pub(super) fn in_words(run: &Run, measure: Measure) -> Vec<(String, String)> {
         return Vec::new();
     }
     let baseline = &run.configuration.baseline;
-    let what = measure.in_words(run);
+    let (what, noun) = (measure.in_words(run), run.configuration.noun());
     let mut notes = Vec::new();
     for verdict in [Verdict::Faster, Verdict::Slower] {
         for (places, schemes) in folded(run, &findings, verdict) {
@@ -48,7 +48,7 @@ pub(super) fn in_words(run: &Run, measure: Measure) -> Vec<(String, String)> {
         }
     }
     let rest = match (shown, nowhere.is_empty()) {
-        (false, _) => format!("no scheme is told apart from {baseline} by {what}"),
+        (false, _) => format!("no {noun} is told apart from {baseline} by {what}"),
         (true, false) => format!(
             "not told apart from {baseline} anywhere: {}; nor is what is marked ~",
             nowhere.join(", ")

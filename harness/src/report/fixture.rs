@@ -7,6 +7,7 @@ use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 
+use super::labels::storm_of;
 use crate::arrival::Arrival;
 use crate::cell::Setup;
 use crate::conditions::Conditions;
@@ -78,15 +79,32 @@ pub(crate) struct Made {
     pub(crate) results: Results,
 }
 
+impl Made {
+    /// The same figures as if the running kernel had given them.
+    pub(crate) fn of_the_kernel(mut self) -> Self {
+        for file in &mut self.run.configuration.schemes {
+            file.kernel = true;
+            file.lineage = format!("what {} is", file.name);
+        }
+        self.run.configuration.setup.sizes.refill = true;
+        self.run.header.sigbus_ns = Some(2026.0);
+        self.run.header.environment.kernel.release = Some("6.18.0-test".to_owned());
+        self
+    }
+}
+
 impl Fixture {
     /// The run.
     pub(crate) fn make(&self) -> Made {
         let schemes = self.schemes.iter();
         let schemes = schemes.map(|name| Schemes::<Native>::named(name).unwrap());
-        let groups = self.groups.iter().map(|&(storm, fault_threads)| Group {
-            storm: Storms::<Native>::named(storm).unwrap(),
-            fault_threads,
-            calibrated: false,
+        let groups = self.groups.iter().map(|&(load, fault_threads)| {
+            let (storm, calibrated) = storm_of(load);
+            Group {
+                storm: Storms::<Native>::named(storm).unwrap(),
+                fault_threads,
+                calibrated,
+            }
         });
         let plan = Plan {
             subjects: schemes.map(Subject::from).collect(),
@@ -173,7 +191,7 @@ impl Fixture {
             place: 0,
             scheme: scheme.to_owned(),
             variant: key.variant,
-            storm: storm.to_owned(),
+            storm: plan.groups[key.group].load(),
             threads: cell.fault_threads,
             started_ns: 0,
             faults_per_s: 1e9 / ns_per_page / 16.0,
@@ -226,5 +244,6 @@ pub(crate) fn header() -> Header {
         calibration: None,
         left_out: vec!["a storm that there is no CPU for".to_owned()],
         recording_ns: 9.0,
+        sigbus_ns: None,
     }
 }

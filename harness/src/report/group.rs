@@ -20,11 +20,12 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
     out.push(Block::Table(latency::percentiles(run, group)));
     out.push(Block::Table(latency::medians(run, group)));
     out.push(Block::Table(counts(run, group)));
+    add_sigbus(out, run, group);
     if group.storm_threads > 0 {
         remover::add(out, run, group);
     }
     counters::add(out, run, group);
-    if let Some(text) = unstable(group.rows.iter()) {
+    if let Some(text) = unstable(run, group.rows.iter()) {
         out.note("unstable", text);
     }
     add_arrived(out, run, group);
@@ -80,15 +81,20 @@ fn counts(run: &Run, group: &GroupSummary) -> Table {
     ]);
     for row in &group.rows {
         let share = |count: u64, of: f64| count as f64 * of / row.totals.faults as f64;
+        let counted = |text: String| match run.configuration.is_file(&row.scheme) {
+            // The kernel tells nobody.
+            true => "-".to_owned(),
+            false => text,
+        };
         table.row(
             label(run, row),
             vec![
                 fit(row.faults_per_s.median / 1e3, 8),
-                format!("{:.2}", row.slow_path_share.median * 100.0),
-                format!("{:.2}", share(row.totals.sigbus, 100.0)),
-                fit(share(row.totals.skipped_locked, 1e3), 7),
-                fit(share(row.totals.undone, 1e3), 7),
-                fit(share(row.totals.gate_closed, 1e3), 7),
+                counted(percent(row.slow_path_share.median * 100.0)),
+                percent(share(row.totals.sigbus, 100.0)),
+                counted(fit(share(row.totals.skipped_locked, 1e3), 7)),
+                counted(fit(share(row.totals.undone, 1e3), 7)),
+                counted(fit(share(row.totals.gate_closed, 1e3), 7)),
                 format!("{:.3}", row.fairness.median),
             ],
         );
@@ -96,8 +102,29 @@ fn counts(run: &Run, group: &GroupSummary) -> Table {
     table
 }
 
+/// Of no faults at all there is no share.
+fn percent(share: f64) -> String {
+    match share.is_finite() {
+        true => format!("{share:.2}"),
+        false => "-".to_owned(),
+    }
+}
+
+/// What the touches behind bus% cost: they map nothing, and are in the figures.
+fn add_sigbus(out: &mut Document, run: &Run, group: &GroupSummary) {
+    let any = group.rows.iter().any(|row| row.totals.sigbus > 0);
+    if let Some(ns) = run.header.sigbus_ns.filter(|_| any) {
+        let text = format!(
+            "each touch of bus% took some {} ns (median before the run): the fault, the signal, its \
+             handler and the way back",
+            fit(ns, 9)
+        );
+        out.note("bus%", text);
+    }
+}
+
 /// How many rounds of these rows were unstable, and why; `None` if none was.
-pub(super) fn unstable<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<String> {
+pub(super) fn unstable<'a>(run: &Run, rows: impl Iterator<Item = &'a Row>) -> Option<String> {
     let (mut unstable, mut all) = (0, 0);
     let mut causes: BTreeMap<Cause, u32> = BTreeMap::new();
     for row in rows {
@@ -113,7 +140,8 @@ pub(super) fn unstable<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<String
         .collect();
     (unstable > 0).then(|| {
         format!(
-            "{unstable} of {all} scheme rounds, all kept: {}",
+            "{unstable} of {all} {} rounds, all kept: {}",
+            run.configuration.noun(),
             causes.join(", ")
         )
     })

@@ -1,7 +1,7 @@
 //! What rows and groups are called.
 
 use crate::record::{Configuration, Run};
-use crate::rounds::{Control, Variant};
+use crate::rounds::{CALIBRATED, Control, Variant};
 use crate::summary::{GroupSummary, Row};
 
 /// The label of a row: known-broken schemes carry that wherever they appear.
@@ -44,11 +44,20 @@ pub(crate) fn place(group: &GroupSummary) -> String {
     format!("{} x{}", group.storm, group.threads)
 }
 
+/// A load's storm, and whether the model was calibrated under it.
+pub(crate) fn storm_of(load: &str) -> (&str, bool) {
+    match load.strip_suffix(CALIBRATED) {
+        Some(storm) => (storm, true),
+        None => (load, false),
+    }
+}
+
 /// A group in full, as it heads its tables.
 pub(crate) fn title(run: &Run, group: &GroupSummary) -> String {
+    let (storm, calibrated) = storm_of(&group.storm);
+    let calibrated = if calibrated { ", calibrated" } else { "" };
     let mut title = format!(
-        "{}: {}",
-        group.storm,
+        "{storm}{calibrated}: {}",
         counted(u64::from(group.threads), "fault thread")
     );
     if group.storm_threads > 0 {

@@ -19,10 +19,25 @@ pub(super) fn add(out: &mut Document, run: &Run) {
     let header = &run.header;
     out.push(Block::Heading("how this was measured".to_owned()));
     // A block is a name and what is said under it; one of no words is left out.
+    let kernel = run.configuration.is_kernel();
+    let setup = &run.configuration.setup;
+    let sizes = if kernel {
+        file_sizes(setup)
+    } else {
+        sizes(setup)
+    };
+    let of_the_kernel = |text: fn(&Run) -> String| match kernel {
+        true => text(run),
+        false => String::new(),
+    };
     let blocks = [
         ("build", header.environment.build_line()),
-        ("sizes", sizes(&run.configuration.setup)),
+        ("files", of_the_kernel(files)),
+        ("sizes", sizes),
         ("method", method(run)),
+        ("touches", of_the_kernel(touches)),
+        ("pages", of_the_kernel(pages)),
+        ("SIGBUS", of_the_kernel(sigbus)),
         ("rounds", rounds(run)),
         ("ratio", ratio(run)),
         ("interval", interval(run)),
@@ -46,25 +61,33 @@ pub(super) fn add(out: &mut Document, run: &Run) {
 /// What to hold against the run, the worst first.
 pub(super) fn caveats(run: &Run) -> Vec<String> {
     let rows = run.summary.iter().flat_map(|group| &group.rows);
-    let unstable = unstable(rows).map(|text| format!("unstable rounds (*): {text}"));
+    let unstable = unstable(run, rows).map(|text| format!("unstable rounds (*): {text}"));
     let own = unstable.into_iter().chain(off_balance(run));
     own.chain(run.header.caveats.iter().cloned()).collect()
+}
+
+fn mm(setup: &Setup) -> &'static str {
+    match setup.mm {
+        MmKind::Private => "an mm for each fault thread (processes)",
+        MmKind::Shared => "one mm for all fault threads (threads)",
+    }
+}
+
+fn access(setup: &Setup) -> &'static str {
+    match setup.access {
+        Access::Sequential => "sequential",
+        Access::Random => "random",
+    }
 }
 
 /// The model's sizes in words.
 fn sizes(setup: &Setup) -> String {
     let sizes = &setup.sizes;
-    let mm = match setup.mm {
-        MmKind::Private => "an mm for each fault thread (processes)",
-        MmKind::Shared => "one mm for all fault threads (threads)",
-    };
-    let access = match setup.access {
-        Access::Sequential => "sequential",
-        Access::Random => "random",
-    };
-    let neighbour = match sizes.neighbour {
-        true => " the storm hits as many more, which nobody maps and which it fills itself;",
-        false => "",
+    let (mm, access) = (mm(setup), access(setup));
+    let neighbour = match (sizes.neighbour, sizes.refill) {
+        (true, _) => " the storm hits as many more, which nobody maps and which it fills itself;",
+        (false, true) => " the storm brings back what it removed;",
+        (false, false) => "",
     };
     let folios = match sizes.orders {
         Orders::All(order) => format!("folios of order {order}"),
@@ -84,6 +107,61 @@ fn sizes(setup: &Setup) -> String {
     )
 }
 
+/// The sizes of the kernel's files in words.
+fn file_sizes(setup: &Setup) -> String {
+    let sizes = &setup.sizes;
+    format!(
+        "{} pages of file, all of them in the page cache and clean at the start; windows of {} as \
+         found, {}; holes of {} pages, which the storm brings back outside of its recorded time; {}",
+        sizes.pages,
+        sizes.window_pages,
+        access(setup),
+        sizes.hole_pages,
+        mm(setup)
+    )
+}
+
+/// What each file is.
+fn files(run: &Run) -> String {
+    let files = run.configuration.schemes.iter();
+    let files = files.map(|file| format!("{}: {}", file.name, file.lineage));
+    files.collect::<Vec<_>>().join("; ")
+}
+
+/// Who touches, and what of it is timed.
+fn touches(run: &Run) -> String {
+    let faulters = match run.configuration.setup.mm {
+        MmKind::Private => "each fault thread is a process of its own",
+        MmKind::Shared => "the fault threads are one process",
+    };
+    format!(
+        "a fault is a read of one word in each window of a shared read-only mapping, zapped by \
+         MADV_DONTNEED between passes; {faulters}, the storm is in another, which maps nothing"
+    )
+}
+
+fn pages(_: &Run) -> String {
+    "the kernel tells nobody what a fault mapped: pages mapped are counted in /proc/self/pagemap at \
+     the end of each pass, and those that a storm removed meanwhile are missing"
+        .to_owned()
+}
+
+/// What it costs to outlive a truncation.
+fn sigbus(run: &Run) -> String {
+    let one = match run.header.sigbus_ns {
+        Some(ns) => format!(
+            "some {} ns (median before the run), and is in its latency",
+            ns.round()
+        ),
+        None => "more than others, and that is in its latency".to_owned(),
+    };
+    format!(
+        "a touch beyond the end of the file is survived by moving the program counter on, as the \
+         kernel does by its exception table: nothing on touches that don't fault there; one that \
+         does takes {one}"
+    )
+}
+
 fn method(run: &Run) -> String {
     let setup = &run.configuration.setup;
     let arrival = match setup.arrival.rate_per_s() {
@@ -96,9 +174,10 @@ fn method(run: &Run) -> String {
         ),
     };
     format!(
-        "schemes interleaved in random order (seed {}), {} ms each after {} ms of warm-up, threads \
+        "{}s interleaved in random order (seed {}), {} ms each after {} ms of warm-up, threads \
          pinned to CPUs {} in this order; {arrival}; only faults are timed, not the zaps between \
          passes; medians over rounds, latencies of all rounds together",
+        run.configuration.noun(),
         run.configuration.seed,
         setup.duration_ns / 1_000_000,
         setup.warm_up_ns / 1_000_000,
@@ -198,9 +277,10 @@ fn noise(run: &Run) -> String {
     if let Some(p50_ns) = p50_ns {
         text.push_str(&format!(
             " Of operations as long as {}'s median fault, {p50_ns} ns, the machine alone hits so \
-             many that nothing beyond p{} tells of a scheme.",
+             many that nothing beyond p{} tells of a {}.",
             run.configuration.baseline,
-            cut(worst.blameless_percentile(p50_ns))
+            cut(worst.blameless_percentile(p50_ns)),
+            run.configuration.noun()
         ));
     }
     if let Some(floor_ns) = noise::least_comparable_ns(floors) {

@@ -13,10 +13,25 @@ use crate::summary::{GroupSummary, RATE_KEPT, RemoverSummary, Row};
 /// said in words to be slowed: by more than 1.5 times.
 const SLOWED: f64 = 1.0 / 1.5;
 
+/// What is counted beside the latencies.
+const FOLIOS: &str = "folios per operation";
+const TRANSIENT: &str = "transient-mapcount";
+const KEPT: &str = "not frozen, split";
+
 pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
     out.push(Block::Table(table(run, group)));
     let removals = plain(group).filter_map(|row| Some((row, row.remover.as_ref()?)));
     let removals: Vec<(&Row, &RemoverSummary)> = removals.collect();
+    let counted = |row: &Row| !run.configuration.is_file(&row.scheme);
+    if !removals.iter().any(|(row, _)| counted(row)) {
+        // The kernel tells nobody what a system call removed.
+        for name in [FOLIOS, TRANSIENT, KEPT] {
+            out.push(Block::Note(name.to_owned(), 20, "-".to_owned()));
+        }
+        add_slowed(out, run, &removals);
+        add_rate(out, run, &removals);
+        return;
+    }
     let mut wide = |name: &str, of: &dyn Fn(&RemoverSummary) -> Option<String>| {
         let texts = removals.iter().filter_map(|(row, remover)| {
             let text = of(remover)?;
@@ -27,16 +42,16 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
             out.push(Block::Note(name.to_owned(), 20, texts.join(", ")));
         }
     };
-    wide("folios per operation", &|remover| {
+    wide(FOLIOS, &|remover| {
         let folios = remover.folios_removed as f64 / remover.ops.max(1) as f64;
         Some(fit(folios, 7))
     });
-    wide("transient-mapcount", &|remover| {
+    wide(TRANSIENT, &|remover| {
         let removed = whole(remover.folios_removed, 9);
         (remover.transient_mapcount > 0)
             .then(|| format!("{} of {removed}", remover.transient_mapcount))
     });
-    wide("not frozen, split", &|remover| {
+    wide(KEPT, &|remover| {
         let kept = remover.busy + remover.split > 0;
         kept.then(|| format!("{} and {}", remover.busy, remover.split))
     });
@@ -45,9 +60,14 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
         .all(|(_, remover)| remover.transient_mapcount == 0)
     {
         let none = "seen under no scheme".to_owned();
-        out.push(Block::Note("transient-mapcount".to_owned(), 20, none));
+        out.push(Block::Note(TRANSIENT.to_owned(), 20, none));
     }
-    for (row, remover) in &removals {
+    add_slowed(out, run, &removals);
+    add_rate(out, run, &removals);
+}
+
+fn add_slowed(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)]) {
+    for (row, remover) in removals {
         let told = remover.verdict == Some(Verdict::Slower);
         let slowed = remover.ratio.filter(|ratio| told && ratio.hi < SLOWED);
         if let Some(ratio) = slowed {
@@ -61,7 +81,6 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
             out.note("SLOWED", text);
         }
     }
-    add_rate(out, run, &removals);
 }
 
 fn table(run: &Run, group: &GroupSummary) -> Table {

@@ -12,9 +12,10 @@ pub(super) fn add(out: &mut Document, run: &Run) {
     if scalings.is_empty() && left_out.is_empty() {
         return;
     }
-    out.push(Block::Heading(
-        "how schemes scale: the universal scalability law".to_owned(),
-    ));
+    out.push(Block::Heading(format!(
+        "how {}s scale: the universal scalability law",
+        run.configuration.noun()
+    )));
     let mut storms: Vec<&str> = scalings.iter().map(|it| it.storm.as_str()).collect();
     storms.dedup();
     for storm in storms {

@@ -1,7 +1,7 @@
 //! All groups in one table of ratios, and what it shows in words.
 
 use super::document::{Block, Document};
-use super::labels::label;
+use super::labels::{label, storm_of};
 use super::layout::{COLUMNS, NAMES, fit};
 use super::measure::{Measure, mark};
 use super::table::Table;
@@ -47,17 +47,28 @@ fn in_one_table<'a>(groups: &'a [&'a GroupSummary]) -> Vec<&'a [&'a GroupSummary
     tables
 }
 
+const CALIBRATED: &str = "calibrated";
+
 fn width_of(group: &GroupSummary) -> usize {
+    let (storm, calibrated) = storm_of(&group.storm);
+    let word = if calibrated { CALIBRATED.len() } else { 0 };
     // The heads stand over the figures, not over the marks.
-    (group.storm.len() + 2).max(RATIO)
+    (storm.len().max(word) + 2).max(RATIO)
 }
 
 fn table(run: &Run, measure: Measure, groups: &[&GroupSummary]) -> Table {
+    let any_calibrated = groups.iter().any(|group| storm_of(&group.storm).1);
     let heads: Vec<_> = groups
         .iter()
         .map(|group| {
-            let threads = format!("x{}", group.threads);
-            let head = format!("{} \n{threads} ", group.storm);
+            let (storm, calibrated) = storm_of(&group.storm);
+            // Numbers of threads stand in one line.
+            let between = match (any_calibrated, calibrated) {
+                (true, true) => format!("{CALIBRATED} \n"),
+                (true, false) => "\n".to_owned(),
+                (false, _) => String::new(),
+            };
+            let head = format!("{storm} \n{between}x{} ", group.threads);
             (head, width_of(group))
         })
         .collect();

@@ -28,8 +28,8 @@ const COLUMNS: &[Column] = &[
     ("p99_ns", |_, _, row| latency(row, |it| it.p99_ns)),
     ("p999_ns", |_, _, row| latency(row, |it| it.p999_ns)),
     ("max_ns", |_, _, row| latency(row, |it| Some(it.max_ns))),
-    ("slow_path_share", |_, _, row| {
-        number(row.slow_path_share.median)
+    ("slow_path_share", |run, _, row| {
+        counted(run, row, |row| number(row.slow_path_share.median))
     }),
     ("ratio", |_, _, row| ratio(row, |it| it.median)),
     ("ratio_lo", |_, _, row| ratio(row, |it| it.lo)),
@@ -70,17 +70,23 @@ const COLUMNS: &[Column] = &[
     ("pages_mapped", |_, _, row| {
         row.totals.pages_mapped.to_string()
     }),
-    ("skipped_locked", |_, _, row| {
-        row.totals.skipped_locked.to_string()
+    ("skipped_locked", |run, _, row| {
+        counted(run, row, |row| row.totals.skipped_locked.to_string())
     }),
-    ("undone", |_, _, row| row.totals.undone.to_string()),
-    ("slot_changed", |_, _, row| {
-        row.totals.slot_changed.to_string()
+    ("undone", |run, _, row| {
+        counted(run, row, |row| row.totals.undone.to_string())
     }),
-    ("filled", |_, _, row| row.totals.filled.to_string()),
+    ("slot_changed", |run, _, row| {
+        counted(run, row, |row| row.totals.slot_changed.to_string())
+    }),
+    ("filled", |run, _, row| {
+        counted(run, row, |row| row.totals.filled.to_string())
+    }),
     ("fairness", |_, _, row| number(row.fairness.median)),
-    ("transient_mapcount", |_, _, row| {
-        remover(row, |it| it.transient_mapcount as f64)
+    ("transient_mapcount", |run, _, row| {
+        counted(run, row, |row| {
+            remover(row, |it| it.transient_mapcount as f64)
+        })
     }),
     ("storm_threads", |_, group, _| {
         group.storm_threads.to_string()
@@ -89,9 +95,11 @@ const COLUMNS: &[Column] = &[
         group.oversubscribed.to_string()
     }),
     ("broken", |_, _, row| row.broken.to_string()),
-    ("violations", |_, _, row| row.totals.violations.to_string()),
-    ("gate_closed", |_, _, row| {
-        row.totals.gate_closed.to_string()
+    ("violations", |run, _, row| {
+        counted(run, row, |row| row.totals.violations.to_string())
+    }),
+    ("gate_closed", |run, _, row| {
+        counted(run, row, |row| row.totals.gate_closed.to_string())
     }),
     ("pages_per_s_lo", |_, _, row| {
         optional(row.pages_per_s_interval.map(|it| it.lo))
@@ -126,6 +134,10 @@ const COLUMNS: &[Column] = &[
     }),
     ("arrived", |_, _, row| {
         optional(row.arrived.map(|share| share.median))
+    }),
+    ("sigbus", |_, _, row| row.totals.sigbus.to_string()),
+    ("kernel", |run, _, row| {
+        run.configuration.is_file(&row.scheme).to_string()
     }),
 ];
 
@@ -192,6 +204,14 @@ pub(crate) fn number(value: f64) -> String {
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
     text
+}
+
+/// What the running kernel tells nobody is missing from its rows.
+fn counted(run: &Run, row: &Row, text: fn(&Row) -> String) -> String {
+    match run.configuration.is_file(&row.scheme) {
+        true => number(f64::NAN),
+        false => text(row),
+    }
 }
 
 fn optional(value: Option<f64>) -> String {

@@ -83,7 +83,7 @@ fn curves(
         counts.push(latencies.len());
         curves.push(Series {
             name: label(row),
-            style: style(row),
+            style: style(source, row),
             points,
             band: None,
             marks: match row.variant {

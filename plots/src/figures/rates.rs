@@ -6,7 +6,7 @@ use harness::summary::GroupSummary;
 use super::Figures;
 use super::sweep::{loads, members, other_builds, rate_in_words};
 use crate::chart::{Axis, Content, Figure, Marks, Panel, Scale, Series, Ticks};
-use crate::source::{Source, Sweep, counted, drawn, label, style};
+use crate::source::{Source, Sweep, counted, drawn, label, load, style};
 
 const KIND: &str = "rates";
 
@@ -41,14 +41,14 @@ fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &G
         );
         return;
     }
-    let (series, without) = curves(groups);
+    let (series, without) = curves(members[groups[0].0], groups);
     if series.iter().all(|it| it.points.len() < 2) {
-        let reason = "no scheme has a p99.9 at two rates: it takes 10,000 faults at each";
+        let reason = "no curve has a p99.9 at two rates: it takes 10,000 faults at each";
         figures.leave_out(&name, reason);
         return;
     }
     let mut notes = vec![
-        "At the rate that the storm kept, which flat out is what the scheme let it do. p99.9 over \
+        "At the rate that the storm kept, which flat out is what faults let it do. p99.9 over \
          all rounds, without an interval; the thin line is the baseline's second run (A/A)."
             .to_owned(),
     ];
@@ -63,8 +63,8 @@ fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &G
     notes.extend(members[groups[0].0].warnings(oversubscribed));
     let figure = Figure {
         title: format!(
-            "p99.9 of faults against the rate of {}, {}",
-            first.storm,
+            "p99.9 of faults against the rate of the storm, {}, {}",
+            load(&first.storm),
             counted(first.threads, "fault thread")
         ),
         subtitle: members[groups[0].0].what_was_run(first.storm_threads, Sweep::Rates),
@@ -90,7 +90,7 @@ fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &G
 }
 
 /// A curve for each scheme, and how many points have no p99.9.
-fn curves(groups: &[(usize, &GroupSummary)]) -> (Vec<Series>, u32) {
+fn curves(source: &Source<'_>, groups: &[(usize, &GroupSummary)]) -> (Vec<Series>, u32) {
     let mut all: Vec<Series> = Vec::new();
     let mut without = 0;
     for row in groups.iter().flat_map(|(_, group)| drawn(group)) {
@@ -100,7 +100,7 @@ fn curves(groups: &[(usize, &GroupSummary)]) -> (Vec<Series>, u32) {
             let again = row.variant == Variant::Again;
             all.push(Series {
                 name,
-                style: style(row),
+                style: style(source, row),
                 points: Vec::new(),
                 band: None,
                 marks: if again { Marks::None } else { Marks::AtPoints },

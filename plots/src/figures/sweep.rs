@@ -54,10 +54,12 @@ fn differences(one: &Source<'_>, other: &Source<'_>, sweep: Sweep) -> Vec<String
         let processor = &source.run.header.environment.processor;
         let text = |it: &dyn Display| it.to_string();
         let mut all = vec![
+            ("what was measured", measured(source)),
             ("CPU model", format!("{:?}", processor.model)),
             ("order", orders_in_words(sizes.orders)),
             ("pages", text(&sizes.pages)),
             ("neighbour", text(&sizes.neighbour)),
+            ("refill by the storm", text(&sizes.refill)),
             ("mm", format!("{:?}", setup.mm)),
             ("access", format!("{:?}", setup.access)),
             ("arrival", text(&setup.arrival)),
@@ -84,6 +86,14 @@ fn differences(one: &Source<'_>, other: &Source<'_>, sweep: Sweep) -> Vec<String
         .filter(|((_, one), (_, other))| one != other)
         .map(|((what, one), (_, other))| format!("{what} ({other}, not {one})"))
         .collect()
+}
+
+fn measured(source: &Source<'_>) -> String {
+    let what = match source.run.configuration.is_kernel() {
+        true => "the running kernel",
+        false => "the model",
+    };
+    what.to_owned()
 }
 
 pub(super) fn rate_in_words(source: &Source<'_>) -> String {

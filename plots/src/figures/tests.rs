@@ -180,6 +180,7 @@ impl Made {
             calibration: None,
             left_out: Vec::new(),
             recording_ns: 9.0,
+            sigbus_ns: None,
         };
         let run = Run::new(&header, &plan, &setup, &results, Some(Ended::AllRounds));
         let writer = RunWriter::create(out, "storm", &plan).unwrap();

@@ -112,11 +112,13 @@ fn figure(source: &Source<'_>, storm: &str, groups: &[&GroupSummary]) -> Figure 
             counted(first.threads, "fault thread")
         );
         let panels = MEASURES.iter().enumerate();
-        let panels = panels.map(|(at, measure)| dots(measure, first, at == 0));
+        let panels = panels.map(|(at, measure)| dots(source, measure, first, at == 0));
         (title, panels.collect(), "whiskers")
     } else {
         let title = format!("Throughput and cost against fault threads, {}", load(storm));
-        let panels = MEASURES.iter().map(|measure| curves(measure, groups));
+        let panels = MEASURES
+            .iter()
+            .map(|measure| curves(source, measure, groups));
         (title, panels.collect(), "bands")
     };
     let mut notes = vec![
@@ -133,11 +135,11 @@ fn figure(source: &Source<'_>, storm: &str, groups: &[&GroupSummary]) -> Figure 
     }
 }
 
-fn dots(measure: &Measure, group: &GroupSummary, named: bool) -> Panel {
+fn dots(source: &Source<'_>, measure: &Measure, group: &GroupSummary, named: bool) -> Panel {
     let values: Vec<f64> = drawn(group).flat_map(|row| measure.values(row)).collect();
     let rows = drawn(group).map(|row| chart::Row::Dot {
         name: if named { label(row) } else { String::new() },
-        style: style(row),
+        style: style(source, row),
         value: (measure.value)(row),
         whisker: (measure.interval)(row),
     });
@@ -150,7 +152,7 @@ fn dots(measure: &Measure, group: &GroupSummary, named: bool) -> Panel {
     }
 }
 
-fn curves(measure: &Measure, groups: &[&GroupSummary]) -> Panel {
+fn curves(source: &Source<'_>, measure: &Measure, groups: &[&GroupSummary]) -> Panel {
     let threads: Vec<f64> = groups.iter().map(|it| f64::from(it.threads)).collect();
     let rows = groups.iter().flat_map(|group| drawn(group));
     let values: Vec<f64> = rows.flat_map(|row| measure.values(row)).collect();
@@ -165,6 +167,7 @@ fn curves(measure: &Measure, groups: &[&GroupSummary]) -> Panel {
             },
             y: measured(measure.axis, &values),
             series: series(
+                source,
                 groups
                     .iter()
                     .map(|group| (f64::from(group.threads), *group)),
@@ -174,8 +177,10 @@ fn curves(measure: &Measure, groups: &[&GroupSummary]) -> Panel {
     }
 }
 
-/// A curve for each scheme over groups, by rising x; the A/A run's is thin and has no band.
+/// A curve for each scheme over groups, by rising x; the A/A run's is thin and has no band. Files look
+/// as in this run.
 pub(super) fn series<'r>(
+    source: &Source<'_>,
     groups: impl Iterator<Item = (f64, &'r GroupSummary)>,
     measure: &Measure,
 ) -> Vec<Series> {
@@ -192,7 +197,7 @@ pub(super) fn series<'r>(
                 let again = row.variant == Variant::Again;
                 all.push(Series {
                     name,
-                    style: style(row),
+                    style: style(source, row),
                     points: Vec::new(),
                     band: (!again).then(Vec::new),
                     marks: if again { Marks::None } else { Marks::AtPoints },

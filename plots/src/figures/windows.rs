@@ -67,7 +67,11 @@ fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &G
                     ticks: Ticks::At(at.clone()),
                 },
                 y: measured("time in faults per page (ns)", &values),
-                series: series(at.iter().copied().zip(groups.iter().map(|it| it.1)), &COST),
+                series: series(
+                    members[groups[0].0],
+                    at.iter().copied().zip(groups.iter().map(|it| it.1)),
+                    &COST,
+                ),
             },
         }],
         notes,

@@ -10,6 +10,7 @@ use super::Failure;
 use super::measuring::{self, seed_from_time, topology};
 
 pub(super) use options::Options;
+pub(super) use plan::can_be_called;
 
 /// The last part of a run directory's name.
 const LABEL: &str = "host";

@@ -19,7 +19,7 @@ use crate::command::measuring::{
     storms_named,
 };
 use crate::command::values::Rate;
-use crate::command::{Failure, refuse_repeated};
+use crate::command::{Failure, quoted_word, refuse_repeated};
 
 const PAGES: u32 = 4096;
 /// Windows that a hole takes away.
@@ -68,7 +68,7 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
     let mut words = format!("cargo run --release -- host {}", rerun(load, &plan, &setup));
     if let Some(dir) = &options.dir {
         let writes: Vec<_> = files[1..].iter().map(FileKind::write_size).collect();
-        let dir = dir.display();
+        let dir = quoted_word(&dir.to_string_lossy());
         words.push_str(&format!(" --dir {dir} --write {}", writes.join(",")));
     }
     words.push_str(format_words(load.format));
@@ -98,12 +98,14 @@ pub(super) fn files(options: &Options) -> Result<Vec<FileKind>, Failure> {
     Ok(files)
 }
 
+/// Whether a process can make a storm by system calls.
+pub(in crate::command) fn can_be_called(storm: &&'static dyn Storm<Native>) -> bool {
+    let mut removers = storm.removers().into_iter();
+    removers.all(|remover| CALLS.contains(&remover.about().name))
+}
+
 /// The storms that a process can make by system calls: those that were named, or else all.
 fn storms(load: &Load) -> Result<Vec<&'static dyn Storm<Native>>, Failure> {
-    let can_be_called = |storm: &&'static dyn Storm<Native>| {
-        let mut removers = storm.removers().into_iter();
-        removers.all(|remover| CALLS.contains(&remover.about().name))
-    };
     if load.storm.is_empty() {
         let all = Storms::ALL.iter().copied();
         return Ok(all.filter(can_be_called).collect());

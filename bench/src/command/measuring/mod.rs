@@ -7,17 +7,19 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::cancel::Cancel;
-use harness::cell::{CellError, Setup};
+use harness::cell::{CellError, Setup, cost_of_sigbus_ns};
 use harness::clock::Clock;
 use harness::counters::Availability;
 use harness::doctor::{examine, judge_noise};
 use harness::environment::{Environment, StealMeter};
+use harness::host::PAGE_BYTES;
 use harness::noise::{self, Noise, least_comparable_ns};
 use harness::progress::{Progress, say};
 use harness::record::{Header, Run, RunWriter};
 use harness::recorder::cost_of_recording_ns;
 use harness::report::{self, Extras, Measured};
 use harness::rounds::{self, Ended, Finished, Observer, Plan, Rounds, Stopped};
+use harness::subject::Subject;
 use harness::summary::{Results, widest_interval};
 use harness::topology::{Topology, parse_cpu_list, pin_current_thread};
 use jiff::Timestamp;
@@ -60,7 +62,12 @@ pub(super) fn run(
     let writer = RunWriter::create(out, label, &plan).map_err(Failure::usage)?;
 
     let clock = Clock::new();
-    let (noise, recording_ns) = match prepare(load, &setup, &clock, &writer, cancel) {
+    let prepared = prepare(load, &plan, &setup, &clock, &writer, cancel);
+    let Prepared {
+        noise,
+        recording_ns,
+        sigbus_ns,
+    } = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => {
             writer.discard();
@@ -97,6 +104,7 @@ pub(super) fn run(
         calibration: calibration.map(Box::new),
         left_out,
         recording_ns,
+        sigbus_ns,
     };
     let floor_ns = least_comparable_ns(&header.noise);
     let mut measurement = Measurement {
@@ -149,8 +157,11 @@ fn conclude(
     });
     if run.rounds.is_empty() {
         writer.discard();
-        say("faultaround: stopped before anything was measured");
-        return Err(failure.unwrap_or(Failure::Interrupted));
+        let failure = failure.unwrap_or(Failure::Interrupted);
+        if failure == Failure::Interrupted {
+            say("faultaround: stopped before anything was measured");
+        }
+        return Err(failure);
     }
     let written = writer.write(run, plan, results);
     let settled = match (written, &failure) {
@@ -309,9 +320,13 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
     };
     let cpus = topology.cpus().len();
     progress.line(&format!(
-        "{} schemes and {} of the first x {} storms and threads x {rounds} rounds on {cpus} CPU{}: \
+        "{} {}s and {} of the first x {} storms and threads x {rounds} rounds on {cpus} CPU{}: \
          {takes}",
         plan.subjects.len(),
+        match is_kernel(plan) {
+            true => "file",
+            false => "scheme",
+        },
         match plan.controls.len() {
             0 => "a second run".to_owned(),
             more => format!("{} further runs", more + 1),
@@ -327,18 +342,43 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
     }
 }
 
-/// What is found out before the first cell: what the CPUs do by themselves, and what a clock read
-/// costs.
+/// Whether it is the running kernel that is measured.
+fn is_kernel(plan: &Plan) -> bool {
+    plan.subjects.iter().any(Subject::is_kernel)
+}
+
+/// What is found out before the first cell.
+struct Prepared {
+    /// What the CPUs do by themselves.
+    noise: Noise,
+    /// What a clock read and a note of it cost.
+    recording_ns: f64,
+    /// What a touch takes that survives SIGBUS, where touches may have to.
+    sigbus_ns: Option<f64>,
+}
+
 fn prepare(
     load: &Load,
+    plan: &Plan,
     setup: &Setup,
     clock: &Clock,
     writer: &RunWriter,
     cancel: &Cancel,
-) -> Result<(Noise, f64), Failure> {
+) -> Result<Prepared, Failure> {
     let noise = watch(load, setup, clock, cancel)?;
     writer.write_noise(&noise).map_err(Failure::usage)?;
-    Ok((noise, recording_ns(clock, setup)?))
+    let recording_ns = on_the_first_cpu(setup, || cost_of_recording_ns(clock))?;
+    let sigbus_ns = match is_kernel(plan) {
+        true => {
+            Some(on_the_first_cpu(setup, || cost_of_sigbus_ns(clock))?.map_err(Failure::usage)?)
+        }
+        false => None,
+    };
+    Ok(Prepared {
+        noise,
+        recording_ns,
+        sigbus_ns,
+    })
 }
 
 /// Watches the CPUs that will measure.
@@ -350,18 +390,21 @@ fn watch(load: &Load, setup: &Setup, clock: &Clock, cancel: &Cancel) -> Result<N
     noise::watch(&setup.cpus, clock, time, cancel).map_err(Failure::usage)
 }
 
-/// What a clock read and a note of it cost on the first of the CPUs that measure.
-fn recording_ns(clock: &Clock, setup: &Setup) -> Result<f64, Failure> {
+/// What comes of something on the first of the CPUs that measure.
+fn on_the_first_cpu<T: Send>(
+    setup: &Setup,
+    measure: impl FnOnce() -> T + Send,
+) -> Result<T, Failure> {
     let cpu = setup.cpus[0];
     let measured = std::thread::scope(|scope| {
-        let measure = || pin_current_thread(cpu).map(|()| cost_of_recording_ns(clock));
+        let measure = || pin_current_thread(cpu).map(|()| measure());
         let thread = std::thread::Builder::new().spawn_scoped(scope, measure);
         thread.map(|thread| thread.join())
     });
     let measured =
         measured.map_err(|error| Failure::Broke(format!("cannot start a thread: {error}")))?;
     let measured =
-        measured.map_err(|_| Failure::Broke("the clock could not be read".to_owned()))?;
+        measured.map_err(|_| Failure::Broke("a thread that measures costs panicked".to_owned()))?;
     measured.map_err(Failure::usage)
 }
 
@@ -387,7 +430,11 @@ fn refuse_more_than_memory(
 ) -> Result<(), Failure> {
     let threads = plan.groups.iter().map(|group| group.fault_threads).max();
     let mappings = u64::from(threads.unwrap_or(1));
-    let needed = u64::from(setup.sizes.pages) * (BYTES_PER_PAGE + BYTES_PER_PTE * mappings);
+    let page = match is_kernel(plan) {
+        true => PAGE_BYTES as u64,
+        false => BYTES_PER_PAGE,
+    };
+    let needed = u64::from(setup.sizes.pages) * (page + BYTES_PER_PTE * mappings);
     match environment.memory_bytes {
         Some(memory) if needed > memory => Err(Failure::Usage(format!(
             "{} pages mapped {mappings} times need {} MiB, and this machine has {}: fewer --pages",
