@@ -1,72 +1,23 @@
 //! `faultaround host`: small runs on the running kernel, and what goes wrong with them.
 
-// The storms of others.
-#[expect(dead_code)]
+// Not all of either is for these tests.
+#[allow(dead_code)]
+mod hosts;
+#[allow(dead_code)]
 mod storms;
 
 use std::fs;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 
 use harness::record::Run;
+use hosts::{Running, SHARED_CPU, assert_refused, host, only, wait_for, workers_of};
 use storms::{complaints, is_partial, paths};
-
-/// How long anything may take that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What keeps a run short, where nothing else is asked for.
-const QUICK: [[&str; 2]; 5] = [
-    ["--duration", "20ms"],
-    ["--rounds", "2"],
-    ["--watch", "0s"],
-    ["--pages", "256"],
-    ["--seed", "1"],
-];
-
-/// A short run with its results in `out`; CPUs as they are.
-fn host(out: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-    command.arg("host").arg("--out").arg(out).args(more);
-    let quick = QUICK.iter().filter(|[option, _]| !more.contains(option));
-    command
-        .args(quick.flatten())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// On one CPU, which all threads share.
-const SHARED_CPU: [&str; 3] = ["--cpus", "0", "--oversubscribe"];
 
 fn text(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// The only run in a directory.
-#[track_caller]
-fn only(out: &Path) -> PathBuf {
-    let runs = paths(out);
-    let [run] = &runs[..] else {
-        panic!("one run: {runs:?}");
-    };
-    run.clone()
-}
-
-/// One line, with these parts, and status 2.
-#[track_caller]
-fn assert_refused(output: &Output, parts: &[&str]) {
-    let said = complaints(output);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert_eq!(said.len(), 1, "{said:?}");
-    for part in parts {
-        assert!(said[0].contains(part), "{} lacks {part}", said[0]);
-    }
 }
 
 /// Every touch was one page fault, where the kernel lets them be counted.
@@ -360,188 +311,6 @@ fn a_directory_that_is_full_ends_the_run_in_one_line() {
     assert_refused(&output, &[dir.path().to_str().unwrap(), "MiB"]);
     assert_eq!(left, [""; 0].map(PathBuf::from));
     assert!(paths(out.path()).iter().all(|run| is_partial(run)));
-}
-
-/// Waits for something.
-fn wait_for<T>(mut what: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    loop {
-        let found = what();
-        if found.is_some() || start.elapsed() > PATIENCE {
-            return found;
-        }
-        sleep(Duration::from_millis(2));
-    }
-}
-
-/// A process's state and parent, if there is one of this number.
-fn state_and_parent(id: &str) -> Option<(char, u32)> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
-}
-
-fn processes() -> Vec<String> {
-    let names = fs::read_dir("/proc").unwrap().flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    names
-        .filter(|name| name.bytes().all(|it| it.is_ascii_digit()))
-        .collect()
-}
-
-/// The workers of a command, by what they were started as.
-fn workers_of(parent: u32) -> Vec<u32> {
-    let mut workers = processes();
-    workers.retain(|id| {
-        let words = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        words.ends_with(b"\0host-worker\0")
-            && state_and_parent(id).is_some_and(|(state, its)| its == parent && state != 'Z')
-    });
-    workers.iter().filter_map(|id| id.parse().ok()).collect()
-}
-
-/// A run that doesn't outlive its test.
-struct Running(Option<Child>);
-
-impl Running {
-    fn id(&self) -> u32 {
-        self.0.as_ref().unwrap().id()
-    }
-
-    fn output(mut self) -> Output {
-        self.0.take().unwrap().wait_with_output().unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-}
-
-/// A long run that is under way, with something measured, and its workers at some moment.
-fn under_way(out: &Path, more: &[&str]) -> (Running, Vec<u32>) {
-    let more = [
-        &["--threads", "2", "--rounds", "10000"],
-        &SHARED_CPU[..],
-        more,
-    ]
-    .concat();
-    // A group of its own, as a shell has it.
-    let child = Running(Some(host(out, &more).process_group(0).spawn().unwrap()));
-    let measured = || {
-        let runs = paths(out);
-        let is = |run: &PathBuf| Run::read(run).is_ok_and(|run| run.rounds.len() > 3);
-        runs.iter().any(is).then_some(())
-    };
-    let measured = wait_for(|| measured().or(all_ended(&[child.id()]).then_some(())));
-    assert!(
-        measured.is_some() && !all_ended(&[child.id()]),
-        "nothing is written"
-    );
-    let workers = wait_for(|| {
-        let workers = workers_of(child.id());
-        (workers.len() == 2).then_some(workers)
-    });
-    (child, workers.expect("two workers at once"))
-}
-
-/// Whether they all have come to their end; zombies have.
-fn all_ended(processes: &[u32]) -> bool {
-    let mut states = processes.iter().map(|id| state_and_parent(&id.to_string()));
-    states.all(|it| it.is_none_or(|(state, _)| state == 'Z'))
-}
-
-/// Whether they all come to it.
-fn all_end(processes: &[u32]) -> bool {
-    wait_for(|| all_ended(processes).then_some(())).is_some()
-}
-
-fn signal(signal: &str, process: i64) {
-    let mut kill = Command::new("kill");
-    let sent = kill.args([signal, "--", &process.to_string()]).status();
-    assert!(sent.unwrap().success());
-}
-
-/// What was measured is in the only, partial, run.
-#[track_caller]
-fn assert_kept(out: &Path, output: &Output) {
-    let directory = only(out);
-    assert!(is_partial(&directory), "{directory:?}");
-    let run = Run::read(&directory).unwrap();
-    assert!(!run.complete && run.rounds.len() > 3);
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(printed.starts_with("INCOMPLETE"), "{printed}");
-    assert!(printed.contains("The running kernel, "), "{printed}");
-}
-
-#[test]
-fn workers_end_with_the_command_however_it_is_killed() {
-    let (out, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    // Nothing ends by itself before the test's patience does.
-    let dir_word = dir.path().to_str().unwrap();
-    let more = [
-        "--dir",
-        dir_word,
-        "--storm",
-        "none",
-        "--threads",
-        "2",
-        "--duration",
-        "600s",
-    ];
-    for moment in [0, 20, 200] {
-        let child = host(out.path(), &[&more[..], &SHARED_CPU].concat()).spawn();
-        let child = Running(Some(child.unwrap()));
-        let workers = wait_for(|| {
-            let workers = workers_of(child.id());
-            (workers.len() == 2).then_some(workers)
-        });
-        let workers = workers.expect("two workers");
-        sleep(Duration::from_millis(moment));
-        drop(child);
-        assert!(all_end(&workers), "{workers:?}");
-        assert_eq!(paths(dir.path()), [""; 0].map(PathBuf::from));
-    }
-}
-
-#[test]
-fn ctrl_c_goes_to_the_whole_group_and_what_was_measured_is_kept() {
-    for name in ["-INT", "-TERM", "-HUP"] {
-        let out = tempfile::tempdir().unwrap();
-        let (child, workers) = under_way(out.path(), &[]);
-        signal(name, -i64::from(child.id()));
-        let output = child.output();
-        assert_eq!(output.status.code(), Some(130), "{name}: {output:?}");
-        assert_eq!(complaints(&output), [""; 0], "{name}");
-        assert_kept(out.path(), &output);
-        assert!(all_end(&workers), "{name}");
-    }
-}
-
-#[test]
-fn a_worker_that_is_killed_ends_the_run_in_one_line_and_not_what_was_measured() {
-    let out = tempfile::tempdir().unwrap();
-    let (child, workers) = under_way(out.path(), &[]);
-    // One that has just come to its end is not missed: until the command says so.
-    let ended = wait_for(|| {
-        if all_ended(&[child.id()]) {
-            return Some(());
-        }
-        let worker = *workers_of(child.id()).first()?;
-        let mut kill = Command::new("kill");
-        kill.args(["-KILL", &worker.to_string()]).output().unwrap();
-        sleep(Duration::from_millis(300));
-        None
-    });
-    assert!(ended.is_some());
-    let output = child.output();
-    assert_refused(&output, &["a worker: it ended with signal: 9"]);
-    assert_kept(out.path(), &output);
-    assert!(all_end(&workers));
 }
 
 #[test]
