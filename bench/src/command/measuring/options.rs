@@ -14,13 +14,13 @@ use crate::command::values;
 /// Options of every command that measures under storms.
 #[derive(Debug, Args)]
 pub struct Load {
-    /// Storms, separated by commas [default: none, truncate, punch-hole and mixed; in an audit all
-    /// that remove something]
+    /// Storms, separated by commas [default: none, truncate, punch-hole and mixed, of which host has
+    /// all but mixed; in an audit all that remove something]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::storm)]
     pub storm: Vec<String>,
 
     /// Operations per second that all storm threads together start, latencies counted from the
-    /// intended start; max: flat out, each when the one before has ended [default: 5000]
+    /// intended start; max: flat out, each when the one before has ended [default: 5000; of host 1000]
     #[arg(long, value_name = "R/S", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<values::Rate>,
 
