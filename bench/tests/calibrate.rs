@@ -56,7 +56,7 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
     let mut calibrate = vec!["host", "--calibrate", "--out", place];
     match FileKind::in_dir(place, 1) {
         Ok(_) => calibrate.extend(["--dir", place]),
-        Err(error) => println!("without files in a directory: {error}"),
+        Err(error) => eprintln!("without files in a directory: {error}"),
     }
     let output = faultaround(&[&calibrate[..], &short[..]].concat());
     let (printed, stderr) = said(&output);
