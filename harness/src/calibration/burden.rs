@@ -159,13 +159,15 @@ pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush
     carried
 }
 
-/// Corrects loops by what the burdened model still lacks of the kernel.
+/// Corrects loops by a part, `gain`, of what the burdened model still lacks of the kernel: less and less
+/// of it, so that the noise of each look at it is averaged.
 pub(super) fn correct(
     carried: &mut Carried,
     kernel: &Measured,
     burdened: &Measured,
     flush: Option<&Flush>,
     ns_per_turn: f64,
+    gain: f64,
 ) {
     for work in TUNED {
         let mut missing = kernel.figure(work) - burdened.figure(work);
@@ -179,6 +181,6 @@ pub(super) fn correct(
         if work == Work::Range && kernel.large.is_some() {
             missing -= kernel.figure(Work::Page) - burdened.figure(Work::Page);
         }
-        carried.correct(work, missing, ns_per_turn);
+        carried.correct(work, missing * gain, ns_per_turn);
     }
 }

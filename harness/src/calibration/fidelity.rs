@@ -12,7 +12,7 @@ use super::Stage;
 use crate::cell::{Cell, CellError, Measured, Setup, measure};
 use crate::clock::Clock;
 use crate::recorder::new_histogram;
-use crate::statistics::Interval;
+use crate::statistics::{Interval, SMALLEST};
 use crate::storms::Storms;
 use crate::subject::Subject;
 
@@ -57,6 +57,8 @@ pub struct Fidelity {
     /// The loads in the order of their cost per fault, the cheapest first: on the kernel, and on the
     /// calibrated model.
     pub order: [Vec<String>; 2],
+    /// Loads that are told apart on both, the one way on the kernel and the other way on the model.
+    pub contradicted: Vec<String>,
 }
 
 /// A load: a storm, and so many fault threads.
@@ -188,20 +190,21 @@ fn sum_up(
         rows.push(compared(both, "", None, &|side| {
             over(("none", 2), ("none", 1), side, fault)
         }));
-        for call in ["punch-hole", "truncate"] {
-            let faults = format!("fault, {call}");
-            rows.push(compared(&faults, "", Some(STORM_GOAL), &|side| {
-                over((call, 1), ("none", 1), side, fault)
-            }));
-            let removals = format!("{call}, alone");
-            rows.push(compared(&removals, "ns", None, &|side| {
-                values((call, 0), side, operation)
-            }));
-            let removals = format!("{call}, faults");
-            rows.push(compared(&removals, "", Some(STORM_GOAL), &|side| {
-                over((call, 1), (call, 0), side, operation)
-            }));
-        }
+    }
+    let calls = ["punch-hole", "truncate"].into_iter();
+    for call in calls.filter(|call| loads.contains(&(*call, 1))) {
+        let faults = format!("fault, {call}");
+        rows.push(compared(&faults, "", Some(STORM_GOAL), &|side| {
+            over((call, 1), ("none", 1), side, fault)
+        }));
+        let removals = format!("{call}, alone");
+        rows.push(compared(&removals, "ns", None, &|side| {
+            values((call, 0), side, operation)
+        }));
+        let removals = format!("{call}, faults");
+        rows.push(compared(&removals, "", Some(STORM_GOAL), &|side| {
+            over((call, 1), (call, 0), side, operation)
+        }));
     }
     let order = [0, 1].map(|side| {
         let faulting = loads.iter().filter(|load| load.1 > 0);
@@ -212,11 +215,105 @@ fn sum_up(
         costs.sort_by(|left, right| left.0.total_cmp(&right.0));
         costs.into_iter().map(|(_, name)| name).collect()
     });
+    let ratio = |(above, below): (Load, Load), side| {
+        let ratios: Vec<f64> = over(above, below, side, fault);
+        Interval::bootstrap(ratios)
+    };
+    let name = |load: &Load| format!("{} x{}", load.0, load.1);
+    let contradicted = pairs(loads).filter(|pair| {
+        let signs = [0, 1].map(|side| ratio(*pair, side).map_or(0, |it| sign(&it)));
+        signs[0] * signs[1] < 0
+    });
+    let contradicted =
+        contradicted.map(|(one, other)| format!("{} and {}", name(&one), name(&other)));
     Some(Fidelity {
+        contradicted: contradicted.collect(),
         rate_per_s: setup.rate_per_s.unwrap_or(f64::INFINITY),
         hole_pages: setup.sizes.hole_pages,
         rounds,
         rows: rows.into_iter().collect::<Option<Vec<_>>>()?,
         order,
     })
+}
+
+/// Each two loads that have faults.
+fn pairs(loads: &[Load]) -> impl Iterator<Item = (Load, Load)> {
+    let faulting = loads.iter().filter(|load| load.1 > 0);
+    let all = faulting.clone().enumerate();
+    all.flat_map(move |(at, one)| {
+        faulting
+            .clone()
+            .skip(at + 1)
+            .map(move |other| (*one, *other))
+    })
+}
+
+/// Whether a ratio is above 1, below it, or not told apart from it.
+fn sign(ratio: &Interval) -> i32 {
+    match ratio {
+        ratio if ratio.lo > SMALLEST => 1,
+        ratio if ratio.hi < 1.0 / SMALLEST => -1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOADS: [Load; 3] = [("none", 1), ("none", 2), ("truncate", 0)];
+
+    /// Eight rounds in which faults take so long on the kernel and on both models: alone, and beside a
+    /// second process.
+    fn found(kernel: [f64; 2], model: [f64; 2]) -> Fidelity {
+        let mut samples = BTreeMap::new();
+        for (side, times) in [kernel, model, model].into_iter().enumerate() {
+            for (load, fault_ns) in LOADS.into_iter().zip(times) {
+                let sample = |round: u32| Sample {
+                    fault_ns: fault_ns * (1.0 + f64::from(round % 2) / 1000.0),
+                    operation_ns: f64::NAN,
+                };
+                samples.insert((load, side), (0..8).map(sample).collect());
+            }
+        }
+        let setup = crate::report::fixture::Fixture::default()
+            .make()
+            .run
+            .configuration
+            .setup;
+        sum_up(&samples, &LOADS[..2], &setup, 8).unwrap()
+    }
+
+    #[test]
+    fn ratios_are_of_the_model_to_the_kernel_and_slow_downs_of_a_load_to_being_alone() {
+        let found = found([2000.0, 3000.0], [1000.0, 1200.0]);
+        let [alone, both] = &found.rows[..] else {
+            panic!("{:?}", found.rows);
+        };
+        assert!((alone.ratio.median - 0.5).abs() < 1e-9, "{alone:?}");
+        assert!((both.kernel.median - 1.5).abs() < 1e-9, "{both:?}");
+        assert!((both.ratio.median - 0.8).abs() < 1e-9, "{both:?}");
+        assert_eq!((alone.is_met(), both.is_met()), (None, None));
+        let goal = |ratio: f64| Compared {
+            goal: Some(0.25),
+            ratio: Interval::bootstrap([ratio; 8]).unwrap(),
+            ..both.clone()
+        };
+        assert_eq!(
+            [0.76, 1.24, 0.74, 1.26].map(|it| goal(it).is_met().unwrap()),
+            [true, true, false, false]
+        );
+    }
+
+    #[test]
+    fn only_loads_that_are_told_apart_both_ways_contradict() {
+        assert!(found([2.0, 3.0], [2.0, 2.5]).contradicted.is_empty());
+        assert!(found([2.0, 3.0], [2.0, 1.999]).contradicted.is_empty());
+        let other_way = found([2.0, 3.0], [2.0, 1.5]);
+        assert_eq!(other_way.contradicted, ["none x1 and none x2"]);
+        assert_eq!(
+            other_way.order,
+            [["none x1", "none x2"], ["none x2", "none x1"]]
+        );
+    }
 }

@@ -140,7 +140,7 @@ pub trait Watcher {
 const WINDOWS: [u32; 5] = [1, 2, 4, 8, 16];
 /// Rounds for tuning loops, at most, and how often that is repeated.
 const TUNING_ROUNDS: u32 = 15;
-const TUNINGS: u32 = 4;
+const TUNINGS: u32 = 7;
 /// Turns of the loop by which a turn is timed.
 const TIMED_TURNS: u32 = 2000;
 
@@ -241,6 +241,7 @@ fn tune(
                 burdened,
                 flush.as_ref(),
                 ns_per_turn,
+                1.0 / f64::from(step),
             );
         }
         Burdened::carry(carried.burden());

@@ -273,17 +273,15 @@ fn fidelity_words(fidelity: &Fidelity) -> Vec<String> {
         met.len() + missed.len()
     )];
     let [kernel, model] = &fidelity.order;
-    words.push(match kernel == model {
-        true => format!(
-            "loads by the cost of a fault, the same on both: {}",
-            kernel.join(", ")
-        ),
-        false => format!(
-            "loads by the cost of a fault, NOT the same: kernel {}; model {}",
-            kernel.join(", "),
-            model.join(", ")
-        ),
-    });
+    let order = match kernel == model {
+        true => format!("the same on both, {}", kernel.join(", ")),
+        false => format!("kernel {}; model {}", kernel.join(", "), model.join(", ")),
+    };
+    let apart = match &fidelity.contradicted[..] {
+        [] => "No two that are told apart on both are so in opposite ways".to_owned(),
+        pairs => format!("NOT the same: {}", pairs.join(", ")),
+    };
+    words.push(format!("loads by the cost of a fault: {order}. {apart}"));
     words
 }
 
@@ -297,6 +295,7 @@ fn add_projection(out: &mut Document, calibration: &Calibration) {
         let of_order: Vec<_> = projected.iter().filter(|it| it.order == order).collect();
         let most = of_order.iter().map(|it| it.threads).max().unwrap_or(1);
         let mut table = Table::new(what).columns(&[
+            ("p50 ns", 7),
             ("x1", 8),
             ("interval ", 14),
             (&format!("x{most}"), 8),
@@ -339,7 +338,10 @@ fn add_projection(out: &mut Document, calibration: &Calibration) {
             } else {
                 scheme.to_owned()
             };
-            table.row(name, alone.into_iter().chain(all).collect());
+            let p50_ns = find(1).and_then(|it| it.p50_ns);
+            let p50_ns = p50_ns.map_or("-".to_owned(), |ns| ns.to_string());
+            let cells = [p50_ns].into_iter().chain(alone).chain(all);
+            table.row(name, cells.collect());
         }
         out.push(Block::Table(table));
     }

@@ -130,7 +130,14 @@ fn loops_are_corrected_until_the_model_costs_what_the_kernel_does() {
     };
     for _ in 0..12 {
         let now = burdened(&carried);
-        burden::correct(&mut carried, &kernel, &now, Some(&flush()), NS_PER_TURN);
+        burden::correct(
+            &mut carried,
+            &kernel,
+            &now,
+            Some(&flush()),
+            NS_PER_TURN,
+            1.0,
+        );
     }
     for (name, wanted) in &carried.remaining_ns {
         if name != burden::name_of(Work::Flushed) {
@@ -211,6 +218,7 @@ fn recorded() -> Recorded {
                     row("fault, truncate", "", 1.4, Some(0.25)),
                 ],
                 order: [["a", "b"], ["b", "a"]].map(|it| it.map(str::to_owned).to_vec()),
+                contradicted: vec!["a and b".to_owned()],
             }),
             projected: vec![
                 projected("folio-batched", true, 0, 1.0, Verdict::NotToldApart),
@@ -232,9 +240,9 @@ fn a_report_fits_a_mail_and_says_what_was_met_and_what_was_not() {
         "memfd 740.0 740.0-740.0 120.0 120.0-120.0 1.0000",
         "zapped-page 194.0",
         "1 of 2 are",
-        "NOT the same: kernel a, b; model b, a",
-        "fused-count -20.0%",
-        "page-locked +25.0%",
+        "kernel a, b; model b, a. NOT the same: a and b",
+        "fused-count 2000 -20.0%",
+        "page-locked 2000 +25.0%",
         "of 16 order-0 pages, alone, fused-count would bring most: -20.0%",
         "of one order-4 folio, alone, no scheme is told apart from what the kernel has",
         "no file with folios of 16 pages was measured",
