@@ -2,12 +2,14 @@
 
 use std::thread;
 
+use kernel_model::Orders;
 use kernel_model::platform::Burdened;
 
-use super::Recorded;
 use super::cost::{Measurable, OnKernel, OnModel};
+use super::{LARGE, Recorded, Side};
 use crate::cell::CellError;
 use crate::clock::Clock;
+use crate::environment::Environment;
 use crate::host::FileKind;
 use crate::statistics::Spread;
 use crate::topology::pin_current_thread;
@@ -19,13 +21,50 @@ const PASSES: usize = 15;
 const TOLERATED: f64 = 0.10;
 
 impl Recorded {
-    /// Makes the process's calibrated models carry what was found, and looks on `cpu` whether their
-    /// faults take as long as this kernel's, now; a caveat if they don't.
+    /// Makes the process's calibrated models carry what was found. Returns caveats: another kernel than
+    /// was calibrated, large folios (`orders`) where none were measured, and, looked at on `cpu`, faults
+    /// that don't take as long as this kernel's now.
     ///
     /// # Errors
     /// The CPU can't be had.
-    pub fn carry(&self, cpu: u32, clock: &Clock) -> Result<Option<String>, CellError> {
+    pub fn carry(
+        &self,
+        here: &Environment,
+        orders: Orders,
+        cpu: u32,
+        clock: &Clock,
+    ) -> Result<Vec<String>, CellError> {
         Burdened::carry(self.calibration.carried.burden());
+        let mut caveats = self.unlike(here, orders);
+        caveats.extend(self.drifted(cpu, clock)?);
+        Ok(caveats)
+    }
+
+    /// In what the calibration isn't of what is to be measured.
+    pub(super) fn unlike(&self, here: &Environment, orders: Orders) -> Vec<String> {
+        let mut caveats = Vec::new();
+        let release = |of: &Environment| {
+            let release = of.kernel.release.clone();
+            release.unwrap_or_else(|| "of unknown release".to_owned())
+        };
+        let (there, now) = (release(&self.environment), release(here));
+        if there != now {
+            caveats.push(format!("calibrated on Linux {there}, and this is {now}"));
+        }
+        let measured = self.calibration.faults.iter();
+        let mut measured = measured.filter(|cost| cost.side == Side::Kernel);
+        if orders != Orders::All(0) && !measured.any(|cost| cost.order == LARGE) {
+            caveats.push(
+                "calibrated without large folios: what a page of one takes is not carried, so that \
+                 calibrated faults on them are too cheap (host --calibrate --dir measures them)"
+                    .to_owned(),
+            );
+        }
+        caveats
+    }
+
+    /// Whether faults of kernel and model take as long now.
+    fn drifted(&self, cpu: u32, clock: &Clock) -> Result<Option<String>, CellError> {
         let Some(pages) = self
             .calibration
             .faults

@@ -188,7 +188,10 @@ pub fn calibrate(
         fidelity.rows.splice(0..0, found.compared());
     }
     let mut projected = Vec::new();
-    for order in [0, LARGE] {
+    // What a page of a large folio takes isn't known where none was measured.
+    let orders = [0, LARGE].into_iter();
+    let is_known = |order: &u8| *order == 0 || found.kernel.large.is_some();
+    for order in orders.filter(is_known) {
         projected.extend(projection::run(&mut stage, setup, order, *storm_rounds)?);
     }
     Ok(Calibration {
@@ -444,7 +447,7 @@ impl Found {
             .zip(kernel)
             .map(|(model, kernel)| model / kernel);
         Some(Compared {
-            what: "fault, missing page".to_owned(),
+            what: "a missing page".to_owned(),
             unit: "ns".to_owned(),
             kernel: Interval::bootstrap(kernel.iter().copied())?,
             calibrated: Interval::bootstrap(calibrated.iter().copied())?,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Stage;
 use crate::cell::{CellError, Setup};
-use crate::rounds::{self, Finished, Group, Observer, Plan, Rounds, Stopped, Variant};
+use crate::rounds::{self, CALIBRATED, Finished, Group, Observer, Plan, Rounds, Stopped, Variant};
 use crate::statistics::{Interval, Verdict};
 use crate::storms::Storms;
 use crate::subject::Subject;
@@ -29,6 +29,9 @@ pub struct Projected {
     pub speed: Interval,
     /// What may be said of that.
     pub verdict: Option<Verdict>,
+    /// The same ratio on the bare model: the most that locking could matter.
+    #[serde(default)]
+    pub bare: Option<Interval>,
     /// Pages mapped per second, over those of the kernel's scheme.
     pub pages_per_s: Option<Interval>,
     /// The median fault under this scheme, in nanoseconds.
@@ -58,8 +61,8 @@ impl Observer for Collector<'_, '_> {
     }
 }
 
-/// Runs the sound schemes, calibrated, over folios of one order: alone, and with all CPUs on the same
-/// pages.
+/// Runs the sound schemes, calibrated and bare, over folios of one order: alone, and with all CPUs on
+/// the same pages.
 pub(super) fn run(
     stage: &mut Stage<'_>,
     setup: &Setup,
@@ -76,14 +79,15 @@ pub(super) fn run(
     let all = setup.cpus.len() as u32;
     let mut threads = vec![1, all];
     threads.dedup();
-    let group = |fault_threads| Group {
+    let group = |(fault_threads, calibrated)| Group {
         storm: Storms::<Native>::named("none").expect("a storm of the registry"),
         fault_threads,
-        calibrated: true,
+        calibrated,
     };
+    let loads = threads.into_iter().flat_map(|it| [(it, true), (it, false)]);
     let plan = Plan {
         subjects: schemes.into_iter().map(Subject::from).collect(),
-        groups: threads.into_iter().map(group).collect(),
+        groups: loads.map(group).collect(),
         rounds: Rounds::Fixed(rounds),
         controls: Vec::new(),
         seed: stage.seed,
@@ -103,16 +107,25 @@ pub(super) fn run(
         Err(Stopped::Observer(line)) => return Err(CellError::Worker(line)),
     }
     let summary = summarize(&plan, &collector.results, &setup);
-    let rows = summary.into_iter().flat_map(|group| {
+    let (calibrated, bare): (Vec<_>, Vec<_>) = summary
+        .into_iter()
+        .partition(|group| group.storm.ends_with(CALIBRATED));
+    let rows = calibrated.into_iter().flat_map(|group| {
         let threads = group.threads;
         group.rows.into_iter().map(move |row| (threads, row))
     });
     let projected = rows.filter_map(|(threads, row)| {
+        let mut bare = bare.iter().filter(|group| group.threads == threads);
+        let bare = bare.next().and_then(|group| {
+            let mut rows = group.rows.iter();
+            rows.find(|it| (&it.scheme, it.variant) == (&row.scheme, row.variant))
+        });
         Some(Projected {
             again: row.variant == Variant::Again,
             order,
             threads,
             speed: row.p50_ratio?,
+            bare: bare.and_then(|row| row.p50_ratio),
             verdict: row.p50_verdict,
             pages_per_s: row.ratio,
             p50_ns: row.latency.and_then(|latency| latency.p50_ns),

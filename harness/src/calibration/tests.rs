@@ -1,6 +1,7 @@
 //! Calibrations of made-up figures.
 
 use jiff::Timestamp;
+use kernel_model::Orders;
 use kernel_model::platform::{TURN, Work};
 
 use super::burden::{self, Carried, Measured};
@@ -179,6 +180,7 @@ fn recorded() -> Recorded {
         threads: 1,
         speed: interval(speed),
         verdict: Some(verdict),
+        bare: Some(interval(2.0)),
         pages_per_s: None,
         p50_ns: Some(2000),
     };
@@ -239,12 +241,12 @@ fn a_report_fits_a_mail_and_says_what_was_met_and_what_was_not() {
     for part in [
         "memfd 740.0 740.0-740.0 120.0 120.0-120.0 1.0000",
         "zapped-page 194.0",
-        "1 of 2 are",
-        "kernel a, b; model b, a. NOT the same: a and b",
-        "fused-count 2000 -20.0%",
-        "page-locked 2000 +25.0%",
-        "of 16 order-0 pages, alone, fused-count would bring most: -20.0%",
-        "of one order-4 folio, alone, no scheme is told apart from what the kernel has",
+        "1 of 2 goals are met",
+        "kernel a < b; model b < a. NOT the same: a and b",
+        "fused-count -50.0 -20.0 -21.6 -18.4",
+        "page-locked -50.0 +25.0",
+        "of 16 order-0 pages (2000 ns under folio-batched) alone, fused-count would bring most: -20.0% (",
+        "of one order-4 folio alone, no scheme is told to be faster than what the kernel has",
         "no file with folios of 16 pages was measured",
         "again cargo run --release -- host --calibrate --seed 1",
     ] {
@@ -259,6 +261,30 @@ fn a_report_fits_a_mail_and_says_what_was_met_and_what_was_not() {
             .any(|line| line.contains("fault, truncate") && line.ends_with('!'))
     );
     assert!(report::markdown(&recorded()).contains("| a page, order 0 ns |"));
+}
+
+#[test]
+fn what_a_calibration_is_not_of_is_said() {
+    let mut recorded = recorded();
+    let here = recorded.environment.clone();
+    assert!(recorded.unlike(&here, Orders::All(0)).is_empty());
+    for orders in [Orders::All(4), Orders::Mix] {
+        let [caveat] = &recorded.unlike(&here, orders)[..] else {
+            panic!("{orders:?}");
+        };
+        assert!(caveat.contains("without large folios"), "{caveat}");
+    }
+    let mut large = recorded.calibration.faults[0].clone();
+    large.order = 4;
+    recorded.calibration.faults.push(large);
+    assert!(recorded.unlike(&here, Orders::Mix).is_empty());
+    let mut newer = here;
+    newer.kernel.release = Some("9.9.9".to_owned());
+    let caveats = recorded.unlike(&newer, Orders::All(0));
+    assert!(
+        caveats.len() == 1 && caveats[0].ends_with("this is 9.9.9"),
+        "{caveats:?}"
+    );
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub(crate) fn fit(value: f64, width: usize) -> String {
     }
     let figure = |&(unit, letter): &(f64, &str)| {
         let value = value / unit;
-        let digits = match value {
+        let digits = match value.abs() {
             value if value < 10.0 => 3,
             value if value < 100.0 => 2,
             value if value < 1000.0 => 1,
@@ -93,7 +93,7 @@ pub(crate) fn fit(value: f64, width: usize) -> String {
         };
         let digits = match (letter, value) {
             ("", _) => digits,
-            (_, value) if value < 100.0 => 1,
+            (_, value) if value.abs() < 100.0 => 1,
             _ => 0,
         };
         format!("{value:.digits$}{letter}")

@@ -76,12 +76,12 @@ pub(super) fn run(
     };
     let carried = match &calibration {
         Some(calibration) => calibration
-            .carry(setup.cpus[0], &clock)
+            .carry(&environment, setup.sizes.orders, setup.cpus[0], &clock)
             .map_err(Failure::usage),
-        None => Ok(None),
+        None => Ok(Vec::new()),
     };
     let carried = match carried {
-        Ok(caveat) => caveat,
+        Ok(caveats) => caveats,
         Err(failure) => {
             writer.discard();
             return Err(failure);

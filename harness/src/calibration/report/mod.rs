@@ -1,11 +1,13 @@
 //! A calibration in words and tables.
 
+mod projection;
+
 use super::burden::name_of;
 use super::fidelity::{Compared, Fidelity};
 use super::file::Recorded;
-use super::{Calibration, Fit, Projected, Side};
+use super::{Calibration, Fit, LARGE, Side};
 use crate::report::{Block, Document, Table, fit};
-use crate::statistics::{Interval, Verdict};
+use crate::statistics::Interval;
 use kernel_model::platform::Work;
 
 /// The report as plain text: ASCII, at most 72 columns.
@@ -35,14 +37,16 @@ fn document(recorded: &Recorded) -> Document {
     add_removals(&mut out, calibration);
     add_remaining(&mut out, calibration);
     add_fidelity(&mut out, calibration);
-    add_projection(&mut out, calibration);
+    projection::add(&mut out, calibration);
     add_method(&mut out, recorded);
     out
 }
 
 /// From one end to the other, in 14 columns.
 fn interval(of: &Interval) -> String {
-    format!("{}-{}", fit(of.lo, 6).trim(), fit(of.hi, 6).trim())
+    let between = if of.lo < 0.0 { ".." } else { "-" };
+    let [lo, hi] = [of.lo, of.hi].map(|end| fit(end, 7));
+    format!("{lo}{between}{hi}")
 }
 
 fn side(side: Side, of: &str, order: u8) -> String {
@@ -55,19 +59,19 @@ fn side(side: Side, of: &str, order: u8) -> String {
 
 fn line_table(title: &str) -> Table {
     Table::new(title).columns(&[
-        ("once", 8),
-        ("interval", 14),
-        ("a page", 8),
-        ("interval", 14),
+        ("once", 7),
+        ("interval", 15),
+        ("a page", 7),
+        ("interval", 15),
         ("r2", 7),
     ])
 }
 
 fn line(fitted: &Fit) -> Vec<String> {
     vec![
-        fit(fitted.intercept_ns.median, 8),
+        fit(fitted.intercept_ns.median, 7),
         interval(&fitted.intercept_ns),
-        fit(fitted.page_ns.median, 8),
+        fit(fitted.page_ns.median, 7),
         interval(&fitted.page_ns),
         format!("{:.4}", fitted.r_squared),
     ]
@@ -191,14 +195,11 @@ fn add_remaining(out: &mut Document, calibration: &Calibration) {
         out.note(
             "page",
             "no file with folios of 16 pages was measured (give --dir on a file system that has them), so \
-             that what a folio and what a page costs can't be told apart: all of it is the folio's, and \
-             schemes that map large folios look better than they are",
+             that what a folio and what a page costs can't be told apart: all of it is the folio's, and a \
+             calibrated fault on large folios is cheaper than the kernel's",
         );
     }
 }
-
-/// The order of folios as large as a window.
-const LARGE: u8 = 4;
 
 fn add_fidelity(out: &mut Document, calibration: &Calibration) {
     let Some(fidelity) = &calibration.fidelity else {
@@ -231,7 +232,7 @@ fn fidelity_table(fidelity: &Fidelity) -> Table {
         ("calibr.", 9),
         ("bare", 9),
         ("ratio", 7),
-        ("interval ", 15),
+        ("interval ", 16),
     ]);
     for row in &fidelity.rows {
         let mark = match row.is_met() {
@@ -265,7 +266,7 @@ fn fidelity_words(fidelity: &Fidelity) -> Vec<String> {
         "ratio is calibrated over kernel, round by round, {} rounds. x: how many times as long as \
          alone, under {} operations per second of {} pages each (both sides; a remover's: its median, \
          under a process that faults all the time). +: within the goal (slopes 10%, storms 25%), !: not; \
-         {} of {} are",
+         {} of {} goals are met",
         fidelity.rounds,
         fidelity.rate_per_s,
         fidelity.hole_pages,
@@ -274,134 +275,17 @@ fn fidelity_words(fidelity: &Fidelity) -> Vec<String> {
     )];
     let [kernel, model] = &fidelity.order;
     let order = match kernel == model {
-        true => format!("the same on both, {}", kernel.join(", ")),
-        false => format!("kernel {}; model {}", kernel.join(", "), model.join(", ")),
+        true => format!("the same on both, {}", kernel.join(" < ")),
+        false => format!("kernel {}; model {}", kernel.join(" < "), model.join(" < ")),
     };
     let apart = match &fidelity.contradicted[..] {
         [] => "No two that are told apart on both are so in opposite ways".to_owned(),
         pairs => format!("NOT the same: {}", pairs.join(", ")),
     };
-    words.push(format!("loads by the cost of a fault: {order}. {apart}"));
+    words.push(format!(
+        "loads by the median cost of a fault: {order}. {apart}"
+    ));
     words
-}
-
-fn add_projection(out: &mut Document, calibration: &Calibration) {
-    if calibration.projected.is_empty() {
-        return;
-    }
-    out.push(Block::Heading("what a patch would bring".to_owned()));
-    let projected = &calibration.projected;
-    for (order, what) in [(0, "16 order-0 pages"), (LARGE, "one order-4 folio")] {
-        let of_order: Vec<_> = projected.iter().filter(|it| it.order == order).collect();
-        let most = of_order.iter().map(|it| it.threads).max().unwrap_or(1);
-        let mut table = Table::new(what).columns(&[
-            ("p50 ns", 7),
-            ("x1", 8),
-            ("interval ", 14),
-            (&format!("x{most}"), 8),
-            ("interval ", 14),
-        ]);
-        let mut schemes: Vec<(&str, bool)> = Vec::new();
-        for it in &of_order {
-            if !schemes.contains(&(it.scheme.as_str(), it.again)) {
-                schemes.push((&it.scheme, it.again));
-            }
-        }
-        for (scheme, again) in schemes {
-            let find = |threads| {
-                let mut found = of_order.iter();
-                found.find(|it| {
-                    (it.scheme.as_str(), it.again, it.threads) == (scheme, again, threads)
-                })
-            };
-            let cells = |found: Option<&&Projected>| match found {
-                Some(it) => {
-                    let mark = match it.verdict {
-                        Some(Verdict::Faster | Verdict::Slower) | None => ' ',
-                        Some(_) => '~',
-                    };
-                    [
-                        percent(it.speed.median),
-                        format!("{}{mark}", change(&it.speed)),
-                    ]
-                }
-                None => ["-".to_owned(), "- ".to_owned()],
-            };
-            let alone = cells(find(1));
-            let all = if most > 1 {
-                cells(find(most))
-            } else {
-                cells(None)
-            };
-            let name = if again {
-                format!("{scheme} A/A")
-            } else {
-                scheme.to_owned()
-            };
-            let p50_ns = find(1).and_then(|it| it.p50_ns);
-            let p50_ns = p50_ns.map_or("-".to_owned(), |ns| ns.to_string());
-            let cells = [p50_ns].into_iter().chain(alone).chain(all);
-            table.row(name, cells.collect());
-        }
-        out.push(Block::Table(table));
-    }
-    out.push(Block::Paragraph(in_words(calibration)));
-}
-
-/// How much shorter a median fault is, in percent; negative if it is longer.
-fn percent(speed: f64) -> String {
-    format!("{:+.1}%", (1.0 / speed - 1.0) * 100.0)
-}
-
-fn change(speed: &Interval) -> String {
-    // A higher speed is a shorter time.
-    let ends = [speed.hi, speed.lo].map(|speed| format!("{:+.1}", (1.0 / speed - 1.0) * 100.0));
-    ends.join(" ")
-}
-
-/// The answer, computed from the table.
-fn in_words(calibration: &Calibration) -> String {
-    let best = |order: u8, threads: &dyn Fn(u32) -> bool| {
-        let told = |it: &&Projected| !it.again && it.verdict == Some(Verdict::Faster);
-        let rows = calibration.projected.iter().filter(|it| it.order == order);
-        let rows = rows.filter(|it| threads(it.threads)).filter(told);
-        rows.max_by(|left, right| left.speed.median.total_cmp(&right.speed.median))
-    };
-    let say = |what: &str, best: Option<&Projected>| match best {
-        Some(it) => format!(
-            "{what} {} would bring most: {} ({})",
-            it.scheme,
-            percent(it.speed.median),
-            change(&it.speed)
-        ),
-        None => format!("{what} no scheme is told apart from what the kernel has"),
-    };
-    let most = calibration
-        .projected
-        .iter()
-        .map(|it| it.threads)
-        .max()
-        .unwrap_or(1);
-    let mut parts = Vec::new();
-    for (order, folios) in [(0, "of 16 order-0 pages"), (LARGE, "of one order-4 folio")] {
-        parts.push(say(
-            &format!("For a fault {folios}, alone,"),
-            best(order, &|it| it == 1),
-        ));
-        if most > 1 {
-            let text = format!("with {most} processes on the same pages,");
-            parts.push(say(&text, best(order, &|it| it == most)));
-        }
-    }
-    format!(
-        "Change of a median fault's time against {}, the scheme of this kernel, on the calibrated model. \
-         {}. Assumed: that what the kernel does beyond the model stays as it is under every scheme, that \
-         it is done where the model carries it (per folio and per page under the PTE-table lock, and under \
-         the page lock where a scheme holds that), and that none of it contends but what the model models: \
-         the lines of folios, locks and gates.",
-        calibration.scheme,
-        parts.join("; ")
-    )
 }
 
 fn add_method(out: &mut Document, recorded: &Recorded) {
