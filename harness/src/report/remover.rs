@@ -24,10 +24,8 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
     let removals: Vec<(&Row, &RemoverSummary)> = removals.collect();
     let counted = |row: &Row| !run.configuration.is_file(&row.scheme);
     if !removals.iter().any(|(row, _)| counted(row)) {
-        // The kernel tells nobody what a system call removed.
-        for name in [FOLIOS, TRANSIENT, KEPT] {
-            out.push(Block::Note(name.to_owned(), 20, "-".to_owned()));
-        }
+        let text = "not counted: the kernel tells nobody what a system call removed";
+        out.note("folios", text);
         add_slowed(out, run, &removals);
         add_rate(out, run, &removals);
         return;
@@ -71,14 +69,18 @@ fn add_slowed(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)
         let told = remover.verdict == Some(Verdict::Slower);
         let slowed = remover.ratio.filter(|ratio| told && ratio.hi < SLOWED);
         if let Some(ratio) = slowed {
-            let text = format!(
-                "{} slows the remover by {:.2} ({:.2}-{:.2})",
-                label(run, row),
-                1.0 / ratio.median,
-                1.0 / ratio.hi,
-                1.0 / ratio.lo
-            );
-            out.note("SLOWED", text);
+            let [median, lo, hi] = [ratio.median, ratio.hi, ratio.lo].map(|it| 1.0 / it);
+            let label = label(run, row);
+            if run.configuration.is_file(&row.scheme) {
+                let text = format!(
+                    "a removal from {label} takes {median:.2} ({lo:.2}-{hi:.2}) times as long; the file \
+                     system's own work is in it, and not only what faults hold up"
+                );
+                out.note("slower", text);
+            } else {
+                let text = format!("{label} slows the remover by {median:.2} ({lo:.2}-{hi:.2})");
+                out.note("SLOWED", text);
+            }
         }
     }
 }
