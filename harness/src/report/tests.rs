@@ -457,3 +457,26 @@ fn a_run_of_the_model_says_what_its_loads_stand_for_and_who_refills() {
     let words = unfolded(&text_of(&both.make()));
     assert!(words.contains("loads calibrated: ") && words.contains("bare ones, without"));
 }
+
+#[test]
+fn a_remover_that_takes_far_longer_is_slowed_by_a_scheme_and_slower_on_a_file() {
+    let fixture = || Fixture {
+        remover: |cell, _, _| {
+            if cell == "mapcount-recheck" {
+                0.25
+            } else {
+                1.0
+            }
+        },
+        ..Fixture::default()
+    };
+    let words = unfolded(&text_of(&fixture().make()));
+    assert!(
+        words.contains("SLOWED mapcount-recheck slows the remover by 4.00 (4.00-4.00)"),
+        "{words}"
+    );
+    let words = unfolded(&text_of(&fixture().make().of_the_kernel()));
+    let said = "slower a removal from mapcount-recheck takes 4.00 (4.00-4.00) times as long";
+    assert!(words.contains(said), "{words}");
+    assert!(!words.contains("SLOWED"), "{words}");
+}
