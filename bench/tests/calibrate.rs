@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use harness::host::FileKind;
+use serde_json::Value;
 
 fn faultaround(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
@@ -36,6 +37,33 @@ fn is_refused(output: &Output, because: &str) {
         "{stderr}"
     );
     assert!(stderr.contains(because), "{stderr}");
+}
+
+/// The median of one figure of a fit over folios of one page.
+fn fitted(calibration: &Value, side: &str, figure: &str) -> f64 {
+    let mut costs = calibration["faults"].as_array().unwrap().iter();
+    let is = |cost: &&Value| cost["side"] == side && cost["order"] == 0;
+    let cost = costs.find(is).expect("a fit");
+    cost["fit"][figure]["median"].as_f64().unwrap()
+}
+
+fn loops_were_brought_to_the_kernels_length(calibration: &Value) {
+    let [kernel, bare, calibrated] =
+        ["kernel", "bare", "calibrated"].map(|side| fitted(calibration, side, "intercept_ns"));
+    assert!(bare < 0.5 * kernel, "{bare}, {kernel}");
+    assert!(
+        (0.5..2.0).contains(&(calibrated / kernel)),
+        "{calibrated}, {kernel}"
+    );
+}
+
+fn locks_matter_less_where_there_is_other_work(calibration: &Value) {
+    let mut projected = calibration["projected"].as_array().unwrap().iter();
+    let fused = projected.find(|it| it["scheme"] == "fused-count" && it["threads"] == 1);
+    let fused = fused.expect("a projection");
+    let [bare, calibrated] =
+        ["bare", "speed"].map(|model| fused[model]["median"].as_f64().unwrap());
+    assert!(bare > calibrated, "{bare}, {calibrated}");
 }
 
 /// One test: calibrations take a while.
@@ -76,8 +104,12 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
     let again = faultaround(&["report", directory_of.to_str().unwrap()]);
     assert_eq!(said(&again).0, report);
 
-    // Every fault is dearer by what it carries: that is far more than a bare fault takes.
     let file = directory_of.join("calibration.json");
+    let recorded: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    loops_were_brought_to_the_kernels_length(&recorded["calibration"]);
+    locks_matter_less_where_there_is_other_work(&recorded["calibration"]);
+
+    // Every fault is dearer by what it carries: that is far more than a bare fault takes.
     let file = file.to_str().unwrap();
     let scheme = [
         "storm",
@@ -93,7 +125,7 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
     let (printed, stderr) = said(&output);
     assert!(output.status.success(), "{stderr}");
     let run = directory(out.path(), "-storm").join("run.json");
-    let run: serde_json::Value = serde_json::from_str(&fs::read_to_string(run).unwrap()).unwrap();
+    let run: Value = serde_json::from_str(&fs::read_to_string(run).unwrap()).unwrap();
     let ns_per_page = |load: &str| {
         let mut groups = run["summary"].as_array().unwrap().iter();
         let group = groups.find(|group| group["storm"] == load).expect("a load");
@@ -106,12 +138,31 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
 
     let storm = |file: &str| faultaround(&[&scheme[..], &["--calibrated", file]].concat());
     is_refused(&storm("/nowhere/at/all"), "host --calibrate");
-    let elsewhere = out.path().join("elsewhere.json");
-    let mut changed: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
-    changed["environment"]["processor"]["model"] = "Another CPU".into();
-    fs::write(&elsewhere, changed.to_string()).unwrap();
-    is_refused(&storm(elsewhere.to_str().unwrap()), "Another CPU");
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut changed = recorded.clone();
+        change(&mut changed);
+        let path = out.path().join("changed.json");
+        fs::write(&path, changed.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let elsewhere = changed(&|it| it["environment"]["processor"]["model"] = "Another CPU".into());
+    is_refused(&storm(&elsewhere), "Another CPU");
+
+    // Without its loop a fault is far cheaper than the kernel's.
+    let drifted = changed(&|it| {
+        it["calibration"]["carried"]["turns"]["fault"] = 0.0.into();
+        it["environment"]["kernel"]["release"] = "9.9.9".into();
+    });
+    let drifted = ["--calibrated", &drifted, "--watch", "0s", "--out", place];
+    let output = faultaround(&[&scheme[..], &drifted[..], &short[..]].concat());
+    let printed = said(&output).0;
+    let printed: String = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "calibrated on Linux 9.9.9",
+        "isn't what it was when it was calibrated",
+    ] {
+        assert!(printed.contains(part), "{part:?} is not in {printed}");
+    }
     is_refused(
         &faultaround(&["host", "--calibrate", "--rounds", "auto"]),
         "takes a number",
