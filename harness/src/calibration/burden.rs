@@ -152,10 +152,10 @@ pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush
     let flush_ns = flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
     let own = carried.remaining_ns[name_of(Work::Flush)];
     carried.want(Work::Flush, own + flush_ns);
-    carried.want(
-        Work::Flushed,
-        flush.map_or(0.0, |flush| flush.interrupted_ns.median),
-    );
+    // Nobody is interrupted where nobody was measured to be.
+    if let Some(flush) = flush {
+        carried.want(Work::Flushed, flush.interrupted_ns.median);
+    }
     carried
 }
 

@@ -51,6 +51,17 @@ impl Recorded {
         if there != now {
             caveats.push(format!("calibrated on Linux {there}, and this is {now}"));
         }
+        if here.processor.model.is_none() {
+            caveats.push(
+                "that this is the machine that was calibrated can't be told: its CPU's model is unknown"
+                    .to_owned(),
+            );
+        }
+        if self.calibration.flush.is_none() {
+            caveats.push(
+                "calibrated on one CPU: removals carry no interrupts of other CPUs".to_owned(),
+            );
+        }
         let measured = self.calibration.faults.iter();
         let mut measured = measured.filter(|cost| cost.side == Side::Kernel);
         if orders != Orders::All(0) && !measured.any(|cost| cost.order == LARGE) {

@@ -7,9 +7,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Calibration;
+use kernel_model::fault_around::Schemes;
+use kernel_model::platform::{Native, Work};
+
+use super::{Calibration, name_of};
 use crate::cell::Setup;
 use crate::environment::Environment;
+use crate::host::WINDOW_PAGES;
+use crate::noise::Floor;
 
 /// The name of the file in a calibration's directory.
 pub const FILE: &str = "calibration.json";
@@ -42,6 +47,8 @@ pub struct Recorded {
     pub elapsed_s: f64,
     /// Time that the hypervisor took meanwhile, in seconds; `None` where the kernel doesn't count it.
     pub stolen_s: Option<f64>,
+    /// What the machine did to each CPU by itself, before; nothing if that wasn't watched.
+    pub noise: Vec<Floor>,
     /// What was found.
     pub calibration: Calibration,
 }
@@ -65,6 +72,9 @@ pub enum CalibrationError {
         /// What is wrong.
         reason: String,
     },
+    /// There is nothing in it that a model could carry.
+    #[error("the calibration can't be carried: {0}; calibrate again")]
+    Unusable(String),
     /// It is of another machine.
     #[error(
         "the calibration is of {there:?}, and this is {here:?}: what the kernel does takes as long as \
@@ -76,6 +86,15 @@ pub enum CalibrationError {
         /// This machine.
         here: String,
     },
+}
+
+/// More turns than any machine's kernel is worth: some 50 us for what is done once, and a tenth of that
+/// for what is done for each page or folio.
+fn longest(work: Work) -> f64 {
+    match work {
+        Work::Range | Work::Page | Work::RemovedFolio | Work::ZappedPage => 2_500.0,
+        _ => 25_000.0,
+    }
 }
 
 /// What there is in a file before anything is known of its version.
@@ -115,12 +134,51 @@ impl Recorded {
         directory.join(FILE).is_file()
     }
 
-    /// Refuses to be used on another machine: the work that is carried is as long as that machine
-    /// takes for it.
+    /// Refuses to be carried if there is something in it that no calibration finds.
     ///
     /// # Errors
-    /// [`CalibrationError::OtherMachine`].
-    pub fn is_of(&self, here: &Environment) -> Result<(), CalibrationError> {
+    /// [`CalibrationError::Unusable`].
+    fn is_usable(&self) -> Result<(), CalibrationError> {
+        let refused = |reason: String| Err(CalibrationError::Unusable(reason));
+        let calibration = &self.calibration;
+        let turns = &calibration.carried.turns;
+        if turns.is_empty() {
+            return refused("it was stopped before its loops had their lengths".to_owned());
+        }
+        for work in Work::ALL {
+            let name = name_of(work);
+            match turns.get(name) {
+                Some(turns) if (0.0..=longest(work)).contains(turns) => {}
+                // With one CPU there is nobody to interrupt.
+                None if work == Work::Flushed => {}
+                Some(turns) => {
+                    return refused(format!(
+                        "{turns} turns of {name}, where 0 to {} are possible",
+                        longest(work)
+                    ));
+                }
+                None => return refused(format!("it has no turns of {name}")),
+            }
+        }
+        let scheme = Schemes::<Native>::named(&calibration.scheme);
+        if !scheme.is_some_and(|scheme| scheme.about().verdict.is_sound()) {
+            return refused(format!("{:?} is no sound scheme", calibration.scheme));
+        }
+        let points = calibration.faults.iter().flat_map(|cost| &cost.fit.points);
+        let is_window = |pages: u32| pages.is_power_of_two() && u64::from(pages) <= WINDOW_PAGES;
+        match points.map(|point| point.0).find(|pages| !is_window(*pages)) {
+            Some(pages) => refused(format!("a window of {pages} pages")),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to be carried if it is broken, or on another machine: the work that is carried is as long
+    /// as that machine takes for it.
+    ///
+    /// # Errors
+    /// [`CalibrationError::Unusable`], [`CalibrationError::OtherMachine`].
+    pub fn may_be_carried(&self, here: &Environment) -> Result<(), CalibrationError> {
+        self.is_usable()?;
         let name = |environment: &Environment| {
             let model = environment.processor.model.as_deref();
             model.unwrap_or("an unknown processor").to_owned()

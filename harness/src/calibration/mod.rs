@@ -1,6 +1,7 @@
 //! The running kernel as yardstick: what its faults and removals cost, what the model lacks of that,
 //! how far the model that carries it is from the kernel, and what a patch would bring.
 
+mod bench;
 mod burden;
 mod cost;
 mod drift;
@@ -14,9 +15,10 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::thread;
 
-use kernel_model::platform::{Burden, Burdened, Native, TURN, Work};
+use kernel_model::platform::{Burden, Burdened};
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,6 @@ use crate::cancel::Cancel;
 use crate::cell::{CellError, Setup};
 use crate::clock::Clock;
 use crate::host::FileKind;
-use crate::statistics::Interval;
 use crate::subject::Subject;
 use crate::topology::pin_current_thread;
 
@@ -38,10 +39,7 @@ pub use projection::Projected;
 pub(crate) use report::add_fidelity_of;
 pub use report::{markdown, text};
 
-use burden::Measured;
-use cost::Measurable;
-use fit::Part;
-use removal::{CASES, Removable, Removals};
+use bench::{Bench, Found};
 
 /// Whose cost something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +82,12 @@ pub struct RemovalCost {
 /// All that a calibration found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
+    /// Whether it came to its end.
+    pub complete: bool,
     /// The scheme of the model that stands for what this kernel does.
     pub scheme: String,
+    /// Rounds that the fits rest on.
+    pub fit_rounds: u32,
     /// Faults.
     pub faults: Vec<FaultCost>,
     /// Removals, on a memfd and on the models.
@@ -94,7 +96,7 @@ pub struct Calibration {
     pub flush: Option<Flush>,
     /// What the calibrated model carries.
     pub carried: Carried,
-    /// How far the calibrated model is from the kernel.
+    /// How far the calibrated model is from the kernel; `None` if it wasn't come to that.
     pub fidelity: Option<Fidelity>,
     /// What the schemes would make of the kernel's faults.
     pub projected: Vec<Projected>,
@@ -136,40 +138,65 @@ pub trait Watcher {
     fn round_over(&mut self);
 }
 
-/// Windows that are measured.
-const WINDOWS: [u32; 5] = [1, 2, 4, 8, 16];
 /// Rounds for tuning loops, at most, and how often that is repeated.
 const TUNING_ROUNDS: u32 = 15;
 const TUNINGS: u32 = 7;
-/// Turns of the loop by which a turn is timed.
-const TIMED_TURNS: u32 = 2000;
+
+/// A calibration that did not come to its end.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Why.
+    pub error: CellError,
+    /// What had been found by then.
+    pub kept: Option<Box<Calibration>>,
+}
 
 /// Calibrates.
 ///
 /// # Errors
-/// See [`CellError`].
+/// See [`CellError`]; what was found before is kept.
 pub fn calibrate(
     request: &Request,
     clock: &Clock,
     cancel: &Cancel,
     watcher: &mut (dyn Watcher + Send),
-) -> Result<Calibration, CellError> {
+) -> Result<Calibration, Stopped> {
+    let mut kept = None;
+    let ended = run(request, clock, cancel, watcher, &mut kept);
+    match (ended, kept) {
+        (Ok(()), Some(calibration)) => Ok(Calibration {
+            complete: true,
+            ..calibration
+        }),
+        (ended, kept) => Err(Stopped {
+            error: ended.err().unwrap_or(CellError::Interrupted),
+            kept: kept.map(Box::new),
+        }),
+    }
+}
+
+/// Does so part by part; what is whole of it is kept.
+fn run(
+    request: &Request,
+    clock: &Clock,
+    cancel: &Cancel,
+    watcher: &mut (dyn Watcher + Send),
+    kept: &mut Option<Calibration>,
+) -> Result<(), CellError> {
     let mut random = Pcg64Mcg::seed_from_u64(request.seed);
-    let tuned = thread::scope(|scope| {
+    let found = thread::scope(|scope| {
         // On a thread of its own, so that what is started later isn't bound to its CPU.
         let work = || {
             pin_current_thread(request.setup.cpus[0])?;
-            tune(request, clock, cancel, watcher, &mut random)
+            tune(request, clock, cancel, watcher, &mut random, kept)
         };
         let thread = thread::Builder::new().name("calibrate".to_owned());
         let thread = thread.spawn_scoped(scope, work).map_err(CellError::Spawn)?;
         thread.join().map_err(|_| CellError::Panicked)?
     })?;
-    let Tuned {
-        found,
-        carried,
-        flush,
-    } = tuned;
+    let Some(kept) = kept else {
+        return Ok(());
+    };
     let mut stage = Stage {
         scheme: request.scheme.clone(),
         seed: request.seed,
@@ -177,39 +204,21 @@ pub fn calibrate(
         cancel,
         watcher,
     };
-    let Request {
-        subject,
-        setup,
-        storm_rounds,
-        ..
-    } = request;
-    let mut fidelity = fidelity::run(&mut stage, subject, setup, *storm_rounds, &mut random)?;
-    if let Some(fidelity) = &mut fidelity {
-        fidelity.rows.splice(0..0, found.compared());
-    }
-    let mut projected = Vec::new();
+    let (setup, rounds) = (&request.setup, request.storm_rounds);
+    let (mut fidelity, ended) =
+        fidelity::run(&mut stage, &request.subject, setup, rounds, &mut random);
+    fidelity.rows.splice(0..0, found.compared());
+    kept.fidelity = Some(fidelity);
+    ended?;
     // What a page of a large folio takes isn't known where none was measured.
     let orders = [0, LARGE].into_iter();
     let is_known = |order: &u8| *order == 0 || found.kernel.large.is_some();
     for order in orders.filter(is_known) {
-        projected.extend(projection::run(&mut stage, setup, order, *storm_rounds)?);
+        let (projected, ended) = projection::run(&mut stage, setup, order, rounds);
+        kept.projected.extend(projected);
+        ended?;
     }
-    Ok(Calibration {
-        scheme: request.scheme.clone(),
-        faults: found.faults,
-        removals: found.removals,
-        flush,
-        carried,
-        fidelity,
-        projected,
-    })
-}
-
-/// What the fits came to.
-struct Tuned {
-    found: Found,
-    carried: Carried,
-    flush: Option<Flush>,
+    Ok(())
 }
 
 /// Measures what faults and removals cost, and brings the loops that the calibrated model carries to
@@ -220,7 +229,8 @@ fn tune(
     cancel: &Cancel,
     watcher: &mut (dyn Watcher + Send),
     random: &mut Pcg64Mcg,
-) -> Result<Tuned, CellError> {
+    kept: &mut Option<Calibration>,
+) -> Result<Found, CellError> {
     Burdened::carry(Burden::default());
     watcher.part_begins("what faults and removals cost", TUNINGS + 1);
     let rounds = request.rounds.min(TUNING_ROUNDS);
@@ -228,6 +238,24 @@ fn tune(
     let flush = match request.setup.cpus.get(1) {
         Some(other) => flush::measure(&request.files[0], *other, rounds, clock)?,
         None => None,
+    };
+    let calibration = |found: &Found, fit_rounds, turns| {
+        // What is said to remain is what these rounds found, and no others.
+        let remaining = burden::remaining(&found.kernel, &found.bare, flush.as_ref()).remaining_ns;
+        Calibration {
+            complete: false,
+            scheme: request.scheme.clone(),
+            fit_rounds,
+            faults: found.faults.clone(),
+            removals: found.removals.clone(),
+            flush,
+            carried: Carried {
+                remaining_ns: remaining,
+                turns,
+            },
+            fidelity: None,
+            projected: Vec::new(),
+        }
     };
     let ns_per_turn = bench.ns_per_turn(clock)?;
     let mut carried = Carried::default();
@@ -247,213 +275,19 @@ fn tune(
                 1.0 / f64::from(step),
             );
         }
+        // Loops that aren't at their length yet are nobody's.
+        let mut so_far = calibration(&found, rounds, BTreeMap::new());
+        so_far.faults.retain(|cost| cost.side != Side::Calibrated);
+        so_far.removals.retain(|cost| cost.side != Side::Calibrated);
+        *kept = Some(so_far);
         Burdened::carry(carried.burden());
         watcher.round_over();
     }
     let found = bench.measure(request.rounds, clock, random, cancel)?;
-    // What is said to remain is what these rounds found, and no others.
-    let remaining = burden::remaining(&found.kernel, &found.bare, flush.as_ref());
-    carried.remaining_ns = remaining.remaining_ns;
+    *kept = Some(calibration(&found, request.rounds, carried.turns));
     watcher.round_over();
-    Ok(Tuned {
-        found,
-        carried,
-        flush,
-    })
+    Ok(found)
 }
 
 /// The order of large folios that schemes are compared on: a window is one of them.
 const LARGE: u8 = 4;
-
-/// All that is measured by turns.
-struct Bench<'a> {
-    faults: Vec<Box<dyn Measurable + 'a>>,
-    named: Vec<(String, Side, u8)>,
-    removals: Vec<Box<dyn Removable + 'a>>,
-    windows: Vec<u32>,
-}
-
-/// What a number of rounds found.
-struct Found {
-    faults: Vec<FaultCost>,
-    removals: Vec<RemovalCost>,
-    kernel: Measured,
-    bare: Measured,
-    calibrated: Measured,
-}
-
-impl<'a> Bench<'a> {
-    fn new(request: &Request, clock: &Clock) -> Result<Self, CellError> {
-        let window = request.setup.sizes.window_pages;
-        let windows: Vec<_> = WINDOWS.into_iter().filter(|it| *it <= window).collect();
-        let mut faults: Vec<Box<dyn Measurable>> = Vec::new();
-        let mut named = Vec::new();
-        let mut orders = vec![0];
-        for kind in &request.files {
-            let order = kind.write_pages.ilog2() as u8;
-            orders.push(order);
-            faults.push(Box::new(cost::OnKernel::new(kind, &windows)?));
-            named.push((kind.name.clone(), Side::Kernel, order));
-        }
-        orders.sort_unstable();
-        orders.dedup();
-        let scheme = &request.scheme;
-        for order in orders {
-            let bare = cost::OnModel::<Native>::new(scheme, order, &windows, clock);
-            let burdened = cost::OnModel::<Burdened>::new(scheme, order, &windows, clock);
-            faults.push(Box::new(bare));
-            named.push((scheme.clone(), Side::Bare, order));
-            faults.push(Box::new(burdened));
-            named.push((scheme.clone(), Side::Calibrated, order));
-        }
-        let removals: Vec<Box<dyn Removable>> = vec![
-            Box::new(removal::OnKernel::new(&request.files[0])?),
-            Box::new(removal::OnModel::<Native>::new(scheme, clock)),
-            Box::new(removal::OnModel::<Burdened>::new(scheme, clock)),
-        ];
-        Ok(Self {
-            faults,
-            named,
-            removals,
-            windows,
-        })
-    }
-
-    /// How long a turn takes, by how much longer it makes a fault.
-    fn ns_per_turn(&mut self, clock: &Clock) -> Result<f64, CellError> {
-        let burdened =
-            |(_, side, order): &(String, Side, u8)| (*side, *order) == (Side::Calibrated, 0);
-        let at = self.named.iter().position(burdened).unwrap_or(0);
-        let mut burden = Burden::default();
-        let without = self.faults[at].fault_ns(1, clock)?;
-        burden[Work::Fault] = TIMED_TURNS * TURN;
-        Burdened::carry(burden);
-        let with = self.faults[at].fault_ns(1, clock)?;
-        Burdened::carry(Burden::default());
-        Ok((with - without) / f64::from(TIMED_TURNS))
-    }
-
-    fn measure(
-        &mut self,
-        rounds: u32,
-        clock: &Clock,
-        random: &mut Pcg64Mcg,
-        cancel: &Cancel,
-    ) -> Result<Found, CellError> {
-        let windows = &self.windows;
-        let faults = cost::by_turns(&mut self.faults, windows, rounds, clock, random, cancel)?;
-        let removals = removal::by_turns(&mut self.removals, rounds, clock, random, cancel)?;
-        let side = |wanted: Side, removals: &Removals| {
-            let fit = |is: &dyn Fn(u8) -> bool| {
-                let mut found = self.named.iter().zip(&faults);
-                let found = found.find(|((_, side, order), _)| *side == wanted && is(*order));
-                found.and_then(|(_, fit)| fit.clone())
-            };
-            Measured {
-                small: fit(&|order| order == 0),
-                large: fit(&|order| order == LARGE),
-                removals: Some(removals.clone()),
-            }
-        };
-        let kernel = side(Side::Kernel, &removals[0]);
-        let bare = side(Side::Bare, &removals[1]);
-        let calibrated = side(Side::Calibrated, &removals[2]);
-        let costs = self
-            .named
-            .iter()
-            .zip(&faults)
-            .filter_map(|((of, side, order), fit)| {
-                Some(FaultCost {
-                    of: of.clone(),
-                    side: *side,
-                    order: *order,
-                    fit: fit.clone()?,
-                })
-            });
-        let sides = [Side::Kernel, Side::Bare, Side::Calibrated]
-            .into_iter()
-            .zip(&removals);
-        let removal_costs = sides.flat_map(|(side, removals)| {
-            CASES
-                .iter()
-                .zip(&removals.fits)
-                .filter_map(move |(case, fit)| {
-                    Some(RemovalCost {
-                        call: case.call.to_owned(),
-                        mapped: case.mapped,
-                        side,
-                        fit: fit.clone()?,
-                    })
-                })
-        });
-        Ok(Found {
-            faults: costs.collect(),
-            removals: removal_costs.collect(),
-            kernel,
-            bare,
-            calibrated,
-        })
-    }
-}
-
-/// The goal for slopes.
-const SLOPE_GOAL: f64 = 0.10;
-
-impl Found {
-    fn ratio(&self, of: fn(&Measured) -> &Option<Fit>, part: Part) -> Option<Interval> {
-        of(&self.calibrated)
-            .as_ref()?
-            .ratio_to(of(&self.kernel).as_ref()?, part)
-    }
-
-    /// The rows of the fidelity table that are fits.
-    fn compared(&self) -> Vec<Compared> {
-        type Of = fn(&Measured) -> &Option<Fit>;
-        let fits: [(&str, Of); 2] = [("order 0", |it| &it.small), ("order 4", |it| &it.large)];
-        let parts = [
-            ("a page", Part::Slope, Some(SLOPE_GOAL)),
-            ("a fault", Part::Intercept, None),
-        ];
-        let rows = fits.into_iter().flat_map(|(folios, of)| {
-            parts.into_iter().filter_map(move |(what, part, goal)| {
-                let figure = |side: &Measured| {
-                    let fit = of(side).as_ref();
-                    fit.map(|fit| match part {
-                        Part::Slope => fit.page_ns,
-                        Part::Intercept => fit.intercept_ns,
-                    })
-                };
-                Some(Compared {
-                    what: format!("{what}, {folios}"),
-                    unit: "ns".to_owned(),
-                    kernel: figure(&self.kernel)?,
-                    calibrated: figure(&self.calibrated)?,
-                    bare: figure(&self.bare)?,
-                    ratio: self.ratio(of, part)?,
-                    goal,
-                })
-            })
-        });
-        rows.chain(self.slow()).collect()
-    }
-
-    /// The row of faults on what isn't in the page cache.
-    fn slow(&self) -> Option<Compared> {
-        let sides = [&self.kernel, &self.calibrated, &self.bare];
-        let [kernel, calibrated, bare] = sides.map(|side| side.removals.as_ref());
-        let (kernel, calibrated) = (&kernel?.slow_ns, &calibrated?.slow_ns);
-        let ratio = calibrated
-            .iter()
-            .zip(kernel)
-            .map(|(model, kernel)| model / kernel);
-        Some(Compared {
-            what: "a missing page".to_owned(),
-            unit: "ns".to_owned(),
-            kernel: Interval::bootstrap(kernel.iter().copied())?,
-            calibrated: Interval::bootstrap(calibrated.iter().copied())?,
-            bare: Interval::bootstrap(bare?.slow_ns.iter().copied())?,
-            ratio: Interval::bootstrap(ratio)?,
-            goal: None,
-        })
-    }
-}

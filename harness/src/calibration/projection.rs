@@ -25,17 +25,20 @@ pub struct Projected {
     pub order: u8,
     /// Processes that fault on the file.
     pub threads: u32,
+    /// Rounds that this rests on.
+    pub rounds: u32,
     /// The median fault's time under the kernel's scheme over that under this one.
     pub speed: Interval,
     /// What may be said of that.
     pub verdict: Option<Verdict>,
     /// The same ratio on the bare model: the most that locking could matter.
-    #[serde(default)]
     pub bare: Option<Interval>,
     /// Pages mapped per second, over those of the kernel's scheme.
     pub pages_per_s: Option<Interval>,
     /// The median fault under this scheme, in nanoseconds.
     pub p50_ns: Option<u64>,
+    /// The same under the kernel's scheme, in the same rounds.
+    pub own_p50_ns: Option<u64>,
 }
 
 /// Collects cells.
@@ -62,13 +65,13 @@ impl Observer for Collector<'_, '_> {
 }
 
 /// Runs the sound schemes, calibrated and bare, over folios of one order: alone, and with all CPUs on
-/// the same pages.
+/// the same pages. Returns what there is of that, and why there isn't more.
 pub(super) fn run(
     stage: &mut Stage<'_>,
     setup: &Setup,
     order: u8,
     rounds: u32,
-) -> Result<Vec<Projected>, CellError> {
+) -> (Vec<Projected>, Result<(), CellError>) {
     let mut schemes: Vec<&'static dyn FaultAround<Native>> = Schemes::ALL
         .iter()
         .copied()
@@ -101,20 +104,23 @@ pub(super) fn run(
         results: Results::default(),
         stage,
     };
-    match rounds::run(&plan, &setup, clock, cancel, &mut collector) {
-        Ok(_) => {}
-        Err(Stopped::Cell(error)) => return Err(error),
-        Err(Stopped::Observer(line)) => return Err(CellError::Worker(line)),
-    }
+    let ended = match rounds::run(&plan, &setup, clock, cancel, &mut collector) {
+        Ok(_) => Ok(()),
+        Err(Stopped::Cell(error)) => Err(error),
+        Err(Stopped::Observer(line)) => Err(CellError::Worker(line)),
+    };
     let summary = summarize(&plan, &collector.results, &setup);
     let (calibrated, bare): (Vec<_>, Vec<_>) = summary
         .into_iter()
         .partition(|group| group.storm.ends_with(CALIBRATED));
     let rows = calibrated.into_iter().flat_map(|group| {
         let threads = group.threads;
-        group.rows.into_iter().map(move |row| (threads, row))
+        let own = group.rows.iter().find(|row| row.baseline);
+        let own = own.and_then(|row| row.latency?.p50_ns);
+        let rows = group.rows.into_iter();
+        rows.map(move |row| (threads, own, row))
     });
-    let projected = rows.filter_map(|(threads, row)| {
+    let projected = rows.filter_map(|(threads, own_p50_ns, row)| {
         let mut bare = bare.iter().filter(|group| group.threads == threads);
         let bare = bare.next().and_then(|group| {
             let mut rows = group.rows.iter();
@@ -124,13 +130,15 @@ pub(super) fn run(
             again: row.variant == Variant::Again,
             order,
             threads,
+            rounds: row.rounds,
             speed: row.p50_ratio?,
             bare: bare.and_then(|row| row.p50_ratio),
             verdict: row.p50_verdict,
             pages_per_s: row.ratio,
             p50_ns: row.latency.and_then(|latency| latency.p50_ns),
+            own_p50_ns,
             scheme: row.scheme,
         })
     });
-    Ok(projected.collect())
+    (projected.collect(), ended)
 }

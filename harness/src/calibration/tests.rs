@@ -178,13 +178,17 @@ fn recorded() -> Recorded {
         again,
         order,
         threads: 1,
+        rounds: 20,
         speed: interval(speed),
         verdict: Some(verdict),
         bare: Some(interval(2.0)),
         pages_per_s: None,
         p50_ns: Some(2000),
+        own_p50_ns: Some(2500),
     };
     let removals = kernel().removals.unwrap();
+    let mut carried = burden::remaining(&kernel(), &bare(), Some(&flush()));
+    carried.guess(2.0);
     Recorded {
         schema_version: SCHEMA_VERSION,
         command: "faultaround host --calibrate".to_owned(),
@@ -197,7 +201,10 @@ fn recorded() -> Recorded {
         seed: 1,
         elapsed_s: 60.0,
         stolen_s: None,
+        noise: Vec::new(),
         calibration: Calibration {
+            complete: true,
+            fit_rounds: 40,
             scheme: "folio-batched".to_owned(),
             faults: vec![
                 cost("memfd", Side::Kernel, 0, kernel().small),
@@ -210,11 +217,12 @@ fn recorded() -> Recorded {
                 fit: removals.fits[0].clone().unwrap(),
             }],
             flush: Some(flush()),
-            carried: burden::remaining(&kernel(), &bare(), Some(&flush())),
+            carried,
             fidelity: Some(Fidelity {
                 rate_per_s: 2000.0,
                 hole_pages: 64,
-                rounds: 6,
+                rounds: 20,
+                missing: vec!["fault, punch-hole".to_owned()],
                 rows: vec![
                     row("a page, order 0", "ns", 1.04, Some(0.1)),
                     row("fault, truncate", "", 1.4, Some(0.25)),
@@ -241,12 +249,15 @@ fn a_report_fits_a_mail_and_says_what_was_met_and_what_was_not() {
     for part in [
         "memfd 740.0 740.0-740.0 120.0 120.0-120.0 1.0000",
         "zapped-page 194.0",
-        "1 of 2 goals are met",
+        "1 of 2 met (+); 0 by the median alone, the interval reaching beyond (?); 1 not (!)",
+        "40 rounds of fits (once, a page, a missing page), 20 rounds of storms",
+        "missing fault, punch-hole: in some round nothing was recorded",
+        "~ not told apart from folio-batched",
         "kernel a < b; model b < a. NOT the same: a and b",
         "fused-count -50.0 -20.0 -21.6 -18.4",
         "page-locked -50.0 +25.0",
-        "of 16 order-0 pages (2000 ns under folio-batched) alone, fused-count would bring most: -20.0% (",
-        "of one order-4 folio alone, no scheme is told to be faster than what the kernel has",
+        "of 16 order-0 pages (2500 ns under folio-batched) alone, fused-count would bring most: -20.0% (",
+        "of one order-4 folio (2500 ns under folio-batched) alone, no scheme is told to be faster than what the kernel has",
         "no file with folios of 16 pages was measured",
         "again cargo run --release -- host --calibrate --seed 1",
     ] {
@@ -266,7 +277,12 @@ fn a_report_fits_a_mail_and_says_what_was_met_and_what_was_not() {
 #[test]
 fn what_a_calibration_is_not_of_is_said() {
     let mut recorded = recorded();
-    let here = recorded.environment.clone();
+    let mut here = recorded.environment.clone();
+    let [caveat] = &recorded.unlike(&here, Orders::All(0))[..] else {
+        panic!("the fixture's CPU is unknown");
+    };
+    assert!(caveat.contains("can't be told"), "{caveat}");
+    here.processor.model = Some("A CPU".to_owned());
     assert!(recorded.unlike(&here, Orders::All(0)).is_empty());
     for orders in [Orders::All(4), Orders::Mix] {
         let [caveat] = &recorded.unlike(&here, orders)[..] else {
@@ -278,13 +294,100 @@ fn what_a_calibration_is_not_of_is_said() {
     large.order = 4;
     recorded.calibration.faults.push(large);
     assert!(recorded.unlike(&here, Orders::Mix).is_empty());
-    let mut newer = here;
+    let mut newer = here.clone();
     newer.kernel.release = Some("9.9.9".to_owned());
     let caveats = recorded.unlike(&newer, Orders::All(0));
     assert!(
         caveats.len() == 1 && caveats[0].ends_with("this is 9.9.9"),
         "{caveats:?}"
     );
+    recorded.calibration.flush = None;
+    let caveats = recorded.unlike(&here, Orders::All(0));
+    assert!(
+        caveats.len() == 1 && caveats[0].contains("on one CPU"),
+        "{caveats:?}"
+    );
+}
+
+#[test]
+fn what_no_calibration_finds_is_not_carried() {
+    let refused = |because: &str, change: &dyn Fn(&mut Calibration)| {
+        let mut recorded = recorded();
+        change(&mut recorded.calibration);
+        let error = recorded.may_be_carried(&recorded.environment).unwrap_err();
+        let line = error.to_string();
+        assert!(line.contains(because) && !line.contains('\n'), "{line}");
+    };
+    let turns = |work: Work, turns: f64| {
+        move |it: &mut Calibration| {
+            let name = burden::name_of(work).to_owned();
+            it.carried.turns.insert(name, turns);
+        }
+    };
+    recorded().may_be_carried(&recorded().environment).unwrap();
+    refused("-5 turns of fault", &turns(Work::Fault, -5.0));
+    refused("turns of page, where 0 to 2500", &turns(Work::Page, 1e6));
+    refused("NaN turns of slow", &turns(Work::Slow, f64::NAN));
+    refused("stopped before its loops", &|it| it.carried.turns.clear());
+    refused("no turns of range", &|it| {
+        it.carried.turns.remove(burden::name_of(Work::Range));
+    });
+    refused("\"foo\" is no sound scheme", &|it| {
+        it.scheme = "foo".to_owned()
+    });
+    refused("\"sketch\" is no sound scheme", &|it| {
+        it.scheme = "sketch".to_owned();
+    });
+    refused("a window of 3 pages", &|it| {
+        it.faults[0].fit.points[0].0 = 3
+    });
+    // One CPU has nobody to interrupt.
+    let mut alone = recorded();
+    let flushed = burden::name_of(Work::Flushed);
+    alone.calibration.carried = burden::remaining(&kernel(), &bare(), None);
+    alone.calibration.carried.guess(2.0);
+    assert!(!alone.calibration.carried.turns.contains_key(flushed));
+    alone.may_be_carried(&alone.environment).unwrap();
+    assert!(!report::text(&alone).contains("\nflushed"));
+}
+
+#[test]
+fn a_calibration_that_was_stopped_says_what_it_lacks_and_one_cpu_has_no_storms() {
+    let words = |change: &dyn Fn(&mut Calibration)| {
+        let mut recorded = recorded();
+        change(&mut recorded.calibration);
+        let text = report::text(&recorded);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(!words(&|_| ()).contains("INCOMPLETE"));
+    let stopped = words(&|it| {
+        it.complete = false;
+        it.carried.turns.clear();
+        it.fidelity = None;
+        it.projected.clear();
+    });
+    assert!(
+        stopped.starts_with("INCOMPLETE: the calibration was stopped; the loops that stand"),
+        "{stopped}"
+    );
+    let alone = words(&|it| {
+        if let Some(fidelity) = &mut it.fidelity {
+            fidelity.order = [vec!["none x1".to_owned()], vec!["none x1".to_owned()]];
+            fidelity.rounds = 2;
+        }
+        for it in &mut it.projected {
+            it.rounds = 2;
+        }
+    });
+    for part in [
+        "storms not measured: they, and a second process, take a second CPU",
+        "2 rounds of storms; where there are fewer than six",
+        "After 2 rounds nothing can be told apart.",
+    ] {
+        assert!(alone.contains(part), "{part:?} is not in {alone}");
+    }
+    assert!(!alone.contains("would bring most"), "{alone}");
+    assert!(!alone.contains(" x how many times"), "{alone}");
 }
 
 #[test]
@@ -318,9 +421,9 @@ fn a_calibration_is_read_back_and_anything_else_is_refused_in_a_line() {
         );
     }
     let mut elsewhere = recorded.environment.clone();
-    recorded.is_of(&elsewhere).unwrap();
+    recorded.may_be_carried(&elsewhere).unwrap();
     elsewhere.processor.model = Some("Another CPU".to_owned());
-    let refused = recorded.is_of(&elsewhere).unwrap_err();
+    let refused = recorded.may_be_carried(&elsewhere).unwrap_err();
     assert!(matches!(refused, CalibrationError::OtherMachine { .. }));
     assert!(refused.to_string().contains("Another CPU"));
 }

@@ -76,6 +76,25 @@ pub enum HostError {
         file_system: String,
     },
 
+    /// Windows that aren't what VMAs clip them to.
+    #[error(
+        "{touches} touches of VMAs of {pages} pages of {file} were {faults} faults and mapped {present} \
+         pages, pass after pass: what a page costs can't be told there (a fault_around_bytes other than \
+         65536, or a file system that keeps pages locked?)"
+    )]
+    NotClipped {
+        /// The file.
+        file: String,
+        /// Pages of a VMA.
+        pages: u32,
+        /// Touches.
+        touches: u64,
+        /// Faults that they were.
+        faults: u64,
+        /// Pages that were mapped.
+        present: u64,
+    },
+
     /// Too little space, found before anything was written.
     #[error("{place} has too little space: the file needs {needed_mib} MiB, there are {there_mib}")]
     Space {

@@ -6,16 +6,16 @@
 #[repr(usize)]
 pub enum Work {
     /// Once for each `handle_mm_fault()`, before the window is mapped: exception entry and exit, the
-    /// VMA's lookup under its own lock, the walk to the PTE table, the fault's events. No lock of the
-    /// model is held.
+    /// VMA's lookup under its own lock, the walk to the PTE table, the window's rss counter, the fault's
+    /// events. No lock of the model is held.
     Fault,
     /// Once for each run of pages of one folio whose PTEs are set: `set_pte_range()`,
     /// `folio_add_file_rmap_ptes()`, `NR_FILE_MAPPED` of the node and the memcg. The PTE-table lock is
     /// held, and the page lock by those who map under it. The slow path's page is such a run, and so is
     /// each that a migration maps again.
     Range,
-    /// Once for each page of such a run: its PTE made and checked, its part of rss and of the counts.
-    /// Under the same locks.
+    /// Once for each page of such a run: its PTE made and checked, its part of the folio's counts. Under
+    /// the same locks.
     Page,
     /// Once for each fault that goes the slow path: `filemap_fault()`, `finish_fault()`. No lock is
     /// held yet.

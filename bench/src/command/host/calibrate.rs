@@ -1,10 +1,13 @@
 //! `faultaround host --calibrate`.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::calibration::{self, FILE, Recorded, Request, SCHEMA_VERSION, Watcher, calibrate};
+use harness::calibration::{
+    self, FILE, Recorded, Request, SCHEMA_VERSION, Stopped, Watcher, calibrate,
+};
 use harness::cancel::Cancel;
 use harness::cell::CellError;
 use harness::clock::Clock;
@@ -20,10 +23,12 @@ use kernel_model::Orders;
 
 use super::options::Options;
 use super::plan::files;
-use crate::command::measuring::{RESULTS, duration, format_words, pages_and_hole, setup};
+use crate::command::measuring::{
+    RESULTS, duration, format_words, pages_and_hole, refuse_more_than_memory, setup, watch,
+};
 use crate::command::output::Format;
 use crate::command::values::{Rate, Rounds};
-use crate::command::{Failure, output};
+use crate::command::{Failure, output, quoted_word};
 
 /// The last part of a run directory's name.
 const LABEL: &str = "calibration";
@@ -46,6 +51,11 @@ pub(super) fn run(
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     let load = &options.load;
+    if load.format == Format::Tsv {
+        return Err(Failure::Usage(
+            "--format tsv is for storms: a calibration is text or json".to_owned(),
+        ));
+    }
     let files = files(options)?;
     let window_pages = fault_around_pages().map_err(Failure::usage)?;
     let (pages, hole_pages) = pages_and_hole(load, window_pages, PAGES, HOLE_WINDOWS)?;
@@ -75,6 +85,7 @@ pub(super) fn run(
         setup.warm_up_ns = setup.duration_ns / 5;
     }
     let environment = Environment::capture(topology);
+    refuse_more_than_memory(&setup, topology.cpus().len() as u32, true, &environment)?;
     let release = environment.kernel.release.clone().unwrap_or_default();
     let scheme = match uses_folio_batching(&release) {
         true => "folio-batched",
@@ -99,24 +110,35 @@ pub(super) fn run(
     let directory = RunDirectory::create(out, LABEL, RESERVE_BYTES).map_err(Failure::usage)?;
     let (started, began) = (Timestamp::now(), Instant::now());
     let steal = StealMeter::start(topology);
-    let mut shown = Shown(Progress::new(1));
-    let found = calibrate(&request, &Clock::new(), cancel, &mut shown);
-    shown.0.finish();
-    let calibration = match found {
-        Ok(calibration) => calibration,
-        Err(error) => {
+    let clock = Clock::new();
+    let noise = match watch(load, &request.setup, &clock, cancel) {
+        Ok(noise) => noise.floors,
+        Err(failure) => {
             // What can't be taken away stays; it has nothing in it.
             let _ = directory.discard();
-            return Err(match error {
-                CellError::Interrupted => {
-                    say(
-                        "faultaround: stopped before the calibration was whole; nothing is kept of it",
-                    );
-                    Failure::Interrupted
-                }
+            return Err(failure);
+        }
+    };
+    announce(&request);
+    let mut shown = Shown(Progress::new(1));
+    let found = calibrate(&request, &clock, cancel, &mut shown);
+    shown.0.finish();
+    let (calibration, failure) = match found {
+        Ok(calibration) => (calibration, None),
+        Err(Stopped { error, kept }) => {
+            let failure = match error {
+                CellError::Interrupted => Failure::Interrupted,
                 CellError::Kernel(_) | CellError::Worker(_) => Failure::usage(error),
                 error => Failure::Broke(error.to_string()),
-            });
+            };
+            let Some(kept) = kept else {
+                let _ = directory.discard();
+                if failure == Failure::Interrupted {
+                    say("faultaround: stopped before anything was measured");
+                }
+                return Err(failure);
+            };
+            (*kept, Some(failure))
         }
     };
     let recorded = Recorded {
@@ -133,11 +155,32 @@ pub(super) fn run(
         seed,
         elapsed_s: began.elapsed().as_secs_f64(),
         stolen_s: steal.stolen().map(|stolen| stolen.as_secs_f64()),
+        noise,
         calibration,
     };
-    keep(load.format, &recorded, directory)
+    keep(load.format, &recorded, directory)?;
+    failure.map_or(Ok(()), Err)
 }
 
+/// Says what is about to happen.
+fn announce(request: &Request) {
+    let Request {
+        files,
+        setup,
+        rounds,
+        storm_rounds,
+        ..
+    } = request;
+    let cell_s = (setup.duration_ns + setup.warm_up_ns) as f64 / 1e9;
+    let files: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+    say(&format!(
+        "{} and the model: {rounds} rounds of fits, then {storm_rounds} of storms and of schemes, {cell_s:.2} s \
+         a piece",
+        files.join(", ")
+    ));
+}
+
+/// Prints what there is, and settles its directory: what isn't whole stays `.partial`.
 fn keep(format: Format, recorded: &Recorded, directory: RunDirectory) -> Result<(), Failure> {
     let broke = |error: &dyn std::fmt::Display| Failure::Broke(error.to_string());
     let json = serde_json::to_string_pretty(recorded).map_err(|error| broke(&error))? + "\n";
@@ -147,7 +190,10 @@ fn keep(format: Format, recorded: &Recorded, directory: RunDirectory) -> Result<
         .write(FILE, json.as_bytes())
         .and_then(|()| batch.write("report.txt", text.as_bytes()))
         .and_then(|()| batch.commit())
-        .and_then(|()| directory.finish());
+        .and_then(|()| match recorded.calibration.complete {
+            true => directory.finish(),
+            false => Ok(directory.keep_partial()),
+        });
     output::print(match format {
         Format::Json => &json,
         _ => &text,
@@ -171,6 +217,9 @@ impl Watcher for Shown {
         self.0.finish();
         self.0 = Progress::new(u64::from(rounds));
         self.0.step_begins(what);
+        if !std::io::stderr().is_terminal() {
+            say(&format!("{what}: {rounds} rounds"));
+        }
     }
 
     fn round_over(&mut self) {
@@ -200,7 +249,7 @@ fn rerun(options: &Options, request: &Request) -> String {
             .iter()
             .map(FileKind::write_size)
             .collect();
-        let dir = dir.display();
+        let dir = quoted_word(&dir.to_string_lossy());
         words.push_str(&format!(" --dir {dir} --write {}", writes.join(",")));
     }
     words.push_str(format_words(options.load.format));

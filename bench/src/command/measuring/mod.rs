@@ -55,9 +55,17 @@ pub(super) fn run(
     } = work;
     let environment = Environment::capture(topology);
     if let Some(calibration) = &calibration {
-        calibration.is_of(&environment).map_err(Failure::usage)?;
+        calibration
+            .may_be_carried(&environment)
+            .map_err(Failure::usage)?;
     }
-    refuse_more_than_memory(&plan, &setup, &environment)?;
+    let mappings = plan.groups.iter().map(|group| group.fault_threads).max();
+    refuse_more_than_memory(
+        &setup,
+        mappings.unwrap_or(1),
+        is_kernel(&plan),
+        &environment,
+    )?;
     let out = load.out.as_deref().unwrap_or(Path::new(RESULTS));
     let writer = RunWriter::create(out, label, &plan).map_err(Failure::usage)?;
 
@@ -382,7 +390,12 @@ fn prepare(
 }
 
 /// Watches the CPUs that will measure.
-fn watch(load: &Load, setup: &Setup, clock: &Clock, cancel: &Cancel) -> Result<Noise, Failure> {
+pub(in crate::command) fn watch(
+    load: &Load,
+    setup: &Setup,
+    clock: &Clock,
+    cancel: &Cancel,
+) -> Result<Noise, Failure> {
     let time = load.watch.unwrap_or(noise::WATCH);
     if time.is_zero() {
         return Ok(Noise::default());
@@ -423,18 +436,17 @@ pub(in crate::command) fn topology(cpus: Option<&str>) -> Result<Topology, Failu
 pub(in crate::command) const BYTES_PER_PAGE: u64 = 100;
 pub(in crate::command) const BYTES_PER_PTE: u64 = 8;
 
-fn refuse_more_than_memory(
-    plan: &Plan,
+pub(in crate::command) fn refuse_more_than_memory(
     setup: &Setup,
+    mappings: u32,
+    on_the_kernel: bool,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let threads = plan.groups.iter().map(|group| group.fault_threads).max();
-    let mappings = u64::from(threads.unwrap_or(1));
-    let page = match is_kernel(plan) {
+    let page = match on_the_kernel {
         true => PAGE_BYTES as u64,
         false => BYTES_PER_PAGE,
     };
-    let needed = u64::from(setup.sizes.pages) * (page + BYTES_PER_PTE * mappings);
+    let needed = u64::from(setup.sizes.pages) * (page + BYTES_PER_PTE * u64::from(mappings));
     match environment.memory_bytes {
         Some(memory) if needed > memory => Err(Failure::Usage(format!(
             "{} pages mapped {mappings} times need {} MiB, and this machine has {}: fewer --pages",

@@ -20,7 +20,8 @@ pub struct Load {
     pub storm: Vec<String>,
 
     /// Operations per second that all storm threads together start, latencies counted from the
-    /// intended start; max: flat out, each when the one before has ended [default: 5000; of host 1000]
+    /// intended start; max: flat out, each when the one before has ended [default: 5000; of host 1000,
+    /// with --calibrate 2000]
     #[arg(long, value_name = "R/S", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<values::Rate>,
 
@@ -48,12 +49,13 @@ pub struct Load {
     pub access: Option<Order>,
 
     /// Time measured per scheme, storm, number of threads and round [default: 200ms], or audited
-    /// per scheme and storm [default: 10s]
+    /// per scheme and storm [default: 10s]; of each storm with --calibrate [default: 100ms]
     #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
     /// Rounds, each of them all schemes under all storms; auto: until the interval of each ratio is
-    /// narrower than --width, or --limit is over [default: 10]
+    /// narrower than --width, or --limit is over [default: 10]; of a calibration's fits, of which storms
+    /// have half [default: 40]
     #[arg(long, value_name = "N|auto", value_parser = values::rounds, allow_hyphen_values = true)]
     pub rounds: Option<values::Rounds>,
 

@@ -3,10 +3,11 @@
 mod projection;
 
 use super::burden::name_of;
-use super::fidelity::{Compared, Fidelity};
+use super::fidelity::{Fidelity, Met};
 use super::file::Recorded;
 use super::{Calibration, Fit, LARGE, Side};
-use crate::report::{Block, Document, Table, fit};
+use crate::noise;
+use crate::report::{Block, Document, Table, counted, fit};
 use crate::statistics::Interval;
 use kernel_model::platform::Work;
 
@@ -23,6 +24,17 @@ pub fn markdown(recorded: &Recorded) -> String {
 fn document(recorded: &Recorded) -> Document {
     let mut out = Document::default();
     let calibration = &recorded.calibration;
+    if !calibration.complete {
+        let lacking = match (&calibration.fidelity, calibration.carried.turns.is_empty()) {
+            (_, true) => "the loops that stand for the kernel's work didn't get their lengths",
+            (None, false) => "nothing was run under storms, and nothing is projected",
+            (Some(_), _) => "what follows rests on fewer rounds than asked for, or lacks a part",
+        };
+        out.push(Block::Paragraph(format!(
+            "INCOMPLETE: the calibration was stopped; {lacking}."
+        )));
+        out.push(Block::Gap);
+    }
     let release = recorded.environment.kernel.release.as_deref();
     out.push(Block::Paragraph(format!(
         "What a read fault of fault-around costs on the running kernel (Linux {}) and in the model \
@@ -148,13 +160,15 @@ fn lacks(work: Work) -> &'static str {
     match work {
         Work::Fault => {
             "exception entry and exit with the CPU's mitigations, the VMA's lookup and its lock, the \
-             page-table walk, perf's and vmstat's counts of faults; the touch itself, and its TLB miss"
+             page-table walk, the window's rss counter, perf's and vmstat's counts of faults; the touch \
+             itself, and its TLB miss"
         }
         Work::Range => {
             "for each folio of which pages are mapped: NR_FILE_MAPPED of node and memcg, the XArray's \
              walk, the folio's flags and counts in struct page"
         }
-        Work::Page => "for each page: PTE construction and checks, rss counters",
+        Work::Page => "for each page: PTE construction and checks, its part of the folio's counts",
+
         Work::Removal => {
             "for each operation: the system call, the file system, times and notifications of the \
              inode, the unmapping's set-up"
@@ -187,6 +201,11 @@ fn add_remaining(out: &mut Document, calibration: &Calibration) {
             lacks(work).to_owned(),
         ));
     }
+    out.note(
+        "what",
+        "the whole of each was measured; what is named beside it is what the kernel is known to do there \
+         and the model isn't, and how it is shared out was not",
+    );
     if !calibration
         .faults
         .iter()
@@ -209,8 +228,8 @@ fn add_fidelity(out: &mut Document, calibration: &Calibration) {
         "fidelity: the calibrated model beside the kernel".to_owned(),
     ));
     out.push(Block::Table(fidelity_table(fidelity)));
-    for text in fidelity_words(fidelity) {
-        out.note("", text);
+    for (name, text) in fidelity_words(calibration, fidelity) {
+        out.note(name, text);
     }
 }
 
@@ -235,9 +254,10 @@ fn fidelity_table(fidelity: &Fidelity) -> Table {
         ("interval ", 16),
     ]);
     for row in &fidelity.rows {
-        let mark = match row.is_met() {
-            Some(true) => '+',
-            Some(false) => '!',
+        let mark = match row.met() {
+            Some(Met::Yes) => '+',
+            Some(Met::Median) => '?',
+            Some(Met::No) => '!',
             None => ' ',
         };
         let unit = match row.unit.as_str() {
@@ -259,34 +279,85 @@ fn fidelity_table(fidelity: &Fidelity) -> Table {
     table
 }
 
-fn fidelity_words(fidelity: &Fidelity) -> Vec<String> {
-    let goals = fidelity.rows.iter().filter(|row| row.goal.is_some());
-    let (met, missed): (Vec<&Compared>, Vec<_>) = goals.partition(|row| row.is_met() == Some(true));
-    let mut words = vec![format!(
-        "ratio is calibrated over kernel, round by round, {} rounds. x: how many times as long as \
-         alone, under {} operations per second of {} pages each (both sides; a remover's: its median, \
-         under a process that faults all the time). +: within the goal (slopes 10%, storms 25%), !: not; \
-         {} of {} goals are met",
-        fidelity.rounds,
-        fidelity.rate_per_s,
-        fidelity.hole_pages,
-        met.len(),
-        met.len() + missed.len()
+fn fidelity_words(calibration: &Calibration, fidelity: &Fidelity) -> Vec<(&'static str, String)> {
+    let met = |wanted: Met| {
+        let rows = fidelity.rows.iter();
+        rows.filter(|row| row.met() == Some(wanted)).count()
+    };
+    let (yes, median, no) = (met(Met::Yes), met(Met::Median), met(Met::No));
+    let mut words = vec![(
+        "goals",
+        format!(
+            "slopes 10%, what storms do 25%: {yes} of {} met (+); {median} by the median alone, the \
+             interval reaching beyond (?); {no} not (!)",
+            yes + median + no
+        ),
     )];
-    let [kernel, model] = &fidelity.order;
-    let order = match kernel == model {
-        true => format!("the same on both, {}", kernel.join(" < ")),
-        false => format!("kernel {}; model {}", kernel.join(" < "), model.join(" < ")),
-    };
-    let apart = match &fidelity.contradicted[..] {
-        [] => "No two that are told apart on both are so in opposite ways".to_owned(),
-        pairs => format!("NOT the same: {}", pairs.join(", ")),
-    };
-    words.push(format!(
-        "loads by the median cost of a fault: {order}. {apart}"
+    words.push((
+        "ratio",
+        format!(
+            "calibrated over kernel, round by round: {} of fits (once, a page, a missing page), {} of \
+             storms{}",
+            counted(calibration.fit_rounds.into(), "round"),
+            counted(fidelity.rounds.into(), "round"),
+            few(calibration.fit_rounds.min(fidelity.rounds))
+        ),
     ));
+    let [kernel, model] = &fidelity.order;
+    if kernel.len() > 1 {
+        let rate = match fidelity.rate_per_s {
+            rate if rate.is_finite() => format!("at {rate} operations per second"),
+            _ => "flat out".to_owned(),
+        };
+        words.push((
+            "x",
+            format!(
+                "how many times as long as alone, under a storm {rate} of {} pages each on both sides; a \
+                 remover's is its median, under a process that faults all the time",
+                fidelity.hole_pages
+            ),
+        ));
+        let order = match kernel == model {
+            true => format!("the same on both, {}", kernel.join(" < ")),
+            false => format!("kernel {}; model {}", kernel.join(" < "), model.join(" < ")),
+        };
+        let apart = match &fidelity.contradicted[..] {
+            [] => "No two that are told apart on both are so in opposite ways".to_owned(),
+            pairs => format!("NOT the same: {}", pairs.join(", ")),
+        };
+        words.push((
+            "order",
+            format!("of loads by the median cost of a fault: {order}. {apart}"),
+        ));
+    } else if fidelity.rounds > 0 {
+        words.push((
+            "storms",
+            "not measured: they, and a second process, take a second CPU".to_owned(),
+        ));
+    }
+    if !fidelity.missing.is_empty() {
+        words.push((
+            "missing",
+            format!(
+                "{}: in some round nothing was recorded (a --rate too low or too high for --duration?)",
+                fidelity.missing.join("; ")
+            ),
+        ));
+    }
     words
 }
+
+/// What is to be said of few rounds.
+fn few(rounds: u32) -> &'static str {
+    if rounds < FEW {
+        "; where there are fewer than six, intervals are whole ranges, and nothing is told by them"
+    } else {
+        ""
+    }
+}
+
+/// Rounds below which there are no intervals worth the name, and no verdicts.
+const FEW: u32 = 6;
 
 fn add_method(out: &mut Document, recorded: &Recorded) {
     out.push(Block::Heading("how this was measured".to_owned()));
@@ -299,10 +370,11 @@ fn add_method(out: &mut Document, recorded: &Recorded) {
         "method",
         format!(
             "kernel and models by turns, in random order (seed {}), each fit per round and medians over \
-             rounds with 95% bootstrap intervals; loops that stand for the kernel's work were tuned in \
+             {} with 95% bootstrap intervals; loops that stand for the kernel's work were tuned in \
              rounds before those that are shown; storms: {} pages of file, {} ms each after {} ms of \
              warm-up, a process for each fault thread, the storm brings back what it removed",
             recorded.seed,
+            counted(recorded.calibration.fit_rounds.into(), "round"),
             setup.sizes.pages,
             setup.duration_ns / 1_000_000,
             setup.warm_up_ns / 1_000_000
@@ -316,6 +388,11 @@ fn add_method(out: &mut Document, recorded: &Recorded) {
         "overhead",
         format!("{stolen}{:.0} s in all", recorded.elapsed_s),
     );
+    let floors = noise::lines(&recorded.noise);
+    if !floors.is_empty() {
+        let floors = floors.join("; ");
+        out.note("noise", format!("each CPU was watched before. {floors}"));
+    }
     out.note("command", recorded.command.clone());
     out.note("again", recorded.rerun.clone());
     for caveat in &recorded.caveats {

@@ -1,11 +1,9 @@
 //! What a patch would bring, in a table and in words.
 
 use super::super::{Calibration, LARGE, Projected};
-use crate::report::{Block, Document, Table};
+use super::FEW;
+use crate::report::{Block, Document, Table, counted};
 use crate::statistics::{Interval, Verdict};
-
-/// Rounds below which no verdict is given.
-const FEW: u32 = 6;
 
 pub(super) fn add(out: &mut Document, calibration: &Calibration) {
     if calibration.projected.is_empty() {
@@ -24,18 +22,23 @@ pub(super) fn add(out: &mut Document, calibration: &Calibration) {
             out.push(Block::Table(table(what, &of_order)));
         }
     }
+    out.note(
+        "~",
+        format!(
+            "not told apart from {}: the interval does not exclude 0 by more than A/A's strays from it, or \
+             by more than 1%",
+            calibration.scheme
+        ),
+    );
     out.push(Block::Paragraph(in_words(calibration)));
 }
 
 fn table(title: &str, projected: &[&Projected]) -> Table {
     let most = projected.iter().map(|it| it.threads).max().unwrap_or(1);
-    let mut table = Table::new(title).columns(&[
-        ("bare x1", 8),
-        ("x1", 6),
-        ("interval ", 15),
-        (&format!("x{most}"), 7),
-        ("interval ", 15),
-    ]);
+    let mut table = Table::new(title).columns(&[("bare x1", 8), ("x1", 6), ("interval ", 15)]);
+    if most > 1 {
+        table = table.columns(&[(&format!("x{most}"), 7), ("interval ", 15)]);
+    }
     let mut schemes: Vec<(&str, bool)> = Vec::new();
     for it in projected {
         if !schemes.contains(&(it.scheme.as_str(), it.again)) {
@@ -47,7 +50,7 @@ fn table(title: &str, projected: &[&Projected]) -> Table {
             let mut found = projected.iter();
             found.find(|it| (it.scheme.as_str(), it.again, it.threads) == (scheme, again, threads))
         };
-        let cells = |found: Option<&&Projected>| match found {
+        let two = |found: Option<&&Projected>| match found {
             Some(it) => {
                 let mark = match it.verdict {
                     Some(Verdict::Faster | Verdict::Slower) | None => ' ',
@@ -63,15 +66,17 @@ fn table(title: &str, projected: &[&Projected]) -> Table {
         };
         let bare = find(1).and_then(|it| it.bare);
         let bare = bare.map_or("-".to_owned(), |bare| percent(bare.median));
-        let alone = cells(find(1));
-        let all = cells(if most > 1 { find(most) } else { None });
+        let alone = two(find(1));
         let name = if again {
             format!("{scheme} A/A")
         } else {
             scheme.to_owned()
         };
-        let cells = [bare].into_iter().chain(alone).chain(all);
-        table.row(name, cells.collect());
+        let mut cells: Vec<_> = [bare].into_iter().chain(alone).collect();
+        if most > 1 {
+            cells.extend(two(find(most)));
+        }
+        table.row(name, cells);
     }
     table
 }
@@ -95,7 +100,14 @@ fn in_words(calibration: &Calibration) -> String {
     let all = calibration.projected.iter().map(|it| it.threads);
     let most = all.max().unwrap_or(1);
     let mut parts = Vec::new();
-    for (order, folios) in [(0, "16 order-0 pages"), (LARGE, "one order-4 folio")] {
+    let rounds = calibration.projected.iter().map(|it| it.rounds);
+    let few = rounds.min().filter(|rounds| *rounds < FEW);
+    if let Some(rounds) = few {
+        let rounds = counted(rounds.into(), "round");
+        parts.push(format!("After {rounds} nothing can be told apart."));
+    }
+    let told = [(0, "16 order-0 pages"), (LARGE, "one order-4 folio")].into_iter();
+    for (order, folios) in told.filter(|_| few.is_none()) {
         let of_order = |threads| {
             let projected = calibration.projected.iter();
             let found = projected.filter(move |it| (it.order, it.threads) == (order, threads));
@@ -103,7 +115,7 @@ fn in_words(calibration: &Calibration) -> String {
             (!found.is_empty()).then_some(found)
         };
         if let Some(alone) = of_order(1) {
-            let time = alone.iter().find(|it| it.again).and_then(|it| it.p50_ns);
+            let time = alone.iter().find_map(|it| it.own_p50_ns);
             let time = time.map_or(String::new(), |ns| {
                 format!(" ({ns} ns under {})", calibration.scheme)
             });
@@ -116,12 +128,6 @@ fn in_words(calibration: &Calibration) -> String {
             let text = format!("With {most} processes on the same pages,");
             parts.push(best(&text, &together));
         }
-    }
-    let rounds = calibration.fidelity.as_ref().map(|it| it.rounds);
-    if let Some(rounds) = rounds.filter(|rounds| *rounds < FEW) {
-        parts.push(format!(
-            "{rounds} rounds are too few to tell anything apart."
-        ));
     }
     format!(
         "Change of a median fault's time against {}, the scheme of this kernel, in percent: on the \
