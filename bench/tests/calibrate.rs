@@ -1,8 +1,9 @@
 //! `faultaround host --calibrate`, and storms that carry what it found.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use harness::host::FileKind;
 use serde_json::Value;
@@ -163,12 +164,52 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
     ] {
         assert!(printed.contains(part), "{part:?} is not in {printed}");
     }
-    is_refused(
-        &faultaround(&["host", "--calibrate", "--rounds", "auto"]),
-        "takes a number",
-    );
+    let alone = changed(&|it| it["calibration"]["carried"]["turns"]["page"] = (-5.0).into());
+    is_refused(&storm(&alone), "-5 turns of page");
+    let mut wrong = vec![
+        ("--rounds", "auto", "takes a number"),
+        ("--format", "tsv", "text or json"),
+    ];
+    let memory = recorded["environment"]["memory_bytes"].as_u64();
+    if memory.is_some_and(|bytes| bytes >> 30 < 64) {
+        wrong.push(("--pages", "16777216", "fewer --pages"));
+    }
+    for (option, value, because) in wrong {
+        is_refused(
+            &faultaround(&["host", "--calibrate", "--out", place, option, value]),
+            because,
+        );
+    }
     is_refused(
         &faultaround(&["host", "--calibrate", "--dir", "/nowhere/at/all"]),
         "/nowhere/at/all",
     );
+}
+
+/// Ctrl-C under storms, which take so long that nothing else ends them.
+#[test]
+fn a_calibration_that_is_stopped_keeps_what_it_found() {
+    let out = tempfile::tempdir().unwrap();
+    let place = out.path().to_str().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
+    command.args(["host", "--calibrate", "--rounds", "2", "--duration", "600s"]);
+    command.args(["--watch", "0s", "--out", place]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let storms = lines.find(|line| line.as_ref().unwrap().starts_with("storms on the kernel"));
+    assert!(storms.is_some(), "{:?}", child.wait_with_output());
+    let mut kill = Command::new("kill");
+    kill.args(["-INT", &child.id().to_string()]);
+    assert!(kill.status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let (printed, _) = said(&output);
+    assert!(printed.starts_with("INCOMPLETE"), "{printed}");
+    let directory = directory(out.path(), "-calibration.partial");
+    let again = said(&faultaround(&["report", directory.to_str().unwrap()])).0;
+    assert!(printed.starts_with(&again), "{again}");
+    for part in ["memfd", "calibrated, order 0", "for each operation"] {
+        assert!(again.contains(part), "{part:?} is not in {again}");
+    }
 }

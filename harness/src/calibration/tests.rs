@@ -326,7 +326,7 @@ fn what_no_calibration_finds_is_not_carried() {
     };
     recorded().may_be_carried(&recorded().environment).unwrap();
     refused("-5 turns of fault", &turns(Work::Fault, -5.0));
-    refused("turns of page, where 0 to 2500", &turns(Work::Page, 1e6));
+    refused("turns of page, where 0 to 10000", &turns(Work::Page, 1e6));
     refused("NaN turns of slow", &turns(Work::Slow, f64::NAN));
     refused("stopped before its loops", &|it| it.carried.turns.clear());
     refused("no turns of range", &|it| {
