@@ -65,6 +65,9 @@ fn locks_matter_less_where_there_is_other_work(calibration: &Value) {
     let [bare, calibrated] =
         ["bare", "speed"].map(|model| fused[model]["median"].as_f64().unwrap());
     assert!(bare > calibrated, "{bare}, {calibrated}");
+    let own = fused["own_p50_ns"].as_u64().expect("the kernel's scheme");
+    let kernel = fitted(calibration, "kernel", "intercept_ns");
+    assert!(own as f64 > kernel / 2.0, "{own}, {kernel}");
 }
 
 /// One test: calibrations take a while.

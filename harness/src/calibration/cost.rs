@@ -203,3 +203,24 @@ pub(super) fn by_turns(
     }
     Ok(all.iter().map(|rounds| Fit::of(rounds)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_that_are_not_clipped_to_their_vmas_are_refused() {
+        let kind = FileKind::memfd();
+        let file = kind.create(u64::from(PAGES)).unwrap();
+        let mapping =
+            |file: &HostFile| Mapping::new(file, u64::from(PAGES), Layout::Tiles { pages: 4 });
+        is_clipped(&mapping(&file).unwrap(), &kind, 4).unwrap();
+        // A touch of a hole brings one page back.
+        file.punch_hole(0..u64::from(PAGES)).unwrap();
+        let error = is_clipped(&mapping(&file).unwrap(), &kind, 4).unwrap_err();
+        let HostError::NotClipped { pages, present, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((pages, present), (4, u64::from(PAGES) / WINDOW_PAGES));
+    }
+}
