@@ -358,6 +358,13 @@ mod tests {
     }
 
     #[test]
+    fn a_row_without_a_figure_in_some_round_is_missed_and_the_others_stay() {
+        let found = found([f64::NAN, 3000.0], [1000.0, 1200.0]);
+        assert_eq!(found.rows, []);
+        assert_eq!(found.missing, ["16 pages, alone", "fault, 2 processes"]);
+    }
+
+    #[test]
     fn only_loads_that_are_told_apart_both_ways_contradict() {
         assert!(found([2.0, 3.0], [2.0, 2.5]).contradicted.is_empty());
         assert!(found([2.0, 3.0], [2.0, 1.999]).contradicted.is_empty());
