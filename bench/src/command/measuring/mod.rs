@@ -311,28 +311,29 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
                  or {limit_s} s are over",
                 width * 100.0
             );
-            ("as many".to_owned(), until)
+            ("as many rounds".to_owned(), until)
         }
         (Rounds::Fixed(rounds), cells) => {
             let seconds = cells.unwrap_or(0) as f64 * cell_s;
-            (rounds.to_string(), format!("{seconds:.0} s and setting up"))
+            let takes = format!("{seconds:.0} s and setting up");
+            (counted(rounds as usize, "round"), takes)
         }
     };
-    let cpus = topology.cpus().len();
     progress.line(&format!(
-        "{} {}s and {} of the first x {} storms and threads x {rounds} rounds on {cpus} CPU{}: \
-         {takes}",
-        plan.subjects.len(),
-        match is_kernel(plan) {
-            true => "file",
-            false => "scheme",
-        },
+        "{} and {} of the first x {} x {rounds} on {}: {takes}",
+        counted(
+            plan.subjects.len(),
+            match is_kernel(plan) {
+                true => "file",
+                false => "scheme",
+            }
+        ),
         match plan.controls.len() {
             0 => "a second run".to_owned(),
             more => format!("{} further runs", more + 1),
         },
-        plan.groups.len(),
-        if cpus == 1 { "" } else { "s" },
+        counted(plan.groups.len(), "load"),
+        counted(topology.cpus().len(), "CPU"),
     ));
     if let Some(line) = header.counters.line() {
         progress.line(&line);
@@ -340,6 +341,12 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
     for left_out in &header.left_out {
         progress.line(&format!("left out: {left_out}"));
     }
+}
+
+/// So many of something.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// Whether it is the running kernel that is measured.
