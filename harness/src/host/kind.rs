@@ -154,7 +154,7 @@ impl FileKind {
             Some(there) if there < bytes(pages) => Err(HostError::Space {
                 place: self.place_in_words(),
                 needed_mib: mib(pages),
-                there_mib: there >> 20,
+                there: in_words(there),
             }),
             _ => Ok(()),
         }
@@ -171,7 +171,7 @@ impl FileKind {
                 action,
                 place,
                 needed_mib: mib(pages),
-                limit_mib: limit >> 20,
+                limit: in_words(limit),
             },
             None => HostError::File {
                 action,
@@ -330,3 +330,12 @@ fn long_size(pages: u32) -> String {
         kib => format!("{kib} KiB"),
     }
 }
+/// What there is room for. Nobody is told of 0 MiB where there is some.
+fn in_words(bytes: u64) -> String {
+    match bytes {
+        0..0x400 => format!("{bytes} bytes"),
+        0x400..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+

@@ -180,10 +180,12 @@ fn a_file_that_does_not_fit_is_not_begun() {
     let line = one_line(&kind.fits(513, Some(2 << 20)).unwrap_err());
     assert_eq!(
         line,
-        "/tmp has too little space: the file needs 3 MiB, there are 2"
+        "/tmp has too little space: the file needs 3 MiB, there are 2 MiB"
     );
     // No file system has that much, and nothing is written to find out. Were it, there's a limit.
     if said_to_child().is_some() {
+    let line = one_line(&kind.fits(513, Some(500_000)).unwrap_err());
+    assert!(line.ends_with("there are 488 KiB"), "{line}");
         size_limit_is_an_error();
         limit(libc::RLIMIT_FSIZE, 1 << 20);
         let directory = tempfile::tempdir().unwrap();
