@@ -184,7 +184,7 @@ fn what_cannot_be_measured_is_told_in_one_line() {
         (&["--storm", "no-such"], &["no-such"]),
         (&["--dir", missing], &[missing, "No such file"]),
         (&["--dir", file], &[file]),
-        (&["--dir", "/proc"], &["/proc"]),
+        (&["--dir", "/proc"], &["/proc", "no file can be made there"]),
         (&["--dir", "/sys"], &["/sys"]),
         (&["--dir", here, "--write", "3k"], &["3k", "4k"]),
         (&["--dir", here, "--write", "4k,4k"], &["twice"]),

@@ -227,7 +227,14 @@ fn unnamed(directory: &Path) -> io::Result<File> {
                 Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL | libc::ENOENT)
             ) =>
         {
-            unlinked(directory)
+            unlinked(directory).map_err(|named| match named.kind() {
+                // Where the directory is there, that it isn't is how /proc refuses a name.
+                ErrorKind::NotFound if directory.is_dir() => {
+                    let line = format!("no file can be made there: {error}");
+                    io::Error::new(named.kind(), line)
+                }
+                _ => named,
+            })
         }
         result => result,
     }
@@ -323,13 +330,6 @@ fn short_size(pages: u32) -> String {
     }
 }
 
-/// As sentences have it.
-fn long_size(pages: u32) -> String {
-    match pages * 4 {
-        kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
-        kib => format!("{kib} KiB"),
-    }
-}
 /// What there is room for. Nobody is told of 0 MiB where there is some.
 fn in_words(bytes: u64) -> String {
     match bytes {
@@ -339,3 +339,10 @@ fn in_words(bytes: u64) -> String {
     }
 }
 
+/// As sentences have it.
+fn long_size(pages: u32) -> String {
+    match pages * 4 {
+        kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
+        kib => format!("{kib} KiB"),
+    }
+}
