@@ -189,7 +189,14 @@ fn what_cannot_be_measured_is_told_in_one_line() {
         (&["--dir", here, "--write", "3k"], &["3k", "4k"]),
         (&["--dir", here, "--write", "4k,4k"], &["twice"]),
         (&["--write", "4k"], &["--dir"]),
-        (&["--pages", "100"], &["100", "multiple"]),
+        (
+            &["--pages", "100"],
+            &["100", "multiple of the kernel's window of "],
+        ),
+        (
+            &["--hole", "100"],
+            &["100", "multiple of the kernel's window of "],
+        ),
         (&["--pages", "4000000000"], &["4000000000"]),
         (&["--scheme", "page-locked"], &["--scheme"]),
     ] {

@@ -26,8 +26,8 @@ use jiff::Timestamp;
 
 pub use options::{Load, Mm, Order};
 pub(super) use plan::{
-    Work, duration, format_words, groups, groups_of, pages_and_hole, refuse_idle_threads, rerun,
-    rounds, setup, storms, storms_named,
+    Work, duration, format_words, groups, groups_of, pages_and_hole, pages_and_hole_of,
+    refuse_idle_threads, rerun, rounds, setup, storms, storms_named,
 };
 
 use crate::command::output::Format;
