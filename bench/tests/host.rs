@@ -187,7 +187,10 @@ fn what_cannot_be_measured_is_told_in_one_line() {
         (&["--dir", "/proc"], &["/proc", "no file can be made there"]),
         (&["--dir", "/sys"], &["/sys"]),
         (&["--dir", here, "--write", "3k"], &["3k", "4k"]),
-        (&["--dir", here, "--write", "4k,4k"], &["twice"]),
+        (
+            &["--dir", here, "--write", "4k,4k"],
+            &["4k is given twice to --write"],
+        ),
         (&["--write", "4k"], &["--dir"]),
         (
             &["--pages", "100"],
