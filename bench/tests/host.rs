@@ -7,6 +7,8 @@ mod hosts;
 mod storms;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -265,11 +267,11 @@ fn on_one_cpu_storms_are_left_out_and_that_is_said() {
     assert!(printed.contains("left out  storm truncate"), "{printed}");
 }
 
-/// The command under a limit of its address space, in KiB.
-fn limited(command: &Command, kib: u32) -> Command {
+/// The command under a limit, as `ulimit` takes it.
+fn limited(command: &Command, limit: &str) -> Command {
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", &format!("ulimit -v {kib}; exec \"$0\" \"$@\"")])
+        .args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")])
         .arg(command.get_program())
         .args(command.get_args())
         .stdin(Stdio::null())
@@ -281,19 +283,37 @@ fn limited(command: &Command, kib: u32) -> Command {
 #[test]
 fn address_space_that_does_not_suffice_is_told_and_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
-    let kib = 500 << 10;
+    // In KiB.
+    let limit = format!("-v {}", 500 << 10);
     let more = ["--storm", "none", "--threads", "1", "--cpus", "0"];
     // With little to map the limit is none.
-    text(&limited(&host(out.path(), &more), kib).output().unwrap());
+    text(&limited(&host(out.path(), &more), &limit).output().unwrap());
     fs::remove_dir_all(only(out.path())).unwrap();
     let large = host(out.path(), &[&more[..], &["--pages", "131072"]].concat());
-    let output = limited(&large, kib).output().unwrap();
+    let output = limited(&large, &limit).output().unwrap();
     assert_refused(&output, &["512 MiB", "ulimit -v"]);
     assert_eq!(paths(out.path()), [""; 0].map(PathBuf::from));
 }
 
 #[test]
-fn a_directory_that_is_full_ends_the_run_in_one_line() {
+fn a_process_that_cannot_wait_for_signals_says_what_it_takes_and_what_the_system_said() {
+    let out = tempfile::tempdir().unwrap();
+    // Processes and threads of a user, as dash has it and as others have it.
+    let mut command = limited(&host(out.path(), &[]), "-p 1 2>/dev/null || ulimit -u 1");
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        // Nothing limits root.
+        command.uid(65534);
+    }
+    let output = command.output().unwrap();
+    if output.status.code() == Some(126) {
+        eprintln!("skipped: others than root can't run this build");
+        return;
+    }
+    assert_refused(&output, &["Ctrl-C", "a thread", "temporarily unavailable"]);
+}
+
+#[test]
+fn a_directory_that_is_too_small_is_told_before_anything_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     let mut mount = Command::new("mount");
     mount

@@ -239,9 +239,11 @@ fn converse(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(CellError::Spawn)?;
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(ended(&mut child));
+        .map_err(CellError::SpawnWorker)?;
+    let stdout = child.stdout.take();
+    let worker = workers.add(child);
+    let Some(stdout) = stdout else {
+        return Err(ended(&worker));
     };
     let mut stdout = BufReader::new(stdout);
     let line = workers.add(stdin);
@@ -292,6 +294,65 @@ fn ended(child: &mut Child) -> CellError {
     let _ = child.kill();
     match child.wait() {
         Ok(status) => CellError::Worker(format!("it ended with {status}")),
-        Err(error) => CellError::Spawn(error),
+        Err(error) => unknown_end(error),
+    }
+}
+
+fn unknown_end(error: io::Error) -> CellError {
+    CellError::Worker(format!("nobody says how it ended: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel_model::Orders;
+
+    use super::super::{Cell, Setup, measure};
+    use super::*;
+    use crate::arrival::Arrival;
+    use crate::cancel::Cancel;
+    use crate::clock::Clock;
+    use crate::host::FileKind;
+    use crate::machine::Sizes;
+    use crate::order::Access;
+    use crate::storms::Storms;
+    use crate::subject::Subject;
+
+    #[test]
+    fn a_process_that_is_not_to_be_had_is_not_called_a_thread() {
+        let setup = Setup {
+            sizes: Sizes {
+                pages: 16,
+                neighbour: false,
+                refill: true,
+                orders: Orders::All(0),
+                window_pages: 16,
+                readahead_pages: 16,
+                hole_pages: 16,
+                fill_ns_per_page: 0,
+            },
+            mm: MmKind::Private,
+            access: Access::Sequential,
+            arrival: Arrival::Closed,
+            rate_per_s: None,
+            storm_threads: 0,
+            cpus: vec![0],
+            events: Vec::new(),
+            duration_ns: 1_000_000,
+            warm_up_ns: 0,
+        };
+        let cell = Cell {
+            subject: Subject::File(Arc::new(KernelFile {
+                kind: FileKind::memfd(),
+                worker: "/nowhere/at/all".into(),
+            })),
+            calibrated: false,
+            storm: Storms::<Native>::named("none").unwrap(),
+            fault_threads: 1,
+            control: None,
+        };
+        let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default());
+        let line = measured.unwrap_err().to_string();
+        let said = "cannot start a worker process: No such file or directory";
+        assert!(line.starts_with(said), "{line}");
     }
 }

@@ -129,6 +129,9 @@ pub enum CellError {
     #[error("cannot start a thread: {0}")]
     Spawn(std::io::Error),
     /// Somebody asked to stop.
+    /// The system gave no process.
+    #[error("cannot start a worker process: {0}")]
+    SpawnWorker(std::io::Error),
     #[error("interrupted")]
     Interrupted,
     /// Threads did not come to an end.
