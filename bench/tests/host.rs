@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 use harness::record::Run;
 use hosts::{Running, SHARED_CPU, assert_refused, host, only, wait_for, workers_of};
-use storms::{complaints, is_partial, paths};
+use storms::{complaints, paths};
 
 fn text(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -338,9 +338,14 @@ fn a_directory_that_is_too_small_is_told_before_anything_is_measured() {
     let left = paths(dir.path());
     Command::new("umount").arg(dir.path()).status().unwrap();
     let output = output.unwrap();
-    assert_refused(&output, &[dir.path().to_str().unwrap(), "MiB"]);
+    assert_refused(
+        &output,
+        &[dir.path().to_str().unwrap(), "there are 512 KiB"],
+    );
     assert_eq!(left, [""; 0].map(PathBuf::from));
-    assert!(paths(out.path()).iter().all(|run| is_partial(run)));
+    // Nothing was said of how far it has come, either.
+    assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+    assert_eq!(paths(out.path()), [""; 0].map(PathBuf::from));
 }
 
 #[test]

@@ -372,6 +372,7 @@ fn prepare(
     writer: &RunWriter,
     cancel: &Cancel,
 ) -> Result<Prepared, Failure> {
+    try_files(plan, setup)?;
     let noise = watch(load, setup, clock, cancel)?;
     writer.write_noise(&noise).map_err(Failure::usage)?;
     let recording_ns = on_the_first_cpu(setup, || cost_of_recording_ns(clock))?;
@@ -386,6 +387,17 @@ fn prepare(
         recording_ns,
         sigbus_ns,
     })
+}
+
+/// Makes each file once: where there is no room for one, no other is to be measured before that is said.
+fn try_files(plan: &Plan, setup: &Setup) -> Result<(), Failure> {
+    for subject in &plan.subjects {
+        if let Subject::File(file) = subject {
+            let made = file.kind.create(u64::from(setup.sizes.file_pages()));
+            made.map_err(Failure::usage)?;
+        }
+    }
+    Ok(())
 }
 
 /// Watches the CPUs that will measure.
