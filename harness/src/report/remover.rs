@@ -126,14 +126,12 @@ fn add_rate(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)])
             // It ran all the time, but did what should have been done before.
             true => {
                 "it fell so far behind that none of the operations that were due in the measured time \
-                 was begun in it; those that ran then had been due before, and are not counted"
+                 was begun in it; those that ran then had been due before, and are not counted; the \
+                 remover's ratio isn't given"
             }
-            false => "the remover's latencies count what piled up",
+            false => "the remover's latencies count what piled up, and its ratio isn't given",
         };
-        let text = format!(
-            "the storm did not keep its rate ({slowest:.0} of {rate}/s): {why}, and its ratio isn't \
-             given"
-        );
+        let text = format!("the storm did not keep its rate ({slowest:.0} of {rate}/s): {why}");
         out.note("caveat", text);
     }
 }
