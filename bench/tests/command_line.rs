@@ -67,13 +67,16 @@ fn bad_input_is_told_in_one_line_with_status_2() {
         (&["--threads", "1,1"], &["twice", "--threads"]),
         (&["--threads", "4000"], &["4000", "CPUs", "--oversubscribe"]),
         (&["--storm-threads", "0"], &["0", "from 1"]),
-        (&["--pages", "100"], &["100", "multiple", "96 or 112"]),
+        (
+            &["--pages", "100"],
+            &["100", "multiple of --window 16", "96 or 112"],
+        ),
         (&["--pages", "0"], &["0", "from 1"]),
         (
             &["--pages", "16777216", "--threads", "1", "--window", "24"],
             &["24", "power of two"],
         ),
-        (&["--hole", "8"], &["8", "multiple"]),
+        (&["--hole", "8"], &["8", "multiple of --window 16"]),
         (&["--hole", "8192"], &["8192", "4096"]),
         (&["--cpus", "60000"], &["60000", "isn't available"]),
         (&["--cpus", "0,0"], &["0", "twice"]),

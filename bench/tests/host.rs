@@ -7,12 +7,14 @@ mod hosts;
 mod storms;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use harness::record::Run;
 use hosts::{Running, SHARED_CPU, assert_refused, host, only, wait_for, workers_of};
-use storms::{complaints, is_partial, paths};
+use storms::{complaints, paths};
 
 fn text(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -159,7 +161,7 @@ fn touches_beyond_the_end_of_a_truncated_file_are_survived_and_counted() {
         .sum();
     assert!(sigbus > 0, "{printed}");
     assert!(
-        printed.contains("each touch of bus% took some"),
+        printed.contains("each touch counted in bus% took "),
         "{printed}"
     );
 }
@@ -184,12 +186,22 @@ fn what_cannot_be_measured_is_told_in_one_line() {
         (&["--storm", "no-such"], &["no-such"]),
         (&["--dir", missing], &[missing, "No such file"]),
         (&["--dir", file], &[file]),
-        (&["--dir", "/proc"], &["/proc"]),
+        (&["--dir", "/proc"], &["/proc", "no file can be made there"]),
         (&["--dir", "/sys"], &["/sys"]),
         (&["--dir", here, "--write", "3k"], &["3k", "4k"]),
-        (&["--dir", here, "--write", "4k,4k"], &["twice"]),
+        (
+            &["--dir", here, "--write", "4k,4k"],
+            &["4k is given twice to --write"],
+        ),
         (&["--write", "4k"], &["--dir"]),
-        (&["--pages", "100"], &["100", "multiple"]),
+        (
+            &["--pages", "100"],
+            &["100", "multiple of the kernel's window of "],
+        ),
+        (
+            &["--hole", "100"],
+            &["100", "multiple of the kernel's window of "],
+        ),
         (&["--pages", "4000000000"], &["4000000000"]),
         (&["--scheme", "page-locked"], &["--scheme"]),
     ] {
@@ -255,11 +267,11 @@ fn on_one_cpu_storms_are_left_out_and_that_is_said() {
     assert!(printed.contains("left out  storm truncate"), "{printed}");
 }
 
-/// The command under a limit of its address space, in KiB.
-fn limited(command: &Command, kib: u32) -> Command {
+/// The command under a limit, as `ulimit` takes it.
+fn limited(command: &Command, limit: &str) -> Command {
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", &format!("ulimit -v {kib}; exec \"$0\" \"$@\"")])
+        .args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")])
         .arg(command.get_program())
         .args(command.get_args())
         .stdin(Stdio::null())
@@ -271,19 +283,37 @@ fn limited(command: &Command, kib: u32) -> Command {
 #[test]
 fn address_space_that_does_not_suffice_is_told_and_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
-    let kib = 500 << 10;
+    // In KiB.
+    let limit = format!("-v {}", 500 << 10);
     let more = ["--storm", "none", "--threads", "1", "--cpus", "0"];
     // With little to map the limit is none.
-    text(&limited(&host(out.path(), &more), kib).output().unwrap());
+    text(&limited(&host(out.path(), &more), &limit).output().unwrap());
     fs::remove_dir_all(only(out.path())).unwrap();
     let large = host(out.path(), &[&more[..], &["--pages", "131072"]].concat());
-    let output = limited(&large, kib).output().unwrap();
+    let output = limited(&large, &limit).output().unwrap();
     assert_refused(&output, &["512 MiB", "ulimit -v"]);
     assert_eq!(paths(out.path()), [""; 0].map(PathBuf::from));
 }
 
 #[test]
-fn a_directory_that_is_full_ends_the_run_in_one_line() {
+fn a_process_that_cannot_wait_for_signals_says_what_it_takes_and_what_the_system_said() {
+    let out = tempfile::tempdir().unwrap();
+    // Processes and threads of a user, as dash has it and as others have it.
+    let mut command = limited(&host(out.path(), &[]), "-p 1 2>/dev/null || ulimit -u 1");
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        // Nothing limits root.
+        command.uid(65534);
+    }
+    let output = command.output().unwrap();
+    if output.status.code() == Some(126) {
+        eprintln!("skipped: others than root can't run this build");
+        return;
+    }
+    assert_refused(&output, &["Ctrl-C", "a thread", "temporarily unavailable"]);
+}
+
+#[test]
+fn a_directory_that_is_too_small_is_told_before_anything_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     let mut mount = Command::new("mount");
     mount
@@ -308,9 +338,14 @@ fn a_directory_that_is_full_ends_the_run_in_one_line() {
     let left = paths(dir.path());
     Command::new("umount").arg(dir.path()).status().unwrap();
     let output = output.unwrap();
-    assert_refused(&output, &[dir.path().to_str().unwrap(), "MiB"]);
+    assert_refused(
+        &output,
+        &[dir.path().to_str().unwrap(), "there are 512 KiB"],
+    );
     assert_eq!(left, [""; 0].map(PathBuf::from));
-    assert!(paths(out.path()).iter().all(|run| is_partial(run)));
+    // Nothing was said of how far it has come, either.
+    assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+    assert_eq!(paths(out.path()), [""; 0].map(PathBuf::from));
 }
 
 #[test]

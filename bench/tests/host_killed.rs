@@ -108,6 +108,32 @@ fn ctrl_c_goes_to_the_whole_group_and_what_was_measured_is_kept() {
 }
 
 #[test]
+fn a_worker_that_is_stopped_keeps_nobody_waiting_who_presses_ctrl_c() {
+    // In the measured time, and when it is over and the worker is waited for.
+    for (duration, later) in [("600s", 0), ("1s", 2)] {
+        let out = tempfile::tempdir().unwrap();
+        let more = ["--threads", "1", "--storm", "none", "--duration", duration];
+        let child = host(out.path(), &[&more[..], &SHARED_CPU].concat()).spawn();
+        let child = Running(Some(child.unwrap()));
+        // With its fault thread under way it has a third that listens.
+        let worker = wait_for(|| {
+            let worker = *workers_of(child.id()).first()?;
+            (paths(Path::new(&format!("/proc/{worker}/task"))).len() == 3).then_some(worker)
+        });
+        let worker = i64::from(worker.expect("a worker"));
+        signal("-STOP", worker);
+        sleep(Duration::from_secs(later));
+        signal("-INT", i64::from(child.id()));
+        let output = child.output();
+        assert_eq!(output.status.code(), Some(130), "{duration}: {output:?}");
+        let said = complaints(&output);
+        let before = ["faultaround: stopped before anything was measured"];
+        assert_eq!(said, before, "{duration}");
+        assert_eq!(paths(out.path()), [""; 0].map(PathBuf::from));
+    }
+}
+
+#[test]
 fn a_worker_that_is_killed_ends_the_run_in_one_line_and_not_what_was_measured() {
     let out = tempfile::tempdir().unwrap();
     let (child, workers) = under_way(out.path(), &[]);

@@ -64,6 +64,23 @@ fn what_cannot_be_is_told_in_one_line_with_status_2() {
 }
 
 #[test]
+fn what_comes_is_announced_in_the_number_that_it_has() {
+    let out = tempfile::tempdir().unwrap();
+    let announced = |more: &str| {
+        let short = "--duration 10ms --watch 0s --format tsv ";
+        let words = short.to_owned() + more;
+        let output = storm(out.path(), &words.split(' ').collect::<Vec<_>>());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let one = announced("--rounds 1");
+    let said = "1 scheme and a second run of the first x 1 load x 1 round on 1 CPU: ";
+    assert!(one.contains(said), "{one}");
+    let two = announced("--rounds 2 --threads 1,2 --oversubscribe --plant 5%");
+    let said = "1 scheme and 2 further runs of the first x 2 loads x 2 rounds on 1 CPU: ";
+    assert!(two.contains(said), "{two}");
+}
+
+#[test]
 fn audits_and_breakdowns_have_none_of_this() {
     for mode in ["--audit", "--breakdown"] {
         for option in [

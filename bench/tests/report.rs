@@ -162,6 +162,22 @@ fn what_check_found_stands_in_the_report() {
 }
 
 #[test]
+fn a_calibration_has_neither_verdicts_nor_plots() {
+    let out = tempfile::tempdir().unwrap();
+    fs::write(out.path().join("calibration.json"), "{}").unwrap();
+    for (option, value) in [
+        ("--verdicts", "x"),
+        ("--plots", "all"),
+        ("--plots", "widest"),
+    ] {
+        let output = report(out.path(), &[option, value]);
+        assert_refused(&output, &[option, "holds a calibration"]);
+    }
+    // Without them it is read, as far as it goes.
+    assert_refused(&report(out.path(), &[]), &["no calibration"]);
+}
+
+#[test]
 fn a_run_that_cannot_be_read_is_told_in_one_line() {
     let out = tempfile::tempdir().unwrap();
     let (_, directory) = storm(out.path());

@@ -1,7 +1,10 @@
 //! Stopping early: Ctrl-C asks, and whoever works in steps looks.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use thiserror::Error;
 
 /// A request to stop. All clones are one.
 #[derive(Debug, Clone, Default)]
@@ -10,18 +13,34 @@ pub struct Cancel(Arc<(Mutex<bool>, Condvar)>);
 /// The exit status of a command that Ctrl-C ended.
 pub const INTERRUPTED: i32 = 130;
 
+/// Why a process would not hear of Ctrl-C.
+#[derive(Debug, Error)]
+pub enum SignalsError {
+    /// The system gave no thread, or no handler.
+    #[error("cannot wait for Ctrl-C and other signals, which takes a thread: {0}")]
+    System(io::Error),
+    /// Somebody else in this process waits for them.
+    #[error("cannot wait for Ctrl-C and other signals: {0}")]
+    Handler(ctrlc::Error),
+}
+
 impl Cancel {
     /// Makes SIGINT, SIGTERM and SIGHUP a request to stop; a second one ends the process at once.
     ///
     /// # Errors
     /// What the system says when it doesn't allow it.
-    pub fn on_signals(&self) -> Result<(), ctrlc::Error> {
+    pub fn on_signals(&self) -> Result<(), SignalsError> {
         let cancel = self.clone();
-        ctrlc::set_handler(move || {
+        let set = ctrlc::set_handler(move || {
             if cancel.is_requested() {
                 std::process::exit(INTERRUPTED);
             }
             cancel.request();
+        });
+        set.map_err(|error| match error {
+            // Its own message leaves out what the system said.
+            ctrlc::Error::System(source) => SignalsError::System(source),
+            other => SignalsError::Handler(other),
         })
     }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::Args;
-use harness::cancel::Cancel;
 use harness::clock::Clock;
 use harness::doctor::{self, Finding, examine, is_fit, judge_noise};
 use harness::environment::Environment;
@@ -12,7 +11,7 @@ use serde::Serialize;
 
 use super::measuring::topology;
 use super::output::Format;
-use super::{Failure, output, values};
+use super::{Failure, cancel_on_signals, output, values};
 
 /// The options of `faultaround doctor`.
 #[derive(Debug, Args)]
@@ -46,10 +45,7 @@ struct Examination<'a> {
 
 /// Runs the command.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let cancel = Cancel::default();
-    cancel.on_signals().map_err(|error| {
-        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
-    })?;
+    let cancel = cancel_on_signals()?;
     let topology = topology(options.cpus.as_deref())?;
     let environment = Environment::capture(&topology);
     let mut findings = examine(&environment);

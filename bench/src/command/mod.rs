@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use harness::cancel::INTERRUPTED;
+use harness::cancel::{Cancel, INTERRUPTED};
 use harness::cell::worker::{self, WORKER};
 use harness::progress::say;
 use kernel_model::fault_around::About;
@@ -155,6 +155,14 @@ fn clap_says(error: &clap::Error) -> ExitCode {
         _ => format!("{said}; see --help"),
     };
     exit(Err(Failure::Usage(hint)))
+}
+
+/// What Ctrl-C and its like ask to stop.
+fn cancel_on_signals() -> Result<Cancel, Failure> {
+    let cancel = Cancel::default();
+    let heard = cancel.on_signals();
+    heard.map_err(|error| Failure::Broke(error.to_string()))?;
+    Ok(cancel)
 }
 
 /// Refuses values that are given twice to an option.

@@ -28,9 +28,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     verdicts: Option<PathBuf>,
 
-    /// Which percentile plots are drawn
-    #[arg(long, value_enum, default_value_t = Plots::Widest)]
-    plots: Plots,
+    /// Which percentile plots are drawn [default: widest]
+    #[arg(long, value_enum)]
+    plots: Option<Plots>,
 }
 
 /// Of which groups there are plots.
@@ -54,9 +54,25 @@ impl From<Plots> for report::Plots {
     }
 }
 
+/// A calibration has neither schemes to give verdicts of nor plots.
+fn refuse_for_calibrations(options: &Options) -> Result<(), Failure> {
+    let given = [
+        ("--verdicts", options.verdicts.is_some()),
+        ("--plots", options.plots.is_some()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(Failure::Usage(format!(
+            "{option} is for runs of storm and host, and {:?} holds a calibration: leave it away",
+            options.run
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Prints the report.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     if calibration::Recorded::is_in(&options.run) {
+        refuse_for_calibrations(options)?;
         let recorded = calibration::Recorded::read(&options.run).map_err(Failure::usage)?;
         return output::print(&match options.markdown {
             true => calibration::markdown(&recorded),
@@ -74,7 +90,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let extras = Extras {
         latencies: Some(&Recorded(&options.run)),
         verdicts: verdicts.as_ref(),
-        plots: options.plots.into(),
+        plots: options.plots.unwrap_or(Plots::Widest).into(),
     };
     let text = match options.markdown {
         true => report::markdown(&run, &extras),

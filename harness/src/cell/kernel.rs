@@ -4,12 +4,13 @@
 //! model's `mm private` has it, or one for all threads. The storm stays in this process, which maps
 //! nothing, so that no zap between passes interrupts its CPU.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kernel_model::platform::Native;
 use kernel_model::{FaultCounters, RemovalCounters};
@@ -177,28 +178,43 @@ impl Removals for KernelRemovals {
     }
 }
 
-/// A worker's standard input: closed, it makes the worker come to its end.
-type Line = Mutex<Option<ChildStdin>>;
+/// A worker. Its standard input, closed, makes it come to its end.
+type Worker = Mutex<Child>;
 
 /// The workers of a cell.
 #[derive(Debug, Default)]
-pub(super) struct Workers(Mutex<Vec<Arc<Line>>>);
+pub(super) struct Workers {
+    all: Mutex<Vec<Arc<Worker>>>,
+    killed: AtomicBool,
+}
 
 impl Workers {
-    /// Makes all of them come to their end.
+    /// Makes all of them come to their end, and say why if they know.
     pub(super) fn call_off(&self) {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in lines.iter() {
-            line.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for worker in lock(&self.all).iter() {
+            lock(worker).stdin.take();
         }
     }
 
-    fn add(&self, stdin: ChildStdin) -> Arc<Line> {
-        let line = Arc::new(Mutex::new(Some(stdin)));
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(Arc::clone(&line));
-        line
+    /// Ends all of them, whatever they would bring: also one that is stopped, or stuck.
+    pub(super) fn kill(&self) {
+        // Relaxed: who sees a worker dead by it has waited for the worker.
+        self.killed.store(true, Ordering::Relaxed);
+        for worker in lock(&self.all).iter() {
+            // One that has ended by itself has.
+            let _ = lock(worker).kill();
+        }
     }
+
+    fn add(&self, child: Child) -> Arc<Worker> {
+        let worker = Arc::new(Mutex::new(child));
+        lock(&self.all).push(Arc::clone(&worker));
+        worker
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Has fault threads `numbers` of a cell run in a process, and brings home what they bring.
@@ -215,7 +231,12 @@ pub(super) fn relay(
         // The others would wait for these threads.
         course.gate.call_off();
     }
-    let brought = brought?;
+    let brought = match brought {
+        Err(CellError::Worker(_)) if workers.killed.load(Ordering::Relaxed) => {
+            return Err(CellError::Interrupted);
+        }
+        brought => brought?,
+    };
     if brought.len() as u32 != threads {
         return Err(CellError::Interrupted);
     }
@@ -239,21 +260,22 @@ fn converse(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(CellError::Spawn)?;
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(ended(&mut child));
+        .map_err(CellError::SpawnWorker)?;
+    let stdout = child.stdout.take();
+    let worker = workers.add(child);
+    let Some(stdout) = stdout else {
+        return Err(ended(&worker));
     };
     let mut stdout = BufReader::new(stdout);
-    let line = workers.add(stdin);
     let order = Order::of(course, numbers, subject, inherited.as_raw_fd());
-    let said = say(&line, &serde_json::to_string(&order).unwrap_or_default());
+    let said = say(&worker, &serde_json::to_string(&order).unwrap_or_default());
     if said.is_none() {
-        return Err(ended(&mut child));
+        return Err(ended(&worker));
     }
     let mut ready = String::new();
     let read = stdout.read_line(&mut ready);
     if read.is_err() || ready.trim() != READY {
-        let ended = ended(&mut child);
+        let ended = ended(&worker);
         return Err(match serde_json::from_str(&ready) {
             Ok(Brought::Failed(line)) => CellError::Worker(line),
             Ok(Brought::CalledOff) => CellError::Interrupted,
@@ -261,13 +283,14 @@ fn converse(
         });
     }
     let start = course.gate.hear_of(threads).ok_or(CellError::Interrupted);
-    let told = start.map(|start| say(&line, &start.to_string()));
+    let told = start.map(|start| say(&worker, &start.to_string()));
     if told.is_err() {
-        line.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&worker).stdin.take();
     }
     let mut text = String::new();
     let read = stdout.read_to_string(&mut text);
-    let status = child.wait().map_err(CellError::Spawn)?;
+    // It has closed its end: it ends, or has.
+    let status = lock(&worker).wait().map_err(unknown_end)?;
     told?;
     match serde_json::from_str(&text) {
         Ok(Brought::Home(threads)) if read.is_ok() && status.success() => {
@@ -282,16 +305,75 @@ fn converse(
 /// What a worker says when all its threads wait for the start.
 pub(super) const READY: &str = "ready";
 
-fn say(line: &Line, text: &str) -> Option<()> {
-    let mut stdin = line.lock().unwrap_or_else(PoisonError::into_inner);
-    writeln!(stdin.as_mut()?, "{text}").ok()
+fn say(worker: &Worker, text: &str) -> Option<()> {
+    writeln!(lock(worker).stdin.as_mut()?, "{text}").ok()
 }
 
-fn ended(child: &mut Child) -> CellError {
+fn ended(worker: &Worker) -> CellError {
+    let mut child = lock(worker);
     // It has nothing to wait for any more.
     let _ = child.kill();
     match child.wait() {
         Ok(status) => CellError::Worker(format!("it ended with {status}")),
-        Err(error) => CellError::Spawn(error),
+        Err(error) => unknown_end(error),
+    }
+}
+
+fn unknown_end(error: io::Error) -> CellError {
+    CellError::Worker(format!("nobody says how it ended: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel_model::Orders;
+
+    use super::super::{Cell, Setup, measure};
+    use super::*;
+    use crate::arrival::Arrival;
+    use crate::cancel::Cancel;
+    use crate::clock::Clock;
+    use crate::host::FileKind;
+    use crate::machine::Sizes;
+    use crate::order::Access;
+    use crate::storms::Storms;
+    use crate::subject::Subject;
+
+    #[test]
+    fn a_process_that_is_not_to_be_had_is_not_called_a_thread() {
+        let setup = Setup {
+            sizes: Sizes {
+                pages: 16,
+                neighbour: false,
+                refill: true,
+                orders: Orders::All(0),
+                window_pages: 16,
+                readahead_pages: 16,
+                hole_pages: 16,
+                fill_ns_per_page: 0,
+            },
+            mm: MmKind::Private,
+            access: Access::Sequential,
+            arrival: Arrival::Closed,
+            rate_per_s: None,
+            storm_threads: 0,
+            cpus: vec![0],
+            events: Vec::new(),
+            duration_ns: 1_000_000,
+            warm_up_ns: 0,
+        };
+        let cell = Cell {
+            subject: Subject::File(Arc::new(KernelFile {
+                kind: FileKind::memfd(),
+                worker: "/nowhere/at/all".into(),
+            })),
+            calibrated: false,
+            storm: Storms::<Native>::named("none").unwrap(),
+            fault_threads: 1,
+            control: None,
+        };
+        let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default());
+        let line = measured.unwrap_err().to_string();
+        let said = "cannot start a worker process: No such file or directory";
+        assert!(line.starts_with(said), "{line}");
     }
 }

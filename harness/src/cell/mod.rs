@@ -36,6 +36,7 @@ use crate::subject::{KernelFile, Subject};
 use crate::topology::TopologyError;
 
 use course::Course;
+use kernel::Workers;
 use model::{ModelFaults, ModelRemovals};
 
 pub use fault_thread::FaultThread;
@@ -128,6 +129,9 @@ pub enum CellError {
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Spawn(std::io::Error),
+    /// The system gave no process.
+    #[error("cannot start a worker process: {0}")]
+    SpawnWorker(std::io::Error),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -238,7 +242,7 @@ impl Running<'_> {
                 move |course: &Course| storm_thread::run(course, number, &mut removals)
             })
         });
-        let mut measured = self.bring_home(spawned, threads, gate::LEAD_NS, || ())?;
+        let mut measured = self.bring_home(spawned, threads, gate::LEAD_NS, None)?;
         machine.system.audit_at_rest(&machine.mapping);
         measured.violations = machine.system.violations.kept();
         measured.violation_count = machine.system.violations.count();
@@ -249,7 +253,7 @@ impl Running<'_> {
         let Setup { sizes, mm, .. } = &self.course.setup;
         let storm = self.cell.storm;
         let file = Arc::new(subject.kind.create(u64::from(sizes.file_pages()))?);
-        let workers = Arc::new(kernel::Workers::default());
+        let workers = Arc::new(Workers::default());
         let mut threads = Threads::default();
         let together = match mm {
             MmKind::Private => self.each_alone(),
@@ -267,7 +271,7 @@ impl Running<'_> {
                 move |course: &Course| storm_thread::run(course, number, &mut removals)
             })
         });
-        self.bring_home(spawned, threads, kernel::LEAD_NS, || workers.call_off())
+        self.bring_home(spawned, threads, kernel::LEAD_NS, Some(&workers))
     }
 
     /// The numbers of the fault threads, one by one.
@@ -333,7 +337,7 @@ impl Running<'_> {
         spawned: Result<(), CellError>,
         threads: Threads,
         lead_ns: u64,
-        call_off: impl Fn(),
+        workers: Option<&Workers>,
     ) -> Result<Measured, CellError> {
         let Course {
             setup, clock, gate, ..
@@ -350,10 +354,12 @@ impl Running<'_> {
         let interrupted = started && self.cancel.sleep(time);
         if interrupted || !started {
             self.course.call_off();
-            call_off();
+        }
+        if let Some(workers) = workers.filter(|_| !started) {
+            workers.call_off();
         }
         let Threads { faulting, storming } = threads;
-        let unfinished = wait_for(&faulting) + wait_for(&storming);
+        let unfinished = self.wait_for(|| left(&faulting) + left(&storming), workers);
         if unfinished != 0 {
             return Err(CellError::Stuck {
                 subject: self.cell.subject.name().to_owned(),
@@ -373,6 +379,22 @@ impl Running<'_> {
             return Err(CellError::Interrupted);
         }
         Ok(sum_up(fault_threads, storm_threads, watch, clock))
+    }
+
+    /// Waits for threads within reason, and once somebody has asked to stop for no process; returns
+    /// how many are left then.
+    fn wait_for(&self, left: impl Fn() -> usize, workers: Option<&Workers>) -> usize {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let left = left();
+            if left == 0 || Instant::now() >= give_up {
+                return left;
+            }
+            if let Some(workers) = workers.filter(|_| self.cancel.is_requested()) {
+                workers.kill();
+            }
+            thread::sleep(Duration::from_micros(500));
+        }
     }
 }
 
@@ -403,19 +425,10 @@ fn sum_up(
     }
 }
 
-/// Waits for threads within reason; returns how many are left then.
-fn wait_for<T>(threads: &[JoinHandle<T>]) -> usize {
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        let left = threads
-            .iter()
-            .filter(|thread| !thread.is_finished())
-            .count();
-        if left == 0 || Instant::now() >= give_up {
-            return left;
-        }
-        thread::sleep(Duration::from_micros(500));
-    }
+/// How many threads have not come to their end.
+fn left<T>(threads: &[JoinHandle<T>]) -> usize {
+    let left = threads.iter().filter(|thread| !thread.is_finished());
+    left.count()
 }
 
 fn join_all<T>(threads: Vec<Handle<T>>) -> Result<Vec<T>, CellError> {

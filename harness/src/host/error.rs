@@ -96,14 +96,14 @@ pub enum HostError {
     },
 
     /// Too little space, found before anything was written.
-    #[error("{place} has too little space: the file needs {needed_mib} MiB, there are {there_mib}")]
+    #[error("{place} has too little space: the file needs {needed_mib} MiB, there are {there}")]
     Space {
         /// The directory.
         place: String,
         /// What the file takes.
         needed_mib: u64,
-        /// What is free.
-        there_mib: u64,
+        /// What is free, with its unit.
+        there: String,
     },
 
     /// The file was not to be had, or could not be changed.
@@ -119,7 +119,7 @@ pub enum HostError {
 
     /// The file is longer than this process may make one.
     #[error(
-        "can't {action} a file in {place}: it would take {needed_mib} MiB, and this process may write {limit_mib} (ulimit -f)"
+        "can't {action} a file in {place}: it would take {needed_mib} MiB, and this process may write {limit} (ulimit -f)"
     )]
     FileSize {
         /// What was to be done with it.
@@ -128,8 +128,8 @@ pub enum HostError {
         place: String,
         /// What the file takes.
         needed_mib: u64,
-        /// `RLIMIT_FSIZE`.
-        limit_mib: u64,
+        /// `RLIMIT_FSIZE`, with its unit.
+        limit: String,
     },
 
     /// What a parent passed is no file.

@@ -154,7 +154,7 @@ impl FileKind {
             Some(there) if there < bytes(pages) => Err(HostError::Space {
                 place: self.place_in_words(),
                 needed_mib: mib(pages),
-                there_mib: there >> 20,
+                there: in_words(there),
             }),
             _ => Ok(()),
         }
@@ -171,7 +171,7 @@ impl FileKind {
                 action,
                 place,
                 needed_mib: mib(pages),
-                limit_mib: limit >> 20,
+                limit: in_words(limit),
             },
             None => HostError::File {
                 action,
@@ -227,7 +227,14 @@ fn unnamed(directory: &Path) -> io::Result<File> {
                 Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL | libc::ENOENT)
             ) =>
         {
-            unlinked(directory)
+            unlinked(directory).map_err(|named| match named.kind() {
+                // Where the directory is there, that it isn't is how /proc refuses a name.
+                ErrorKind::NotFound if directory.is_dir() => {
+                    let line = format!("no file can be made there: {error}");
+                    io::Error::new(named.kind(), line)
+                }
+                _ => named,
+            })
         }
         result => result,
     }
@@ -320,6 +327,15 @@ fn short_size(pages: u32) -> String {
     match pages * 4 {
         kib if kib % 1024 == 0 => format!("{}m", kib / 1024),
         kib => format!("{kib}k"),
+    }
+}
+
+/// What there is room for. Nobody is told of 0 MiB where there is some.
+fn in_words(bytes: u64) -> String {
+    match bytes {
+        0..0x400 => format!("{bytes} bytes"),
+        0x400..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
     }
 }
 

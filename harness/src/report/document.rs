@@ -70,6 +70,8 @@ impl Document {
                 Block::Gap => continue,
                 Block::Heading(text) => format!("### {}\n", plain(text)),
                 Block::Paragraph(text) => format!("{}\n", plain(text)),
+                // It goes on with what is before it, as its empty columns say in plain text.
+                Block::Note(name, _, text) if name.is_empty() => format!("- {}\n", plain(text)),
                 Block::Note(name, _, text) => format!("- **{}**: {}\n", plain(name), plain(text)),
                 Block::Table(table) => ascii(&table.markdown()),
                 Block::Drawing(text) => format!("```\n{text}```\n"),
@@ -105,6 +107,7 @@ mod tests {
         document.push(Block::Paragraph("What: r\u{f6}hre_1".to_owned()));
         document.push(Block::Heading("none: 1 fault thread".to_owned()));
         document.note("machine", "a CPU");
+        document.note("", "or two");
         document.note("build", "a compiler");
         document.push(Block::Gap);
         document.push(Block::Drawing(" a  b\n".to_owned()));
@@ -118,6 +121,7 @@ What: r\\u{f6}hre_1
 
 == none: 1 fault thread
 machine   a CPU
+          or two
 build     a compiler
 
  a  b
@@ -133,6 +137,7 @@ What: r\\\\u{f6}hre\\_1
 ### none: 1 fault thread
 
 - **machine**: a CPU
+- or two
 - **build**: a compiler
 
 ```

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::labels::{label, place};
+use super::labels::{label, place, storm_of};
 use super::measure::Measure;
 use crate::record::Run;
 use crate::rounds::Variant;
@@ -22,17 +22,20 @@ pub(super) fn in_words(run: &Run, measure: Measure) -> Vec<(String, String)> {
     let groups = run.summary.iter().filter(|group| measure.is_in(group));
     let groups: Vec<&GroupSummary> = groups.collect();
     let findings = findings(&groups, measure);
+    let families = families(&groups);
     if findings.is_empty() {
         return Vec::new();
     }
     let baseline = &run.configuration.baseline;
     let (what, noun) = (measure.in_words(run), run.configuration.noun());
     let mut notes = Vec::new();
-    for verdict in [Verdict::Faster, Verdict::Slower] {
-        for (places, schemes) in folded(run, &findings, verdict) {
-            let schemes = schemes.join(", ");
-            let under = under(&groups, &places);
-            notes.push((verdict.in_words().to_owned(), format!("{under}: {schemes}")));
+    for family in &families {
+        for verdict in [Verdict::Faster, Verdict::Slower] {
+            for (places, schemes) in folded(run, &findings, family, verdict) {
+                let schemes = schemes.join(", ");
+                let under = under(&groups, family, &places);
+                notes.push((verdict.in_words().to_owned(), format!("{under}: {schemes}")));
+            }
         }
     }
     let shown = !notes.is_empty();
@@ -80,10 +83,37 @@ fn findings<'a>(groups: &[&'a GroupSummary], measure: Measure) -> Vec<Finding<'a
     plain.filter_map(finding).collect()
 }
 
+/// Loads that answer one question.
+struct Family {
+    /// What tells them from the others, where there are others.
+    kind: Option<&'static str>,
+    groups: Vec<usize>,
+}
+
+/// The bare loads and the calibrated ones: what locking could matter at most and what a user would see
+/// of it are no range.
+fn families(groups: &[&GroupSummary]) -> Vec<Family> {
+    let (calibrated, bare): (Vec<usize>, Vec<usize>) =
+        (0..groups.len()).partition(|&group| storm_of(&groups[group].storm).1);
+    let both = !calibrated.is_empty() && !bare.is_empty();
+    let families = [("bare", bare), ("calibrated", calibrated)];
+    let families = families.into_iter().map(|(kind, groups)| Family {
+        kind: both.then_some(kind),
+        groups,
+    });
+    families.collect()
+}
+
 /// The schemes of which this was found, by the groups in which it was: most groups first.
-fn folded(run: &Run, findings: &[Finding<'_>], verdict: Verdict) -> Vec<(Vec<usize>, Vec<String>)> {
+fn folded(
+    run: &Run,
+    findings: &[Finding<'_>],
+    family: &Family,
+    verdict: Verdict,
+) -> Vec<(Vec<usize>, Vec<String>)> {
     let mut schemes: Vec<(String, Vec<&Finding<'_>>)> = Vec::new();
-    for finding in findings.iter().filter(|it| it.verdict == verdict) {
+    let found = findings.iter().filter(|it| it.verdict == verdict);
+    for finding in found.filter(|it| family.groups.contains(&it.group)) {
         let name = label(run, finding.row);
         match schemes.iter_mut().find(|(other, _)| *other == name) {
             Some((_, of)) => of.push(finding),
@@ -111,10 +141,65 @@ fn folded(run: &Run, findings: &[Finding<'_>], verdict: Verdict) -> Vec<(Vec<usi
     folded
 }
 
-fn under(groups: &[&GroupSummary], places: &[usize]) -> String {
+fn under(groups: &[&GroupSummary], family: &Family, places: &[usize]) -> String {
     let names: Vec<String> = places.iter().map(|&group| place(groups[group])).collect();
-    match places.len() {
-        all if all == groups.len() && all > 1 => format!("under all {all} loads"),
+    match (places.len(), family.kind) {
+        (all, Some(kind)) if all == family.groups.len() && all > 1 => {
+            format!("under all {all} {kind} loads")
+        }
+        (all, None) if all == family.groups.len() && all > 1 => format!("under all {all} loads"),
         _ => format!("under {}", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    fn notes(fixture: &Fixture) -> Vec<String> {
+        let notes = in_words(&fixture.make().run, Measure::Mapping);
+        let notes = notes.into_iter().filter(|(name, _)| name.ends_with("er"));
+        notes.map(|(name, text)| format!("{name} {text}")).collect()
+    }
+
+    #[test]
+    fn bare_loads_and_calibrated_ones_are_no_range() {
+        let mut fixture = Fixture {
+            schemes: vec!["page-locked", "fused-count", "mapcount-recheck"],
+            groups: vec![
+                ("none", 1),
+                ("none-calibrated", 1),
+                ("none", 2),
+                ("none-calibrated", 2),
+            ],
+            speed: |cell, load, _| match (cell, load) {
+                ("fused-count", "none") => 3.25,
+                ("fused-count", _) => 1.25,
+                ("mapcount-recheck", "none-calibrated") => 0.75,
+                _ => 1.0,
+            },
+            ..Fixture::default()
+        };
+        let expected = [
+            "faster under all 2 bare loads: fused-count 3.25",
+            "faster under all 2 calibrated loads: fused-count 1.25",
+            "slower under all 2 calibrated loads: mapcount-recheck 0.75",
+        ];
+        assert_eq!(notes(&fixture), expected);
+        fixture.groups.truncate(3);
+        let some = &notes(&fixture)[1..];
+        let expected = [
+            "faster under none-calibrated x1: fused-count 1.25",
+            "slower under none-calibrated x1: mapcount-recheck 0.75",
+        ];
+        assert_eq!(some, expected);
+        // Where there is one family, nobody asks which.
+        fixture.groups = vec![("none-calibrated", 1), ("none-calibrated", 2)];
+        let expected = [
+            "faster under all 2 loads: fused-count 1.25",
+            "slower under all 2 loads: mapcount-recheck 0.75",
+        ];
+        assert_eq!(notes(&fixture), expected);
     }
 }

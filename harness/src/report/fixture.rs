@@ -32,7 +32,7 @@ pub(crate) struct Fixture {
     pub(crate) groups: Vec<(&'static str, u32)>,
     pub(crate) rounds: u32,
     pub(crate) controls: Vec<Control>,
-    /// How fast a cell is, 1 being the baseline, by the name of its files, group and round.
+    /// How fast a cell is, 1 being the baseline, by the name of its files, load and round.
     pub(crate) speed: fn(&str, &str, u32) -> f64,
     /// The same of the remover.
     pub(crate) remover: fn(&str, &str, u32) -> f64,
@@ -153,10 +153,10 @@ impl Fixture {
     fn cell(&self, plan: &Plan, key: Key, round: u32) -> Finished {
         let cell = plan.cell(key);
         let scheme = cell.subject.name();
-        let storm = cell.storm.about().name;
+        let load = plan.groups[key.group].load();
         let name = format!("{scheme}{}", key.variant.suffix());
-        let speed = (self.speed)(&name, storm, round) * jitter(round);
-        let remover_speed = (self.remover)(&name, storm, round) * jitter(round);
+        let speed = (self.speed)(&name, &load, round) * jitter(round);
+        let remover_speed = (self.remover)(&name, &load, round) * jitter(round);
         let histogram = |speed: f64, count: u64| {
             let mut histogram = new_histogram();
             for (share, ns) in [(0.8, 600_000.0), (0.15, 900_000.0), (0.05, 6_000_000.0)] {
@@ -191,7 +191,7 @@ impl Fixture {
             place: 0,
             scheme: scheme.to_owned(),
             variant: key.variant,
-            storm: plan.groups[key.group].load(),
+            storm: load,
             threads: cell.fault_threads,
             started_ns: 0,
             faults_per_s: 1e9 / ns_per_page / 16.0,

@@ -115,8 +115,8 @@ fn add_sigbus(out: &mut Document, run: &Run, group: &GroupSummary) {
     let any = group.rows.iter().any(|row| row.totals.sigbus > 0);
     if let Some(ns) = run.header.sigbus_ns.filter(|_| any) {
         let text = format!(
-            "each touch of bus% took some {} ns (median before the run): the fault, the signal, its \
-             handler and the way back",
+            "each touch counted in bus% took {} ns (median before the run): the fault, the signal, \
+             its handler and the way back",
             fit(ns, 9)
         );
         out.note("bus%", text);

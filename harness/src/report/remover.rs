@@ -122,10 +122,46 @@ fn add_rate(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)])
     let slowest = removals.iter().map(|(_, remover)| remover.ops_per_s.median);
     let slowest = slowest.fold(f64::INFINITY, f64::min);
     if slowest < RATE_KEPT * rate {
-        let text = format!(
-            "the storm did not keep its rate ({slowest:.0} of {rate}/s): the remover's latencies \
-             count what piled up, and its ratio isn't given"
-        );
+        let why = match slowest == 0.0 {
+            // It ran all the time, but did what should have been done before.
+            true => {
+                "it fell so far behind that none of the operations that were due in the measured time \
+                 was begun in it; those that ran then had been due before, and are not counted; the \
+                 remover's ratio isn't given"
+            }
+            false => "the remover's latencies count what piled up, and its ratio isn't given",
+        };
+        let text = format!("the storm did not keep its rate ({slowest:.0} of {rate}/s): {why}");
         out.note("caveat", text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::super::{Extras, text};
+
+    /// The report where the removers of one scheme did so many operations in a second, of 5000.
+    fn report_of(ops_per_s: f64) -> String {
+        let mut run = Fixture::default().make().run;
+        let row = run.summary[1].rows.last_mut().unwrap();
+        row.remover.as_mut().unwrap().ops_per_s.median = ops_per_s;
+        let text = text(&run, &Extras::default()).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_storm_that_is_late_says_what_is_counted_and_one_that_is_later_still_that_nothing_is() {
+        let kept = report_of(5000.0);
+        assert!(!kept.contains("did not keep its rate"), "{kept}");
+        let late = report_of(2000.0);
+        let said = "(2000 of 5000/s): the remover's latencies count what piled up, and its ratio";
+        assert!(late.contains(said), "{late}");
+        let never = report_of(0.0);
+        let said = "(0 of 5000/s): it fell so far behind that none of the operations that were due";
+        assert!(
+            never.contains(said) && !never.contains("piled up"),
+            "{never}"
+        );
     }
 }

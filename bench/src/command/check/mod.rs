@@ -14,7 +14,7 @@ use kernel_model::platform::checked::Mutation;
 use std::time::{Duration, Instant};
 
 use super::output::Format;
-use super::{Failure, checks_named, output, refuse_repeated};
+use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated};
 
 pub(super) use options::Options;
 
@@ -26,10 +26,7 @@ const TRACE_BOUND: u8 = 4;
 
 /// Runs the command.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let cancel = Cancel::default();
-    cancel.on_signals().map_err(|error| {
-        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
-    })?;
+    let cancel = cancel_on_signals()?;
     if let Some(directory) = &options.litmus {
         refuse_repeated("--scheme", &options.scheme)?;
         return litmus::run(directory, options, &cancel);

@@ -4,10 +4,8 @@ mod calibrate;
 mod options;
 mod plan;
 
-use harness::cancel::Cancel;
-
-use super::Failure;
 use super::measuring::{self, seed_from_time, topology};
+use super::{Failure, cancel_on_signals};
 
 pub(super) use options::Options;
 pub(super) use plan::can_be_called;
@@ -18,10 +16,7 @@ const LABEL: &str = "host";
 /// Runs the command; `command` is how it was typed.
 pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
     harness::results::size_limit_is_an_error();
-    let cancel = Cancel::default();
-    cancel.on_signals().map_err(|error| {
-        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
-    })?;
+    let cancel = cancel_on_signals()?;
     let topology = topology(options.load.cpus.as_deref())?;
     let seed = options.load.seed.unwrap_or_else(seed_from_time);
     if options.calibrate {

@@ -87,7 +87,6 @@ pub(super) fn files(options: &Options) -> Result<Vec<FileKind>, Failure> {
     let Some(dir) = &options.dir else {
         return Ok(files);
     };
-    refuse_repeated("--write", &options.write)?;
     let writes = match &options.write[..] {
         [] => WRITES.to_vec(),
         given => given.to_vec(),
@@ -95,6 +94,8 @@ pub(super) fn files(options: &Options) -> Result<Vec<FileKind>, Failure> {
     for write_pages in writes {
         files.push(FileKind::in_dir(dir, write_pages).map_err(Failure::usage)?);
     }
+    let sizes: Vec<_> = files[1..].iter().map(FileKind::write_size).collect();
+    refuse_repeated("--write", &sizes)?;
     Ok(files)
 }
 

@@ -26,8 +26,8 @@ use jiff::Timestamp;
 
 pub use options::{Load, Mm, Order};
 pub(super) use plan::{
-    Work, duration, format_words, groups, groups_of, pages_and_hole, refuse_idle_threads, rerun,
-    rounds, setup, storms, storms_named,
+    Work, duration, format_words, groups, groups_of, pages_and_hole, pages_and_hole_of,
+    refuse_idle_threads, rerun, rounds, setup, storms, storms_named,
 };
 
 use crate::command::output::Format;
@@ -319,28 +319,29 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
                  or {limit_s} s are over",
                 width * 100.0
             );
-            ("as many".to_owned(), until)
+            ("as many rounds".to_owned(), until)
         }
         (Rounds::Fixed(rounds), cells) => {
             let seconds = cells.unwrap_or(0) as f64 * cell_s;
-            (rounds.to_string(), format!("{seconds:.0} s and setting up"))
+            let takes = format!("{seconds:.0} s and setting up");
+            (counted(rounds as usize, "round"), takes)
         }
     };
-    let cpus = topology.cpus().len();
     progress.line(&format!(
-        "{} {}s and {} of the first x {} storms and threads x {rounds} rounds on {cpus} CPU{}: \
-         {takes}",
-        plan.subjects.len(),
-        match is_kernel(plan) {
-            true => "file",
-            false => "scheme",
-        },
+        "{} and {} of the first x {} x {rounds} on {}: {takes}",
+        counted(
+            plan.subjects.len(),
+            match is_kernel(plan) {
+                true => "file",
+                false => "scheme",
+            }
+        ),
         match plan.controls.len() {
             0 => "a second run".to_owned(),
             more => format!("{} further runs", more + 1),
         },
-        plan.groups.len(),
-        if cpus == 1 { "" } else { "s" },
+        counted(plan.groups.len(), "load"),
+        counted(topology.cpus().len(), "CPU"),
     ));
     if let Some(line) = header.counters.line() {
         progress.line(&line);
@@ -348,6 +349,12 @@ fn announce(measurement: &Measurement<'_>, topology: &Topology) {
     for left_out in &header.left_out {
         progress.line(&format!("left out: {left_out}"));
     }
+}
+
+/// So many of something.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// Whether it is the running kernel that is measured.
@@ -373,6 +380,7 @@ fn prepare(
     writer: &RunWriter,
     cancel: &Cancel,
 ) -> Result<Prepared, Failure> {
+    try_files(plan, setup)?;
     let noise = watch(load, setup, clock, cancel)?;
     writer.write_noise(&noise).map_err(Failure::usage)?;
     let recording_ns = on_the_first_cpu(setup, || cost_of_recording_ns(clock))?;
@@ -387,6 +395,17 @@ fn prepare(
         recording_ns,
         sigbus_ns,
     })
+}
+
+/// Makes each file once: where there is no room for one, no other is to be measured before that is said.
+fn try_files(plan: &Plan, setup: &Setup) -> Result<(), Failure> {
+    for subject in &plan.subjects {
+        if let Subject::File(file) = subject {
+            let made = file.kind.create(u64::from(setup.sizes.file_pages()));
+            made.map_err(Failure::usage)?;
+        }
+    }
+    Ok(())
 }
 
 /// Watches the CPUs that will measure.

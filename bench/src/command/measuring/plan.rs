@@ -130,10 +130,33 @@ pub(in crate::command) fn refuse_idle_threads(
     Ok(())
 }
 
-/// The pages of the file and of a hole, with `pages` and `hole_windows` by default.
+/// The pages of the file and of a hole, with `pages` and `hole_windows` by default; the window is the
+/// kernel's.
 pub(in crate::command) fn pages_and_hole(
     load: &Load,
     window: u32,
+    pages: u32,
+    hole_windows: u32,
+) -> Result<(u32, u32), Failure> {
+    let named = format!("the kernel's window of {window} pages");
+    whole_windows(load, window, &named, pages, hole_windows)
+}
+
+/// The same where there is an option for the window.
+pub(in crate::command) fn pages_and_hole_of(
+    load: &Load,
+    window: u32,
+    pages: u32,
+    hole_windows: u32,
+) -> Result<(u32, u32), Failure> {
+    let named = format!("--window {window}");
+    whole_windows(load, window, &named, pages, hole_windows)
+}
+
+fn whole_windows(
+    load: &Load,
+    window: u32,
+    named: &str,
     pages: u32,
     hole_windows: u32,
 ) -> Result<(u32, u32), Failure> {
@@ -145,13 +168,13 @@ pub(in crate::command) fn pages_and_hole(
             below => format!("{below} or {above} is"),
         };
         return Err(Failure::Usage(format!(
-            "--pages {pages} isn't a multiple of --window {window}: {allowed}"
+            "--pages {pages} isn't a multiple of {named}: {allowed}"
         )));
     }
     let hole = load.hole.unwrap_or((hole_windows * window).min(pages));
     if !hole.is_multiple_of(window) || hole > pages {
         return Err(Failure::Usage(format!(
-            "--hole {hole} must be a multiple of --window {window}, and at most --pages {pages}"
+            "--hole {hole} must be a multiple of {named}, and at most --pages {pages}"
         )));
     }
     Ok((pages, hole))

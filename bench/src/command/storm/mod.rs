@@ -7,10 +7,8 @@ mod plan;
 
 use std::path::Path;
 
-use harness::cancel::Cancel;
-
-use super::Failure;
 use super::measuring::{self, seed_from_time, topology};
+use super::{Failure, cancel_on_signals};
 
 pub use options::Options;
 
@@ -20,10 +18,7 @@ const LABEL: &str = "storm";
 /// Runs the command; `command` is how it was typed.
 pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
     harness::results::size_limit_is_an_error();
-    let cancel = Cancel::default();
-    cancel.on_signals().map_err(|error| {
-        Failure::Broke(format!("cannot prepare for being interrupted: {error}"))
-    })?;
+    let cancel = cancel_on_signals()?;
     if !options.audit && !options.without.is_empty() {
         return Err(Failure::Usage(
             "--without leaves out checks in an audit only: give --audit with it".to_owned(),

@@ -11,7 +11,7 @@ use kernel_model::platform::Platform;
 
 use super::options::Options;
 use crate::command::measuring::{
-    Work, format_words, groups, pages_and_hole, refuse_idle_threads, rounds, setup,
+    Work, format_words, groups, pages_and_hole_of, refuse_idle_threads, rounds, setup,
 };
 use crate::command::values::Rate;
 use crate::command::{Failure, measuring, refuse_repeated};
@@ -50,7 +50,7 @@ pub(super) fn schemes<P: Platform>(
 /// The sizes of the model, with `pages` of file and `hole_windows` of holes by default.
 pub(super) fn sizes(options: &Options, pages: u32, hole_windows: u32) -> Result<Sizes, Failure> {
     let window = options.window;
-    let (pages, hole) = pages_and_hole(&options.load, window, pages, hole_windows)?;
+    let (pages, hole) = pages_and_hole_of(&options.load, window, pages, hole_windows)?;
     let (least, folios) = match options.order {
         Orders::All(order) => (1 << order, format!("folios of {} pages", 1_u32 << order)),
         Orders::Mix => (MIX_PAGES, format!("{MIX_PAGES} pages to have all orders")),

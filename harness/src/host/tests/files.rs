@@ -145,19 +145,26 @@ fn errors_say_what_was_to_be_done_and_where() {
 
 #[test]
 fn a_limit_on_the_size_of_files_is_named() {
-    if said_to_child().is_some() {
+    if let Some(bytes) = said_to_child() {
         size_limit_is_an_error();
-        limit(libc::RLIMIT_FSIZE, 2 << 20);
+        limit(libc::RLIMIT_FSIZE, bytes.parse().unwrap());
         let result = FileKind::memfd().create(1024);
         tell(result.unwrap_err());
         return;
     }
     let test = "host::tests::files::a_limit_on_the_size_of_files_is_named";
-    let output = child(test, "go");
-    assert_eq!(
-        output,
-        "can't write a file in memory: it would take 4 MiB, and this process may write 2 (ulimit -f)"
-    );
+    for (bytes, said) in [
+        ("2097152", "2 MiB"),
+        ("500000", "488 KiB"),
+        ("1000", "1000 bytes"),
+        ("0", "0 bytes"),
+    ] {
+        let line = format!(
+            "can't write a file in memory: it would take 4 MiB, and this process may write {said} \
+             (ulimit -f)"
+        );
+        assert_eq!(child(test, bytes), line);
+    }
 }
 
 #[test]

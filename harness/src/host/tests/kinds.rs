@@ -98,7 +98,9 @@ fn what_is_no_directory_is_refused() {
 
     // Nobody can create files here, root or not.
     let line = one_line(&FileKind::in_dir("/proc", 1).unwrap_err());
-    assert!(line.starts_with("can't put files in \"/proc\": "), "{line}");
+    let said = "can't put files in \"/proc\": no file can be made there: ";
+    assert!(line.starts_with(said), "{line}");
+    assert!(!line.contains("No such file"), "{line}");
 }
 
 #[test]
@@ -180,8 +182,10 @@ fn a_file_that_does_not_fit_is_not_begun() {
     let line = one_line(&kind.fits(513, Some(2 << 20)).unwrap_err());
     assert_eq!(
         line,
-        "/tmp has too little space: the file needs 3 MiB, there are 2"
+        "/tmp has too little space: the file needs 3 MiB, there are 2 MiB"
     );
+    let line = one_line(&kind.fits(513, Some(500_000)).unwrap_err());
+    assert!(line.ends_with("there are 488 KiB"), "{line}");
     // No file system has that much, and nothing is written to find out. Were it, there's a limit.
     if said_to_child().is_some() {
         size_limit_is_an_error();
