@@ -184,7 +184,8 @@ fn cut(words: &str, width: usize) -> String {
 
 /// Nanoseconds, to a tenth where that fits.
 fn figure(ns: f64) -> String {
-    let digits = usize::from(ns.abs() < 999.95);
+    // Columns are as wide as a quiet machine wants; on a busy one figures have fewer digits.
+    let digits = usize::from((-99.95..999.95).contains(&ns));
     let text = format!("{ns:.digits$}");
     if text == "-0.0" {
         "0.0".to_owned()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Stage;
 use crate::cell::{Cell, CellError, Measured, Setup, measure};
 use crate::recorder::new_histogram;
-use crate::statistics::{Interval, SMALLEST};
+use crate::statistics::{COVERAGE, Interval, SMALLEST};
 use crate::storms::Storms;
 use crate::subject::Subject;
 
@@ -41,7 +41,10 @@ impl Compared {
         let is_within = |ratio: f64| (ratio - 1.0).abs() <= goal;
         Some(if !is_within(self.ratio.median) {
             Met::No
-        } else if is_within(self.ratio.lo) && is_within(self.ratio.hi) {
+        } else if self.ratio.coverage >= COVERAGE
+            && is_within(self.ratio.lo)
+            && is_within(self.ratio.hi)
+        {
             Met::Yes
         } else {
             Met::Median
@@ -54,7 +57,7 @@ impl Compared {
 pub enum Met {
     /// With all of its interval.
     Yes,
-    /// By its median; the interval reaches beyond.
+    /// By its median; the interval reaches beyond, or there are too few rounds for one.
     Median,
     /// Not even so.
     No,
@@ -301,6 +304,7 @@ fn pairs(loads: &[Load]) -> impl Iterator<Item = (Load, Load)> {
 /// Whether a ratio is above 1, below it, or not told apart from it.
 fn sign(ratio: &Interval) -> i32 {
     match ratio {
+        ratio if ratio.coverage < COVERAGE => 0,
         ratio if ratio.lo > SMALLEST => 1,
         ratio if ratio.hi < 1.0 / SMALLEST => -1,
         _ => 0,
@@ -355,6 +359,13 @@ mod tests {
         );
         let wide = [0.5, 0.6, 0.9, 1.0, 1.0, 1.1, 1.6, 1.8];
         assert_eq!(goal(wide).met(), Some(Met::Median));
+        let few = Compared {
+            ratio: Interval::bootstrap([1.0; 2]).unwrap(),
+            ..goal(wide)
+        };
+        assert_eq!(few.met(), Some(Met::Median));
+        let told = |ratios: &[f64]| sign(&Interval::bootstrap(ratios.iter().copied()).unwrap());
+        assert_eq!((told(&[1.5; 2]), told(&[1.5; 8])), (0, 1));
     }
 
     #[test]

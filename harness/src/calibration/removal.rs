@@ -66,6 +66,13 @@ pub(super) trait Removable {
     fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError>;
 
     /// The median of a few.
+    fn slow_ns(&mut self, clock: &Clock) -> Result<f64, CellError> {
+        let times = (0..OPERATIONS).map(|_| self.slow_fault_ns(clock));
+        let times = times.collect::<Result<Vec<_>, _>>()?;
+        Ok(Spread::of(times).map_or(f64::NAN, |spread| spread.median))
+    }
+
+    /// The median of a few.
     fn removal_ns(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<f64, CellError> {
         let times = (0..OPERATIONS).map(|_| self.once(case, pages, clock).map(|ns| ns as f64));
         let times = times.collect::<Result<Vec<_>, _>>()?;
@@ -237,7 +244,7 @@ pub(super) fn by_turns(
         for &cell in &order {
             let (subject, cell) = (cell / cells, cell % cells);
             if cell == cells - 1 {
-                slow_ns[subject].push(subjects[subject].slow_fault_ns(clock)?);
+                slow_ns[subject].push(subjects[subject].slow_ns(clock)?);
                 continue;
             }
             let (case, size) = (cell / SIZES.len(), cell % SIZES.len());

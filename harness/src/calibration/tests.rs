@@ -249,7 +249,7 @@ fn a_report_fits_a_mail_and_says_what_was_met_and_what_was_not() {
     for part in [
         "memfd 740.0 740.0-740.0 120.0 120.0-120.0 1.0000",
         "zapped-page 194.0",
-        "1 of 2 met (+); 0 by the median alone, the interval reaching beyond (?); 1 not (!)",
+        "1 of 2 met (+); 0 by the median alone, the interval reaching beyond or unknown (?); 1 not (!)",
         "40 rounds of fits (once, a page, a missing page), 20 rounds of storms",
         "missing fault, punch-hole: in some round nothing was recorded",
         "~ not told apart from folio-batched",

@@ -174,8 +174,7 @@ fn announce(request: &Request) {
     let cell_s = (setup.duration_ns + setup.warm_up_ns) as f64 / 1e9;
     let files: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
     say(&format!(
-        "{} and the model: {rounds} rounds of fits, then {storm_rounds} of storms and of schemes, {cell_s:.2} s \
-         a piece",
+        "{} and the model: rounds of fits: {rounds}; then of storms, and of schemes: {storm_rounds}, with {cell_s:.2} s a piece",
         files.join(", ")
     ));
 }
@@ -218,7 +217,8 @@ impl Watcher for Shown {
         self.0 = Progress::new(u64::from(rounds));
         self.0.step_begins(what);
         if !std::io::stderr().is_terminal() {
-            say(&format!("{what}: {rounds} rounds"));
+            let plural = if rounds == 1 { "" } else { "s" };
+            say(&format!("{what}: {rounds} round{plural}"));
         }
     }
 

@@ -289,7 +289,7 @@ fn fidelity_words(calibration: &Calibration, fidelity: &Fidelity) -> Vec<(&'stat
         "goals",
         format!(
             "slopes 10%, what storms do 25%: {yes} of {} met (+); {median} by the median alone, the \
-             interval reaching beyond (?); {no} not (!)",
+             interval reaching beyond or unknown (?); {no} not (!)",
             yes + median + no
         ),
     )];
@@ -322,6 +322,7 @@ fn fidelity_words(calibration: &Calibration, fidelity: &Fidelity) -> Vec<(&'stat
             false => format!("kernel {}; model {}", kernel.join(" < "), model.join(" < ")),
         };
         let apart = match &fidelity.contradicted[..] {
+            [] if fidelity.rounds < FEW => "So few rounds tell none of them apart".to_owned(),
             [] => "No two that are told apart on both are so in opposite ways".to_owned(),
             pairs => format!("NOT the same: {}", pairs.join(", ")),
         };
