@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kernel_model::platform::{Burden, TURN, Work};
 use serde::{Deserialize, Serialize};
 
-use super::fit::Fit;
+use super::fit::{Fit, Part};
 use super::flush::Flush;
 use super::removal::{CASES, Case, Removals};
 use crate::statistics::Spread;
@@ -86,39 +86,52 @@ pub(super) struct Measured {
 /// What the kinds of work amount to on one side, each a figure that grows by a nanosecond with a
 /// nanosecond of its kind.
 impl Measured {
-    /// A fault on what isn't there.
-    fn slow_ns(&self) -> Option<f64> {
-        let values = self.removals.as_ref()?.slow_ns.iter().copied();
-        Spread::of(values).map(|spread| spread.median)
-    }
-
-    fn figure(&self, work: Work) -> f64 {
-        let slope = |fit: &Option<Fit>| fit.as_ref().map(|fit| fit.page_ns.median);
-        let intercept = |fit: &Option<Fit>| fit.as_ref().map(|fit| fit.intercept_ns.median);
-        let removal = |call, mapped| {
+    /// What a kind of work amounts to in each round.
+    fn by_round(&self, work: Work) -> Vec<f64> {
+        let part = |fit: &Option<Fit>, part| fit.as_ref().map(|fit| fit.by_round(part));
+        let hole = |mapped, wanted| {
+            let call = "punch-hole";
             let at = CASES.iter().position(|case| *case == Case { call, mapped });
             let removals = self.removals.as_ref();
             at.zip(removals)
-                .and_then(|(at, removals)| removals.fits[at].as_ref())
+                .and_then(|(at, removals)| part(&removals.fits[at], wanted))
         };
-        let hole = |mapped| removal("punch-hole", mapped);
-        let figure = match work {
-            Work::Fault => intercept(&self.small),
-            Work::Range => slope(&self.small),
-            Work::Page => slope(&self.large),
-            Work::Removal => hole(false).map(|fit| fit.intercept_ns.median),
-            Work::RemovedFolio => hole(false).map(|fit| fit.page_ns.median),
-            Work::ZappedPage => hole(true)
-                .zip(hole(false))
-                .map(|(mapped, not)| mapped.page_ns.median - not.page_ns.median),
-            Work::Flush => hole(true)
-                .zip(hole(false))
-                .map(|(mapped, not)| mapped.intercept_ns.median - not.intercept_ns.median),
-            Work::Slow => self.slow_ns(),
+        // What it takes longer if pages are mapped.
+        let mapped = |wanted| {
+            let both = hole(true, wanted).zip(hole(false, wanted));
+            both.map(|(mapped, not)| {
+                let pairs = mapped.into_iter().zip(not);
+                pairs.map(|(mapped, not)| mapped - not).collect()
+            })
+        };
+        let figures = match work {
+            Work::Fault => part(&self.small, Part::Intercept),
+            Work::Range => part(&self.small, Part::Slope),
+            Work::Page => part(&self.large, Part::Slope),
+            Work::Removal => hole(false, Part::Intercept),
+            Work::RemovedFolio => hole(false, Part::Slope),
+            Work::ZappedPage => mapped(Part::Slope),
+            Work::Flush => mapped(Part::Intercept),
+            Work::Slow => self.removals.as_ref().map(|it| it.slow_ns.clone()),
             Work::Flushed => None,
         };
-        figure.unwrap_or(f64::NAN)
+        figures.unwrap_or_default()
     }
+
+    fn figure(&self, work: Work) -> f64 {
+        median(self.by_round(work))
+    }
+
+    /// What another lacks of this. The difference is taken within rounds: a machine that changes its
+    /// speed between them changes it for both.
+    fn lacking_in(&self, other: &Self, work: Work) -> f64 {
+        let pairs = self.by_round(work).into_iter().zip(other.by_round(work));
+        median(pairs.map(|(own, other)| own - other))
+    }
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    Spread::of(values).map_or(f64::NAN, |spread| spread.median)
 }
 
 /// The kinds that are brought to their length in a loop, and of which each is seen in a figure of its
@@ -170,16 +183,16 @@ pub(super) fn correct(
     gain: f64,
 ) {
     for work in TUNED {
-        let mut missing = kernel.figure(work) - burdened.figure(work);
+        let mut missing = kernel.lacking_in(burdened, work);
         if work == Work::Flush {
             // The bare kernel of the fits flushes its own CPU alone.
             missing += flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
         }
         if work == Work::Slow {
-            missing -= kernel.figure(Work::Fault) - burdened.figure(Work::Fault);
+            missing -= kernel.lacking_in(burdened, Work::Fault);
         }
         if work == Work::Range && kernel.large.is_some() {
-            missing -= kernel.figure(Work::Page) - burdened.figure(Work::Page);
+            missing -= kernel.lacking_in(burdened, Work::Page);
         }
         carried.correct(work, missing * gain, ns_per_turn);
     }

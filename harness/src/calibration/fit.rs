@@ -64,6 +64,11 @@ impl Line {
 }
 
 impl Fit {
+    /// A part of the line of each round.
+    pub(super) fn by_round(&self, part: Part) -> Vec<f64> {
+        self.lines.iter().map(|line| part.of(line)).collect()
+    }
+
     /// A part of this fit over the same of another, round by round.
     pub(super) fn ratio_to(&self, other: &Self, part: Part) -> Option<Interval> {
         let pairs = self.lines.iter().zip(&other.lines);

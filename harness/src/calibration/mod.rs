@@ -139,8 +139,8 @@ pub trait Watcher {
 }
 
 /// Rounds for tuning loops, at most, and how often that is repeated.
-const TUNING_ROUNDS: u32 = 15;
-const TUNINGS: u32 = 7;
+const TUNING_ROUNDS: u32 = 40;
+const TUNINGS: u32 = 9;
 
 /// A calibration that did not come to its end.
 #[derive(Debug)]

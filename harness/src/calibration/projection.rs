@@ -64,8 +64,8 @@ impl Observer for Collector<'_, '_> {
     }
 }
 
-/// Runs the sound schemes, calibrated and bare, over folios of one order: alone, and with all CPUs on
-/// the same pages. Returns what there is of that, and why there isn't more.
+/// Runs the sound schemes over folios of one order: alone, calibrated and bare, and calibrated with all
+/// CPUs on the same pages. Returns what there is of that, and why there isn't more.
 pub(super) fn run(
     stage: &mut Stage<'_>,
     setup: &Setup,
@@ -87,10 +87,11 @@ pub(super) fn run(
         fault_threads,
         calibrated,
     };
-    let loads = threads.into_iter().flat_map(|it| [(it, true), (it, false)]);
+    let mut loads: Vec<_> = threads.into_iter().map(|it| (it, true)).collect();
+    loads.push((1, false));
     let plan = Plan {
         subjects: schemes.into_iter().map(Subject::from).collect(),
-        groups: loads.map(group).collect(),
+        groups: loads.into_iter().map(group).collect(),
         rounds: Rounds::Fixed(rounds),
         controls: Vec::new(),
         seed: stage.seed,

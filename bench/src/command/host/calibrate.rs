@@ -36,10 +36,10 @@ const PAGES: u32 = 4096;
 const HOLE_WINDOWS: u32 = 4;
 /// What the kernel's storm can keep, and the pages be brought back.
 const RATE: Rate = Rate::PerSecond(2000.0);
-const ROUNDS: u32 = 40;
+const ROUNDS: u32 = 120;
 const DURATION: Duration = Duration::from_millis(100);
-/// Rounds of storms for each round of fits.
-const STORM_ROUNDS_SHARE: u32 = 2;
+/// Rounds of fits, which are short, for each round of storms.
+const STORM_ROUNDS_SHARE: u32 = 6;
 /// What run directories reserve before anything is measured.
 const RESERVE_BYTES: u64 = 1 << 20;
 

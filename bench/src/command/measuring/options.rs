@@ -55,7 +55,7 @@ pub struct Load {
 
     /// Rounds, each of them all schemes under all storms; auto: until the interval of each ratio is
     /// narrower than --width, or --limit is over [default: 10]; of a calibration's fits, of which storms
-    /// have half [default: 40]
+    /// have a sixth [default: 120]
     #[arg(long, value_name = "N|auto", value_parser = values::rounds, allow_hyphen_values = true)]
     pub rounds: Option<values::Rounds>,
 
