@@ -86,6 +86,12 @@ pub(super) struct Measured {
 /// What the kinds of work amount to on one side, each a figure that grows by a nanosecond with a
 /// nanosecond of its kind.
 impl Measured {
+    /// The median fault of the largest window.
+    pub(super) fn fault_ns(&self) -> f64 {
+        let last = self.small.as_ref().and_then(|fit| fit.points.last());
+        last.map_or(f64::NAN, |point| point.1)
+    }
+
     /// What a kind of work amounts to in each round.
     fn by_round(&self, work: Work) -> Vec<f64> {
         let part = |fit: &Option<Fit>, part| fit.as_ref().map(|fit| fit.by_round(part));
@@ -172,15 +178,43 @@ pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush
     carried
 }
 
-/// Corrects loops by a part, `gain`, of what the burdened model still lacks of the kernel: less and less
-/// of it, so that the noise of each look at it is averaged.
+/// The loops that a look at kernel and model asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Need {
+    /// How long a fault of the kernel's and one of the model's took together, then.
+    pub(super) time_ns: f64,
+    /// The loops, by the name of their kind.
+    pub(super) turns: BTreeMap<String, f64>,
+}
+
+/// The means of what several looks asked for.
+pub(super) fn mean(needs: &[Need]) -> BTreeMap<String, f64> {
+    let mut turns: BTreeMap<String, f64> = BTreeMap::new();
+    for (name, needed) in needs.iter().flat_map(|need| &need.turns) {
+        *turns.entry(name.clone()).or_default() += needed / needs.len() as f64;
+    }
+    turns
+}
+
+/// The means of the third of looks in which the machine was fastest, that is, had least else to do; the
+/// first, whose loops were guessed, is none of them. What else it does slows the kernel and the loops by
+/// different factors, so that loops of a disturbed time would be of no other.
+pub(super) fn undisturbed(mut needs: Vec<Need>) -> BTreeMap<String, f64> {
+    if needs.len() > 1 {
+        needs.remove(0);
+    }
+    needs.sort_by(|left, right| left.time_ns.total_cmp(&right.time_ns));
+    needs.truncate(needs.len().div_ceil(3));
+    mean(&needs)
+}
+
+/// Corrects loops by what the burdened model still lacks of the kernel.
 pub(super) fn correct(
     carried: &mut Carried,
     kernel: &Measured,
     burdened: &Measured,
     flush: Option<&Flush>,
     ns_per_turn: f64,
-    gain: f64,
 ) {
     for work in TUNED {
         let mut missing = kernel.lacking_in(burdened, work);
@@ -194,6 +228,6 @@ pub(super) fn correct(
         if work == Work::Range && kernel.large.is_some() {
             missing -= kernel.lacking_in(burdened, Work::Page);
         }
-        carried.correct(work, missing * gain, ns_per_turn);
+        carried.correct(work, missing, ns_per_turn);
     }
 }

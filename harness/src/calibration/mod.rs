@@ -40,6 +40,7 @@ pub(crate) use report::add_fidelity_of;
 pub use report::{markdown, text};
 
 use bench::{Bench, Found};
+use burden::Need;
 
 /// Whose cost something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +141,7 @@ pub trait Watcher {
 
 /// Rounds for tuning loops, at most, and how often that is repeated.
 const TUNING_ROUNDS: u32 = 40;
-const TUNINGS: u32 = 9;
+const TUNINGS: u32 = 13;
 
 /// A calibration that did not come to its end.
 #[derive(Debug)]
@@ -259,21 +260,22 @@ fn tune(
     };
     let ns_per_turn = bench.ns_per_turn(clock)?;
     let mut carried = Carried::default();
+    let mut needs = Vec::new();
     for step in 0..TUNINGS {
         let found = bench.measure(rounds, clock, random, cancel)?;
         if step == 0 {
             carried = burden::remaining(&found.kernel, &found.bare, flush.as_ref());
             carried.guess(ns_per_turn);
         } else {
-            let burdened = &found.calibrated;
-            burden::correct(
-                &mut carried,
-                &found.kernel,
-                burdened,
-                flush.as_ref(),
-                ns_per_turn,
-                1.0 / f64::from(step),
-            );
+            let (kernel, burdened) = (&found.kernel, &found.calibrated);
+            let mut needed = carried.clone();
+            burden::correct(&mut needed, kernel, burdened, flush.as_ref(), ns_per_turn);
+            needs.push(Need {
+                time_ns: kernel.fault_ns() + burdened.fault_ns(),
+                turns: needed.turns,
+            });
+            // All of them so far, so that the noise of each look is averaged.
+            carried.turns = burden::mean(&needs);
         }
         // Loops that aren't at their length yet are nobody's.
         let mut so_far = calibration(&found, rounds, BTreeMap::new());
@@ -283,6 +285,8 @@ fn tune(
         Burdened::carry(carried.burden());
         watcher.round_over();
     }
+    carried.turns = burden::undisturbed(needs);
+    Burdened::carry(carried.burden());
     let found = bench.measure(request.rounds, clock, random, cancel)?;
     *kept = Some(calibration(&found, request.rounds, carried.turns));
     watcher.round_over();

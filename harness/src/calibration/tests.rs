@@ -1,10 +1,12 @@
 //! Calibrations of made-up figures.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kernel_model::Orders;
 use kernel_model::platform::{TURN, Work};
 
-use super::burden::{self, Carried, Measured};
+use super::burden::{self, Carried, Measured, Need};
 use super::fidelity::{Compared, Fidelity};
 use super::file::{CalibrationError, FILE, Recorded, SCHEMA_VERSION};
 use super::fit::Fit;
@@ -131,14 +133,7 @@ fn loops_are_corrected_until_the_model_costs_what_the_kernel_does() {
     };
     for _ in 0..12 {
         let now = burdened(&carried);
-        burden::correct(
-            &mut carried,
-            &kernel,
-            &now,
-            Some(&flush()),
-            NS_PER_TURN,
-            1.0,
-        );
+        burden::correct(&mut carried, &kernel, &now, Some(&flush()), NS_PER_TURN);
     }
     for (name, wanted) in &carried.remaining_ns {
         if name != burden::name_of(Work::Flushed) {
@@ -152,6 +147,29 @@ fn loops_are_corrected_until_the_model_costs_what_the_kernel_does() {
     let burden = carried.burden();
     let turns = carried.turns[burden::name_of(Work::Page)];
     assert_eq!(burden[Work::Page], (turns * f64::from(TURN)).round() as u32);
+}
+
+#[test]
+fn loops_are_those_of_the_time_in_which_the_machine_had_least_else_to_do() {
+    let need = |time_ns: f64, fault: f64| Need {
+        time_ns,
+        turns: BTreeMap::from([("fault".to_owned(), fault)]),
+    };
+    let fast = [need(2000.0, 100.0), need(2010.0, 104.0)];
+    let slow = |turns| need(3300.0, turns);
+    let [one, other] = fast.clone();
+    let needs = vec![
+        need(1000.0, 7.0),
+        slow(150.0),
+        one,
+        slow(160.0),
+        slow(140.0),
+        other,
+        slow(1.0),
+    ];
+    assert_eq!(burden::undisturbed(needs)["fault"], 102.0);
+    assert_eq!(burden::mean(&fast)["fault"], 102.0);
+    assert_eq!(burden::undisturbed(vec![slow(5.0)])["fault"], 5.0);
 }
 
 /// A calibration as it might be.
