@@ -5,7 +5,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::burden::Measured;
 use super::cost::{self, Measurable};
-use super::fidelity::Compared;
+use super::fidelity::{self, Compared};
 use super::fit::{Fit, Part};
 use super::removal::{self, CASES, Removable, Removals};
 use super::{FaultCost, LARGE, RemovalCost, Request, Side};
@@ -194,20 +194,8 @@ impl Found {
     /// The row of faults on what isn't in the page cache.
     fn slow(&self) -> Option<Compared> {
         let sides = [&self.kernel, &self.calibrated, &self.bare];
-        let [kernel, calibrated, bare] = sides.map(|side| side.removals.as_ref());
-        let (kernel, calibrated) = (&kernel?.slow_ns, &calibrated?.slow_ns);
-        let ratio = calibrated
-            .iter()
-            .zip(kernel)
-            .map(|(model, kernel)| model / kernel);
-        Some(Compared {
-            what: "a missing page".to_owned(),
-            unit: "ns".to_owned(),
-            kernel: Interval::bootstrap(kernel.iter().copied())?,
-            calibrated: Interval::bootstrap(calibrated.iter().copied())?,
-            bare: Interval::bootstrap(bare?.slow_ns.iter().copied())?,
-            ratio: Interval::bootstrap(ratio)?,
-            goal: None,
+        fidelity::compare("a missing page", "ns", None, &|side| {
+            sides[side].by_round(Work::Slow)
         })
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fit::{Fit, Part};
 use super::flush::Flush;
-use super::removal::{CASES, Case, Removals};
-use crate::statistics::Spread;
+use super::median;
+use super::removal::{CASES, Case, PUNCH_HOLE, Removals};
 
 /// The work that the model carries when it is calibrated.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -93,10 +93,10 @@ impl Measured {
     }
 
     /// What a kind of work amounts to in each round.
-    fn by_round(&self, work: Work) -> Vec<f64> {
+    pub(super) fn by_round(&self, work: Work) -> Vec<f64> {
         let part = |fit: &Option<Fit>, part| fit.as_ref().map(|fit| fit.by_round(part));
         let hole = |mapped, wanted| {
-            let call = "punch-hole";
+            let call = PUNCH_HOLE;
             let at = CASES.iter().position(|case| *case == Case { call, mapped });
             let removals = self.removals.as_ref();
             at.zip(removals)
@@ -136,10 +136,6 @@ impl Measured {
     }
 }
 
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    Spread::of(values).map_or(f64::NAN, |spread| spread.median)
-}
-
 /// The kinds that are brought to their length in a loop, and of which each is seen in a figure of its
 /// own once those before it are right.
 const TUNED: [Work; 8] = [
@@ -168,14 +164,18 @@ pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush
     let range = kernel.figure(Work::Range) - bare.figure(Work::Range) - page;
     carried.want(Work::Range, range);
     // In storms the mm runs on another CPU, which is interrupted.
-    let flush_ns = flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
     let own = carried.remaining_ns[name_of(Work::Flush)];
-    carried.want(Work::Flush, own + flush_ns);
+    carried.want(Work::Flush, own + wait_ns(flush));
     // Nobody is interrupted where nobody was measured to be.
     if let Some(flush) = flush {
         carried.want(Work::Flushed, flush.interrupted_ns.median);
     }
     carried
+}
+
+/// What a remover waits for another CPU's flush.
+fn wait_ns(flush: Option<&Flush>) -> f64 {
+    flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0))
 }
 
 /// The loops that a look at kernel and model asked for.
@@ -220,7 +220,7 @@ pub(super) fn correct(
         let mut missing = kernel.lacking_in(burdened, work);
         if work == Work::Flush {
             // The bare kernel of the fits flushes its own CPU alone.
-            missing += flush.map_or(0.0, |flush| flush.remover_ns.median.max(0.0));
+            missing += wait_ns(flush);
         }
         if work == Work::Slow {
             missing -= kernel.lacking_in(burdened, Work::Fault);

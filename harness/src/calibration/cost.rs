@@ -13,6 +13,7 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::fit::Fit;
+use super::median;
 use crate::cancel::Cancel;
 use crate::cell::CellError;
 use crate::clock::Clock;
@@ -20,7 +21,6 @@ use crate::host::{
     FileKind, HostError, HostFile, Layout, Mapping, Touched, WINDOW_PAGES, minor_faults,
 };
 use crate::machine::{Machine, MmKind, Sizes};
-use crate::statistics::Spread;
 
 /// Pages of a file.
 pub(super) const PAGES: u32 = 4096;
@@ -106,7 +106,7 @@ fn per_fault(mut pass: impl FnMut() -> Result<u64, CellError>) -> Result<f64, Ce
     let windows = f64::from(PAGES) / WINDOW_PAGES as f64;
     let times = (0..PASSES).map(|_| pass().map(|ns| ns as f64 / windows));
     let times = times.collect::<Result<Vec<_>, _>>()?;
-    Ok(Spread::of(times).map_or(f64::NAN, |spread| spread.median))
+    Ok(median(times))
 }
 
 impl Measurable for OnKernel {

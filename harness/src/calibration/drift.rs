@@ -1,18 +1,14 @@
 //! Whether the calibrated model still is as far from the kernel as when it was calibrated.
 
-use std::thread;
-
 use kernel_model::Orders;
 use kernel_model::platform::Burdened;
 
 use super::cost::{Measurable, OnKernel, OnModel};
-use super::{LARGE, Recorded, Side};
+use super::{LARGE, Recorded, Side, median, on_cpu};
 use crate::cell::CellError;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::host::FileKind;
-use crate::statistics::Spread;
-use crate::topology::pin_current_thread;
 
 /// Passes of both models, by turns.
 const PASSES: usize = 15;
@@ -85,17 +81,8 @@ impl Recorded {
             return Ok(None);
         };
         let pages = pages.0;
-        let [kernel, calibrated] = thread::scope(|scope| {
-            let work = || {
-                pin_current_thread(cpu)?;
-                both_now(&self.calibration.scheme, pages, clock)
-            };
-            let spawned = thread::Builder::new().spawn_scoped(scope, work);
-            spawned
-                .map_err(CellError::Spawn)?
-                .join()
-                .map_err(|_| CellError::Panicked)?
-        })?;
+        let [kernel, calibrated] =
+            on_cpu(cpu, || both_now(&self.calibration.scheme, pages, clock))?;
         let off = calibrated / kernel - 1.0;
         Ok((off.abs() > TOLERATED).then(|| {
             format!(
@@ -115,5 +102,5 @@ fn both_now(scheme: &str, pages: u32, clock: &Clock) -> Result<[f64; 2], CellErr
         times[0].push(kernel.fault_ns(pages, clock)?);
         times[1].push(calibrated.fault_ns(pages, clock)?);
     }
-    Ok(times.map(|times| Spread::of(times).map_or(f64::NAN, |spread| spread.median)))
+    Ok(times.map(median))
 }

@@ -184,8 +184,9 @@ impl Sample {
 /// The goal for what storms do.
 const STORM_GOAL: f64 = 0.25;
 
-/// A row, if there is a figure in every round.
-fn compare(
+/// A row of what each side, in the order of [`Compared`]'s figures, gave in each round; nothing if there is
+/// no figure in some round.
+pub(super) fn compare(
     what: &str,
     unit: &str,
     goal: Option<f64>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::removal::{Case, OnKernel, Removable, SIZES};
+use super::removal::{Case, OnKernel, PUNCH_HOLE, Removable, SIZES};
 use crate::cell::CellError;
 use crate::clock::{Clock, Ticks};
 use crate::host::FileKind;
@@ -125,7 +125,7 @@ fn batch(
     clock: &Clock,
 ) -> Result<(f64, f64), CellError> {
     let case = Case {
-        call: "punch-hole",
+        call: PUNCH_HOLE,
         mapped,
     };
     let mut times = Vec::new();

@@ -27,6 +27,7 @@ use crate::cancel::Cancel;
 use crate::cell::{CellError, Setup};
 use crate::clock::Clock;
 use crate::host::FileKind;
+use crate::statistics::Spread;
 use crate::subject::Subject;
 use crate::topology::pin_current_thread;
 
@@ -185,15 +186,8 @@ fn run(
     kept: &mut Option<Calibration>,
 ) -> Result<(), CellError> {
     let mut random = Pcg64Mcg::seed_from_u64(request.seed);
-    let found = thread::scope(|scope| {
-        // On a thread of its own, so that what is started later isn't bound to its CPU.
-        let work = || {
-            pin_current_thread(request.setup.cpus[0])?;
-            tune(request, clock, cancel, watcher, &mut random, kept)
-        };
-        let thread = thread::Builder::new().name("calibrate".to_owned());
-        let thread = thread.spawn_scoped(scope, work).map_err(CellError::Spawn)?;
-        thread.join().map_err(|_| CellError::Panicked)?
+    let found = on_cpu(request.setup.cpus[0], || {
+        tune(request, clock, cancel, watcher, &mut random, kept)
     })?;
     let Some(kept) = kept else {
         return Ok(());
@@ -220,6 +214,29 @@ fn run(
         ended?;
     }
     Ok(())
+}
+
+/// Works on a CPU, on a thread of its own, so that what is started later isn't bound to it.
+fn on_cpu<T: Send>(
+    cpu: u32,
+    work: impl FnOnce() -> Result<T, CellError> + Send,
+) -> Result<T, CellError> {
+    thread::scope(|scope| {
+        let pinned = || {
+            pin_current_thread(cpu)?;
+            work()
+        };
+        let thread = thread::Builder::new().name("calibrate".to_owned());
+        let thread = thread
+            .spawn_scoped(scope, pinned)
+            .map_err(CellError::Spawn)?;
+        thread.join().map_err(|_| CellError::Panicked)?
+    })
+}
+
+/// The median of what was measured; not a number if that is nothing.
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    Spread::of(values).map_or(f64::NAN, |spread| spread.median)
 }
 
 /// Measures what faults and removals cost, and brings the loops that the calibrated model carries to

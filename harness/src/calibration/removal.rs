@@ -11,12 +11,12 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::fit::Fit;
+use super::median;
 use crate::cancel::Cancel;
 use crate::cell::CellError;
 use crate::clock::Clock;
 use crate::host::{FileKind, HostFile, Layout, Mapping, WINDOW_PAGES};
 use crate::machine::{Machine, MmKind, Sizes};
-use crate::statistics::Spread;
 
 /// Pages of the file.
 const PAGES: u64 = 1024;
@@ -24,6 +24,10 @@ const PAGES: u64 = 1024;
 pub(super) const SIZES: [u32; 3] = [16, 64, 256];
 /// Operations of which each measurement is the median.
 const OPERATIONS: usize = 3;
+
+/// Calls, as removers are named.
+pub(super) const PUNCH_HOLE: &str = "punch-hole";
+const TRUNCATE: &str = "truncate";
 
 /// An operation that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +40,10 @@ pub(super) struct Case {
 
 /// All of them.
 pub(super) const CASES: [Case; 4] = [
-    Case::of("punch-hole", false),
-    Case::of("punch-hole", true),
-    Case::of("truncate", false),
-    Case::of("truncate", true),
+    Case::of(PUNCH_HOLE, false),
+    Case::of(PUNCH_HOLE, true),
+    Case::of(TRUNCATE, false),
+    Case::of(TRUNCATE, true),
 ];
 
 impl Case {
@@ -51,32 +55,61 @@ impl Case {
     fn range(self, pages: u32) -> Range<u64> {
         let pages = u64::from(pages);
         match self.call {
-            "truncate" => PAGES - pages..PAGES,
+            TRUNCATE => PAGES - pages..PAGES,
             _ => PAGES / 2..PAGES / 2 + pages,
         }
     }
 }
 
-/// Something that pages are removed from.
+/// Something that pages are removed from. What is timed is the same for each kind of it.
 pub(super) trait Removable {
+    /// Takes away what is mapped.
+    fn zap(&mut self) -> Result<(), CellError>;
+
+    /// Faults once in each window of a range.
+    fn touch(&mut self, range: Range<u64>);
+
+    /// Removes a range, to the end of the file for a truncation.
+    fn remove(&mut self, call: &str, range: Range<u64>) -> Result<(), CellError>;
+
+    /// Brings back what such a call removed.
+    fn bring_back(&mut self, call: &str, range: Range<u64>) -> Result<(), CellError>;
+
     /// The time of one operation, in nanoseconds; the pages are brought back after it.
-    fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError>;
+    fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError> {
+        let range = case.range(pages);
+        self.zap()?;
+        if case.mapped {
+            self.touch(range.clone());
+        }
+        let start = clock.now();
+        self.remove(case.call, range.clone())?;
+        let ns = clock.ns(clock.now() - start);
+        self.bring_back(case.call, range)?;
+        Ok(ns)
+    }
 
     /// The time of one fault on a page that isn't in the page cache, nor those around it.
-    fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError>;
+    fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError> {
+        self.zap()?;
+        self.remove(PUNCH_HOLE, HOLE)?;
+        let start = clock.now();
+        self.touch(HOLE);
+        let ns = clock.ns(clock.now() - start);
+        self.bring_back(PUNCH_HOLE, HOLE)?;
+        Ok(ns as f64 / windows(HOLE).count() as f64)
+    }
 
     /// The median of a few.
     fn slow_ns(&mut self, clock: &Clock) -> Result<f64, CellError> {
         let times = (0..OPERATIONS).map(|_| self.slow_fault_ns(clock));
-        let times = times.collect::<Result<Vec<_>, _>>()?;
-        Ok(Spread::of(times).map_or(f64::NAN, |spread| spread.median))
+        Ok(median(times.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// The median of a few.
     fn removal_ns(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<f64, CellError> {
         let times = (0..OPERATIONS).map(|_| self.once(case, pages, clock).map(|ns| ns as f64));
-        let times = times.collect::<Result<Vec<_>, _>>()?;
-        Ok(Spread::of(times).map_or(f64::NAN, |spread| spread.median))
+        Ok(median(times.collect::<Result<Vec<_>, _>>()?))
     }
 }
 
@@ -94,42 +127,34 @@ impl OnKernel {
     }
 }
 
-fn windows(range: &Range<u64>) -> impl Iterator<Item = u64> {
-    range.clone().step_by(WINDOW_PAGES as usize)
+fn windows(range: Range<u64>) -> impl Iterator<Item = u64> {
+    range.step_by(WINDOW_PAGES as usize)
 }
 
 impl Removable for OnKernel {
-    fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError> {
-        let range = case.range(pages);
-        self.mapping.zap()?;
-        if case.mapped {
-            windows(&range).for_each(|start| {
-                black_box(self.mapping.touch(start));
-            });
-        }
-        let start = clock.now();
-        match case.call {
-            "truncate" => self.file.truncate(range.start)?,
-            _ => self.file.punch_hole(range.clone())?,
-        }
-        let ns = clock.ns(clock.now() - start);
-        if case.call == "truncate" {
-            self.file.truncate(PAGES)?;
-        }
-        self.file.refill(range)?;
-        Ok(ns)
+    fn zap(&mut self) -> Result<(), CellError> {
+        Ok(self.mapping.zap()?)
     }
 
-    fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError> {
-        self.mapping.zap()?;
-        self.file.punch_hole(HOLE)?;
-        let start = clock.now();
-        windows(&HOLE).for_each(|start| {
+    fn touch(&mut self, range: Range<u64>) {
+        windows(range).for_each(|start| {
             black_box(self.mapping.touch(start));
         });
-        let ns = clock.ns(clock.now() - start);
-        self.file.refill(HOLE)?;
-        Ok(ns as f64 / windows(&HOLE).count() as f64)
+    }
+
+    fn remove(&mut self, call: &str, range: Range<u64>) -> Result<(), CellError> {
+        let removed = match call {
+            TRUNCATE => self.file.truncate(range.start),
+            _ => self.file.punch_hole(range),
+        };
+        Ok(removed?)
+    }
+
+    fn bring_back(&mut self, call: &str, range: Range<u64>) -> Result<(), CellError> {
+        if call == TRUNCATE {
+            self.file.truncate(PAGES)?;
+        }
+        Ok(self.file.refill(range)?)
     }
 }
 
@@ -137,6 +162,9 @@ impl Removable for OnKernel {
 pub(super) struct OnModel<P: Platform> {
     machine: Machine<P>,
     task: Task,
+    // Looked up before anything is timed.
+    punch_hole: &'static dyn Remover<P>,
+    truncate: &'static dyn Remover<P>,
 }
 
 impl<P: Platform> OnModel<P> {
@@ -157,52 +185,48 @@ impl<P: Platform> OnModel<P> {
         Self {
             machine: Machine::new(scheme, &sizes, MmKind::Private, 1, 1, clock),
             task: Task::new(0),
+            punch_hole: remover(PUNCH_HOLE),
+            truncate: remover(TRUNCATE),
         }
     }
 }
 
 impl<P: Platform> Removable for OnModel<P> {
-    fn once(&mut self, case: Case, pages: u32, clock: &Clock) -> Result<u64, CellError> {
+    fn zap(&mut self) -> Result<(), CellError> {
+        let Machine { system, vmas, .. } = &self.machine;
+        let vma = &*vmas[0];
+        system.zap_range(vma, vma.vpns_of(&vma.pgoffs()), &mut self.task);
+        Ok(())
+    }
+
+    fn touch(&mut self, range: Range<u64>) {
+        let Machine { system, vmas, .. } = &self.machine;
+        windows(range).for_each(|start| {
+            black_box(system.handle_mm_fault(&vmas[0], start, &mut self.task));
+        });
+    }
+
+    fn remove(&mut self, call: &str, range: Range<u64>) -> Result<(), CellError> {
         let Machine {
-            system,
-            mapping,
-            vmas,
+            system, mapping, ..
         } = &self.machine;
-        let (vma, task) = (&*vmas[0], &mut self.task);
-        let range = case.range(pages);
-        system.zap_range(vma, vma.vpns_of(&vma.pgoffs()), task);
-        if case.mapped {
-            windows(&range).for_each(|start| {
-                black_box(system.handle_mm_fault(vma, start, task));
-            });
-        }
-        let remover = remover::<P>(case.call);
-        let start = clock.now();
-        remover.remove(system, mapping, range.clone(), task);
-        let ns = clock.ns(clock.now() - start);
+        let remover = match call {
+            TRUNCATE => self.truncate,
+            _ => self.punch_hole,
+        };
+        remover.remove(system, mapping, range, &mut self.task);
+        Ok(())
+    }
+
+    fn bring_back(&mut self, _call: &str, range: Range<u64>) -> Result<(), CellError> {
+        let Machine {
+            system, mapping, ..
+        } = &self.machine;
         if mapping.i_size_pages() < PAGES {
             mapping.extend(PAGES);
         }
-        system.read_ahead(mapping, range, task);
-        Ok(ns)
-    }
-
-    fn slow_fault_ns(&mut self, clock: &Clock) -> Result<f64, CellError> {
-        let Machine {
-            system,
-            mapping,
-            vmas,
-        } = &self.machine;
-        let (vma, task) = (&*vmas[0], &mut self.task);
-        system.zap_range(vma, vma.vpns_of(&vma.pgoffs()), task);
-        remover::<P>("punch-hole").remove(system, mapping, HOLE, task);
-        let start = clock.now();
-        windows(&HOLE).for_each(|start| {
-            black_box(system.handle_mm_fault(vma, start, task));
-        });
-        let ns = clock.ns(clock.now() - start);
-        system.read_ahead(mapping, HOLE, task);
-        Ok(ns as f64 / windows(&HOLE).count() as f64)
+        system.read_ahead(mapping, range, &mut self.task);
+        Ok(())
     }
 }
 

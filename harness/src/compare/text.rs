@@ -1,6 +1,7 @@
 //! A comparison as plain text: ASCII, at most 72 columns.
 
 use super::{Comparable, Compared, Comparison, Metric, Row};
+use crate::environment::counted;
 use crate::report::{Block, Document, Table, fit};
 use crate::statistics::Verdict;
 
@@ -49,8 +50,8 @@ impl Comparison {
         out.push(Block::Gap);
         self.add_counts(&mut out);
         for group in &self.groups {
-            let plural = if group.threads == 1 { "" } else { "s" };
-            let title = format!("{}: {} fault thread{plural}", group.storm, group.threads);
+            let threads = counted(group.threads.into(), "fault thread");
+            let title = format!("{}: {threads}", group.storm);
             out.push(Block::Heading(title));
             for compared in &group.metrics {
                 out.push(Block::Table(table(compared)));

@@ -21,7 +21,7 @@ pub(super) fn topology(environment: &Environment) -> Finding {
     let online = processor.logical_cpus_online;
     let of = match online.filter(|&online| online != used) {
         Some(online) => format!("{used} of {online} CPUs"),
-        None => counted(used, "CPU"),
+        None => counted(used as u64, "CPU"),
     };
     let list = &processor.cpus_used;
     if !processor.topology_known {
@@ -31,8 +31,8 @@ pub(super) fn topology(environment: &Environment) -> Finding {
             "give --cpus with one CPU of each core, see lscpu -e",
         );
     }
-    let cores = counted(processor.cores_used, "core");
-    let packages = counted(processor.packages_used, "package");
+    let cores = counted(processor.cores_used as u64, "core");
+    let packages = counted(processor.packages_used as u64, "package");
     let found = format!("{of} used: {list} ({cores}, {packages})");
     if processor.packages_used > 1 {
         return Finding::note("topology", found).but(

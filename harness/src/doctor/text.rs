@@ -18,7 +18,7 @@ pub fn text(findings: &[Finding]) -> String {
     }
     let count = |verdict| {
         let such = findings.iter().filter(|it| it.verdict == verdict);
-        such.count()
+        such.count() as u64
     };
     let spoiling = count(Verdict::Spoils);
     let spoil = if spoiling == 1 { "spoils" } else { "spoil" };

@@ -32,7 +32,7 @@ pub use kernel::{Kernel, Mitigations};
 pub use processor::Processor;
 pub use steal::StealMeter;
 pub use virtualization::Virtualization;
-pub use wording::Flaw;
+pub use wording::{Flaw, counted};
 
 use crate::topology::Topology;
 use source::{CpuInfo, Root};

@@ -102,11 +102,14 @@ impl Environment {
         let used = processor.logical_cpus_used;
         let cpus = match processor.logical_cpus_online {
             Some(online) if online != used => format!("{used} of {online} CPUs"),
-            _ => counted(used, "CPU"),
+            _ => counted(used as u64, "CPU"),
         };
         let places = if processor.topology_known {
-            let cores = counted(processor.cores_used, "core");
-            format!("{cores}, {}", counted(processor.packages_used, "package"))
+            let cores = counted(processor.cores_used as u64, "core");
+            format!(
+                "{cores}, {}",
+                counted(processor.packages_used as u64, "package")
+            )
         } else {
             "topology unknown".to_owned()
         };
@@ -204,7 +207,8 @@ impl Environment {
     }
 }
 
-pub(crate) fn counted(count: usize, noun: &str) -> String {
+/// So many of something.
+pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }

@@ -1,8 +1,9 @@
 //! What a report begins with.
 
 use super::document::{Block, Document};
-use super::labels::{counted, storm_of};
+use super::labels::storm_of;
 use super::method::caveats;
+use crate::environment::counted;
 use crate::record::Run;
 
 pub(super) fn add(out: &mut Document, run: &Run) {

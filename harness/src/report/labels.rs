@@ -1,5 +1,6 @@
 //! What rows and groups are called.
 
+use crate::environment::counted;
 use crate::record::{Configuration, Run};
 use crate::rounds::{CALIBRATED, Control, Variant};
 use crate::summary::{GroupSummary, Row};
@@ -74,10 +75,4 @@ pub(crate) fn title(run: &Run, group: &GroupSummary) -> String {
             .push_str(" -- OVERSUBSCRIBED: threads share CPUs, these are not latencies of locking");
     }
     title
-}
-
-/// So many of something.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }

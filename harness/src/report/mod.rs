@@ -34,7 +34,7 @@ pub use sources::{Latencies, Measured, Recorded};
 pub use tsv::{HEADER, tsv};
 
 pub(crate) use document::{Block, Document};
-pub(crate) use labels::{counted, label_of, place};
+pub(crate) use labels::{label_of, place};
 pub(crate) use layout::fit;
 pub(crate) use table::Table;
 pub(crate) use tsv::number;

@@ -35,7 +35,7 @@ pub enum Method {
 pub const COVERAGE: f64 = 0.95;
 
 /// With fewer values, not even their whole range holds the median with 95 %.
-pub(super) const FEWEST: usize = 6;
+pub(crate) const FEWEST: usize = 6;
 
 /// Student's 97.5 % points, from 1 degree of freedom on.
 const STUDENT: [f64; 30] = [

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::not_a_number;
 
+pub(crate) use interval::FEWEST;
 pub use interval::{COVERAGE, Interval, Method};
 pub use verdict::{SMALLEST, Verdict, least_shown, verdict};
 

@@ -6,9 +6,10 @@ use super::burden::name_of;
 use super::fidelity::{Fidelity, Met};
 use super::file::Recorded;
 use super::{Calibration, Fit, LARGE, Side};
+use crate::environment::counted;
 use crate::noise;
-use crate::report::{Block, Document, Table, counted, fit};
-use crate::statistics::Interval;
+use crate::report::{Block, Document, Table, fit};
+use crate::statistics::{FEWEST, Interval};
 use kernel_model::platform::Work;
 
 /// The report as plain text: ASCII, at most 72 columns.
@@ -358,7 +359,7 @@ fn few(rounds: u32) -> &'static str {
 }
 
 /// Rounds below which there are no intervals worth the name, and no verdicts.
-const FEW: u32 = 6;
+const FEW: u32 = FEWEST as u32;
 
 fn add_method(out: &mut Document, recorded: &Recorded) {
     out.push(Block::Heading("how this was measured".to_owned()));

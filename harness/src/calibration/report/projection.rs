@@ -2,7 +2,8 @@
 
 use super::super::{Calibration, LARGE, Projected};
 use super::FEW;
-use crate::report::{Block, Document, Table, counted};
+use crate::environment::counted;
+use crate::report::{Block, Document, Table};
 use crate::statistics::{Interval, Verdict};
 
 pub(super) fn add(out: &mut Document, calibration: &Calibration) {
