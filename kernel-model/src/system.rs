@@ -99,6 +99,8 @@ pub struct RemovalCounters {
     pub skipped_locked: u64,
     /// Folios left alone because somebody else held a reference.
     pub busy: u64,
+    /// Folios taken with all of their references; they count as removed.
+    pub reclaimed: u64,
     /// Folios moved to other frames; they count as removed.
     pub migrated: u64,
     /// Large folios split because only a part of them was to go.

@@ -41,6 +41,7 @@ impl<P: Platform> Remover<P> for Reclaim {
                 system.unmap_if_mapped(mapping, &doomed, task);
                 if mapping.delete_frozen(doomed.folio, doomed.index, doomed.pages) {
                     system.has_left(&doomed, task);
+                    task.removals.reclaimed += 1;
                     doomed.folio.unlock();
                     let violations = &system.violations;
                     system.memmap.free(doomed.pfn, task.cpu, violations);

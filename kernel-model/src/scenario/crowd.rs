@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Sizes, Stage, remove};
+use super::{About, Explored, Scenario, Seen, Sizes, Stage, remove};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -15,6 +15,12 @@ static ABOUT: About = About {
     name: "crowd",
     summary: "three processes that fault, read and zap; holes; truncations; four pages",
     cpus: &["fault", "fault", "fault", "punch-hole", "truncate"],
+    seen: &[
+        Seen::FaultMapped,
+        Seen::SlowMapped,
+        Seen::Removed,
+        Seen::Filled,
+    ],
     explored: Explored::AtRandom { schedules: 4_000 },
 };
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Sizes, Stage, remove, scenario};
+use super::{About, Explored, Seen, Sizes, Stage, remove, scenario};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
@@ -20,6 +20,7 @@ scenario! {
             "reclaim, migrate",
             "punch, truncate",
         ],
+        seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled, Seen::Removed, Seen::Reclaimed, Seen::Migrated, Seen::Split, Seen::FoundBusy],
         explored: Explored::AtRandom { schedules: 2_000 },
     }
 }

@@ -1,6 +1,6 @@
 //! `fault-vs-fault`: the same page, faulted on by two processes at once.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -12,6 +12,7 @@ static ABOUT: About = About {
     name: "fault-vs-fault",
     summary: "fault-around of one page in two processes, nobody removes it",
     cpus: &["fault", "fault"],
+    seen: &[Seen::FaultMapped],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 

@@ -1,6 +1,6 @@
 //! `fault-vs-fill`: a page is read in and published while another process faults around it.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -12,6 +12,7 @@ static ABOUT: About = About {
     name: "fault-vs-fill",
     summary: "fault-around against the slow path that reads the page",
     cpus: &["fault", "slow fault"],
+    seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

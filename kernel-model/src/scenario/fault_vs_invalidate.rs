@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Stage, scenario};
+use super::{About, Explored, Seen, Stage, scenario};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
@@ -14,6 +14,7 @@ scenario! {
         name: "fault-vs-invalidate",
         summary: "fault-around of one page against an invalidation of it",
         cpus: &["fault", "invalidate"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -24,6 +25,7 @@ scenario! {
         name: "first-fault-vs-invalidate",
         summary: "the same where the fault is the first in its PTE table, which isn't there yet",
         cpus: &["fault", "invalidate"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -34,6 +36,7 @@ scenario! {
         name: "threads-vs-invalidate",
         summary: "two threads of one process, no PTE table yet, against an invalidation",
         cpus: &["fault", "fault", "invalidate"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
 }
@@ -44,6 +47,7 @@ scenario! {
         name: "held-vs-invalidate",
         summary: "fault-around of a page that somebody has a reference to against an invalidation",
         cpus: &["fault, put", "invalidate"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -54,6 +58,7 @@ scenario! {
         name: "fault-vs-two-invalidates",
         summary: "fault-around of one page against two invalidations of it at once",
         cpus: &["fault", "invalidate", "invalidate"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Stage, scenario};
+use super::{About, Explored, Seen, Stage, scenario};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
@@ -14,6 +14,7 @@ scenario! {
         name: "fault-vs-migrate",
         summary: "fault-around of one page against its migration",
         cpus: &["fault", "migrate"],
+        seen: &[Seen::FaultMapped, Seen::Migrated, Seen::FoundBusy],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -24,6 +25,7 @@ scenario! {
         name: "mapped-vs-migrate",
         summary: "the same with a page that another process has mapped",
         cpus: &["fault", "migrate"],
+        seen: &[Seen::FaultMapped, Seen::Migrated, Seen::FoundBusy, Seen::Unmapped],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

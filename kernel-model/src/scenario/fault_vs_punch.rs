@@ -1,6 +1,6 @@
 //! `fault-vs-punch` and `first-fault-vs-punch`: one page, one fault, one hole. The core of it all.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -16,6 +16,7 @@ static FAULT_VS_PUNCH: About = About {
     name: "fault-vs-punch",
     summary: "fault-around of one page against a hole punched over it",
     cpus: &["fault", "punch-hole"],
+    seen: &[Seen::FaultMapped, Seen::Removed],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 
@@ -23,6 +24,7 @@ static FIRST_FAULT_VS_PUNCH: About = About {
     name: "first-fault-vs-punch",
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "punch-hole"],
+    seen: &[Seen::FaultMapped, Seen::Removed],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

@@ -1,7 +1,7 @@
 //! `fault-vs-punch-and-refill`: the folio is removed, freed, and taken for another offset of the
 //! same file while a fault still looks at it from the old one (ABA).
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -13,6 +13,7 @@ static ABOUT: About = About {
     name: "fault-vs-punch-and-refill",
     summary: "fault-around against a hole whose frame comes back at another offset",
     cpus: &["fault", "punch, refill"],
+    seen: &[Seen::FaultMapped, Seen::Removed, Seen::Filled],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

@@ -1,7 +1,7 @@
 //! `fault-vs-read-error`: a page is in the cache that could not be read: it is unlocked and not up to
 //! date. The slow path reads it again while another process faults around it.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -13,6 +13,7 @@ static ABOUT: About = About {
     name: "fault-vs-read-error",
     summary: "fault-around of a page whose read failed against the slow path that reads it again",
     cpus: &["fault", "slow fault"],
+    seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

@@ -1,7 +1,7 @@
 //! Faults against reclaim, which freezes a folio's references before it takes it, and what becomes of
 //! its frame then. Reclaim owes no scheme anything: a reference must be enough.
 
-use super::{About, Explored, Stage, remove, scenario};
+use super::{About, Explored, Seen, Stage, remove, scenario};
 use crate::fault_around::FaultAround;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
@@ -12,6 +12,7 @@ scenario! {
         name: "fault-vs-reclaim",
         summary: "fault-around of one page against its being reclaimed",
         cpus: &["fault", "reclaim"],
+        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -22,6 +23,7 @@ scenario! {
         name: "fault-vs-reclaim-and-refill",
         summary: "a fault against a reclaim whose frame comes back as the page beside",
         cpus: &["fault", "reclaim, refill"],
+        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -33,6 +35,7 @@ scenario! {
         name: "fault-vs-reclaim-and-reuse",
         summary: "a fault against a reclaim whose frame is used and removed elsewhere",
         cpus: &["fault", "reclaim, refill, punch"],
+        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

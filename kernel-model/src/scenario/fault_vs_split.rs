@@ -1,7 +1,7 @@
 //! Faults on a large folio of which a part goes: it is split or, where the fault's reference forbids
 //! that, removed whole.
 
-use super::{About, Explored, Sizes, Stage, scenario};
+use super::{About, Explored, Seen, Sizes, Stage, scenario};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
@@ -12,6 +12,7 @@ scenario! {
         name: "fault-vs-split",
         summary: "fault-around of a folio of two pages against a hole over the second",
         cpus: &["fault", "punch-hole"],
+        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -22,6 +23,7 @@ scenario! {
         name: "fault-vs-partial-truncate",
         summary: "the same against a truncation of the file between the two pages",
         cpus: &["fault", "truncate"],
+        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

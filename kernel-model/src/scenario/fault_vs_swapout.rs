@@ -1,6 +1,6 @@
 //! `fault-vs-swapout`: a fault against tmpfs's swapping out, which freezes nothing.
 
-use super::{About, Explored, Stage, scenario};
+use super::{About, Explored, Seen, Stage, scenario};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -10,6 +10,7 @@ scenario! {
         name: "fault-vs-swapout",
         summary: "fault-around of one page against its being sent to swap, unfrozen",
         cpus: &["fault", "shmem-swapout"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -15,6 +15,7 @@ static ABOUT: About = About {
     name: "fault-vs-thread",
     summary: "fault-around of one page by two threads of one process, without a PTE table",
     cpus: &["fault", "fault"],
+    seen: &[Seen::FaultMapped],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 

@@ -1,7 +1,7 @@
 //! `fault-vs-truncate` and `first-fault-vs-truncate`: one page, one fault, and the file cut off
 //! before it.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -18,6 +18,7 @@ static FAULT_VS_TRUNCATE: About = About {
     name: "fault-vs-truncate",
     summary: "fault-around of one page against a truncation of the file to nothing",
     cpus: &["fault", "truncate"],
+    seen: &[Seen::FaultMapped, Seen::Removed],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
@@ -25,6 +26,7 @@ static FIRST_FAULT_VS_TRUNCATE: About = About {
     name: "first-fault-vs-truncate",
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "truncate"],
+    seen: &[Seen::FaultMapped, Seen::Removed],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

@@ -1,7 +1,7 @@
 //! What is peculiar to gates: a window that has two of them, and a generation that starts over. The
 //! schemes without gates see two more races.
 
-use super::{About, Explored, Sizes, Stage, scenario};
+use super::{About, Explored, Seen, Sizes, Stage, scenario};
 use crate::fault_around::FaultAround;
 use crate::gates::Gates;
 use crate::platform::Platform;
@@ -12,6 +12,7 @@ scenario! {
         name: "window-over-two-gates",
         summary: "fault-around of two pages with a gate each against an invalidation of the second",
         cpus: &["fault", "invalidate"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -22,6 +23,7 @@ scenario! {
         name: "generation-wrap",
         summary: "a fault against two invalidations, the first of which makes the generation start over",
         cpus: &["fault", "invalidate twice"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }

@@ -31,6 +31,7 @@ mod fault_vs_swapout;
 mod fault_vs_thread;
 mod fault_vs_truncate;
 mod gates;
+mod seen;
 mod slow_vs_punch;
 mod slow_vs_punch_and_refill;
 mod slow_vs_slow;
@@ -58,6 +59,7 @@ pub use fault_vs_swapout::FaultVsSwapout;
 pub use fault_vs_thread::FaultVsThread;
 pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
 pub use gates::{GenerationWrap, WindowOverTwoGates};
+pub use seen::Seen;
 pub use slow_vs_punch::SlowVsPunch;
 pub use slow_vs_punch_and_refill::SlowVsPunchAndRefill;
 pub use slow_vs_slow::SlowVsSlow;
@@ -75,6 +77,8 @@ pub struct About {
     pub summary: &'static str,
     /// What each CPU does, for the head of its column in a trace.
     pub cpus: &'static [&'static str],
+    /// What must hold, each in some execution, of a scheme that violates nothing.
+    pub seen: &'static [Seen],
     /// How it is explored unless somebody says otherwise.
     pub explored: Explored,
 }

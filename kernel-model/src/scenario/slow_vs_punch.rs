@@ -1,7 +1,7 @@
 //! `slow-vs-punch`: a whole fault, with the slow path that waits for the page lock and reads
 //! the page again if a hole has taken it.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -13,6 +13,12 @@ static ABOUT: About = About {
     name: "slow-vs-punch",
     summary: "a fault with its slow path against a hole over the page",
     cpus: &["fault", "punch-hole"],
+    seen: &[
+        Seen::FaultMapped,
+        Seen::SlowMapped,
+        Seen::Removed,
+        Seen::Filled,
+    ],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

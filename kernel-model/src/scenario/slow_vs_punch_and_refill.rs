@@ -1,7 +1,7 @@
 //! `slow-vs-punch-and-refill`: the slow path looks at a folio that a hole takes away and that comes back at
 //! another offset; there is one frame, so that memory may be out as well.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -13,6 +13,7 @@ static ABOUT: About = About {
     name: "slow-vs-punch-and-refill",
     summary: "a fault with its slow path against a hole whose frame comes back",
     cpus: &["fault", "punch, refill"],
+    seen: &[Seen::FaultMapped, Seen::Removed, Seen::Filled],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

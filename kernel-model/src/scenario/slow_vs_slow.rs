@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -15,6 +15,7 @@ static ABOUT: About = About {
     name: "slow-vs-slow",
     summary: "two whole faults on a page that nobody has read",
     cpus: &["fault", "fault"],
+    seen: &[Seen::SlowMapped, Seen::Filled],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

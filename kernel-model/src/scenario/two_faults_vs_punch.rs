@@ -1,6 +1,6 @@
 //! `two-faults-vs-punch`: two processes fault on the page that a hole takes away.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -12,6 +12,7 @@ static ABOUT: About = About {
     name: "two-faults-vs-punch",
     summary: "fault-around of one page in two processes against a hole over it",
     cpus: &["fault", "fault", "punch-hole"],
+    seen: &[Seen::FaultMapped, Seen::Removed],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

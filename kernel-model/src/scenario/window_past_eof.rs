@@ -1,7 +1,7 @@
 //! `window-past-eof`: a window reaches beyond the end of the file, where a folio is all the same (as
 //! `fallocate()` with `FALLOC_FL_KEEP_SIZE` may leave one), while a hole is punched inside the file.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -13,6 +13,7 @@ static ABOUT: About = About {
     name: "window-past-eof",
     summary: "fault-around of a window beyond whose first page the file ends, against a hole",
     cpus: &["fault", "punch-hole"],
+    seen: &[Seen::FaultMapped, Seen::Removed],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

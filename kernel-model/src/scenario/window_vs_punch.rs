@@ -1,7 +1,7 @@
 //! `window-vs-punch`: a window of two pages, a hole over both: the first pass locks them
 //! together and has one barrier for the batch.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
@@ -13,6 +13,7 @@ static ABOUT: About = About {
     name: "window-vs-punch",
     summary: "fault-around of two pages against a hole over both",
     cpus: &["fault", "punch-hole"],
+    seen: &[Seen::FaultMapped, Seen::Removed],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

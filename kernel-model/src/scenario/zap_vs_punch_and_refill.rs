@@ -1,7 +1,7 @@
 //! `zap-vs-punch-and-refill`: a process zaps what it has mapped (MADV_DONTNEED) while a hole is
 //! punched over it and its frame comes back at another offset.
 
-use super::{About, Explored, Scenario, Stage};
+use super::{About, Explored, Scenario, Seen, Stage};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
@@ -14,6 +14,7 @@ static ABOUT: About = About {
     name: "zap-vs-punch-and-refill",
     summary: "a zap of a mapped page against a hole whose frame comes back",
     cpus: &["zap", "punch, refill"],
+    seen: &[Seen::Removed, Seen::Filled],
     explored: Explored::Exhaustively { bound: None },
 };
 
