@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use harness::cancel::Cancel;
 use harness::check::Cell;
 use harness::check::trace::{TRACE_COLUMNS, Trace, simplest};
-use kernel_model::Invariant;
 use kernel_model::platform::checked::Mutation;
 
 fn simplest_of(scheme: &str, scenario: &str, mutation: &Mutation) -> Option<Trace> {
@@ -107,7 +106,7 @@ fn sketch_is_shown_broken_by_a_removal_that_fits_in_between() {
 fn an_execution_is_as_simple_as_can_be() {
     // The removal is stopped once, for the fault; and once more for its end.
     let trace = simplest_of("sketch", "fault-vs-punch", &Mutation::NONE).unwrap();
-    assert_eq!(trace.found.invariant, Invariant::NoStalePte);
+    assert_eq!(trace.shows, "no-stale-pte");
     let fewer = trace.preemptions - 1;
     let none = simplest(trace.cell, &Mutation::NONE, fewer, &Cancel::default());
     assert!(none.is_none(), "{fewer} preemptions are enough");

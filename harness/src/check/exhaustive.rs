@@ -4,13 +4,11 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use kernel_model::Task;
-use kernel_model::fault_around::Schemes;
-use kernel_model::platform::checked::{Mutation, mutate};
-use kernel_model::platform::{Loom, Step};
-use kernel_model::scenario::{Scenarios, Work};
+use kernel_model::platform::Loom;
+use kernel_model::scenario::{Stage, Work};
 
 use super::gathered::Gathered;
-use super::{Ended, Found, execute, quietly};
+use super::{Shown, execute};
 
 /// Bytes of stack for a thread of Loom's.
 const STACK: usize = 1 << 16;
@@ -19,49 +17,31 @@ const STACK: usize = 1 << 16;
 /// as many as a tenth of that.
 const MAX_BRANCHES: usize = 20_000;
 
-/// Goes through the executions of a scheme in a scenario, by their names.
+/// Goes through the executions on a stage; `each` gets what each of them showed.
+///
+/// # Panics
+/// If the code under test does, or with Loom's words where it doesn't end.
 pub(super) fn explore(
-    names: (&str, &str),
-    mutation: &Mutation,
+    stage: impl Fn() -> Stage<Loom> + Send + Sync + 'static,
     bound: Option<u8>,
     gathered: &Arc<Gathered>,
-) -> Ended {
-    explore_with(names, mutation, bound, gathered, |_, _| ())
-}
-
-/// The same; `violating` gets what each violating execution showed, and its steps if they are kept.
-pub(super) fn explore_with(
-    (scheme, scenario): (&str, &str),
-    mutation: &Mutation,
-    bound: Option<u8>,
-    gathered: &Arc<Gathered>,
-    violating: impl Fn(Found, Vec<Step>) + Send + Sync + 'static,
-) -> Ended {
-    let scheme = Schemes::<Loom>::named(scheme).expect("a scheme of the registry");
-    let scenario = Scenarios::<Loom>::named(scenario).expect("a scenario of the registry");
-    mutate(mutation.clone());
+    each: impl Fn(Shown) + Send + Sync + 'static,
+) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = MAX_BRANCHES;
     builder.preemption_bound = bound.map(usize::from);
     builder.max_permutations = None;
     builder.max_duration = None;
     let watch = Arc::clone(gathered);
-    let result = quietly(|| {
-        builder.check(move || {
-            watch.begins();
-            let shown = execute(|| scenario.stage(scheme), watch.for_trace, run);
-            let last = watch.shown(&shown);
-            if let Some(found) = shown.found {
-                violating(found, shown.steps);
-            }
-            if last {
-                // The only way out of Loom before its end. No hook sees it.
-                resume_unwind(Box::new(()));
-            }
-        });
+    builder.check(move || {
+        let shown = execute(&stage, &watch, run);
+        let last = watch.shown(&shown);
+        each(shown);
+        if last {
+            // The only way out of Loom before its end. No hook sees it.
+            resume_unwind(Box::new(()));
+        }
     });
-    mutate(Mutation::NONE);
-    gathered.conclude(result)
 }
 
 fn run(cpus: Vec<Work>) -> Vec<Task> {

@@ -3,9 +3,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kernel_model::Task;
+use kernel_model::platform::checked::{Mutation, mutate};
 use kernel_model::scenario::Explored;
 
-use super::{Ended, Exploration, Shown, stuck};
+use super::panics::quietly;
+use super::{Ended, Exploration, Found, Shown};
 use crate::cancel::Cancel;
 
 /// See the module. Shared by the threads of a checker, which take turns.
@@ -16,7 +19,11 @@ pub(super) struct Gathered {
     /// For a trace: executions tell their steps, and a violating one isn't the last.
     pub(super) for_trace: bool,
     so_far: Mutex<SoFar>,
+    /// Asks the machine of the execution in progress for its first violation.
+    witness: Mutex<Option<Witness>>,
 }
+
+type Witness = Box<dyn Fn() -> Option<Found> + Send>;
 
 #[derive(Default)]
 struct SoFar {
@@ -35,6 +42,7 @@ impl Gathered {
             cancel,
             for_trace: false,
             so_far: Mutex::default(),
+            witness: Mutex::default(),
         }
     }
 
@@ -50,15 +58,26 @@ impl Gathered {
         self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts an execution that has begun.
-    pub(super) fn begins(&self) {
+    /// Counts an execution that has begun; `witness` can be asked for its first violation.
+    pub(super) fn begins(&self, witness: impl Fn() -> Option<Found> + Send + 'static) {
         self.so_far().executions += 1;
+        *self.witness() = Some(Box::new(witness));
+    }
+
+    /// The execution has come to its end, and is about to be asked itself.
+    pub(super) fn came_to_its_end(&self) {
+        *self.witness() = None;
+    }
+
+    fn witness(&self) -> MutexGuard<'_, Option<Witness>> {
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what an execution showed. Returns whether that is the end.
     pub(super) fn shown(&self, shown: &Shown) -> bool {
         let mut so_far = self.so_far();
-        so_far.transient_mapcount += u64::from(shown.transient_mapcount);
+        let transient = |task: &Task| task.removals.transient_mapcount > 0;
+        so_far.transient_mapcount += u64::from(shown.tasks.iter().any(transient));
         so_far.longest_history = so_far.longest_history.max(shown.longest_history);
         so_far.ended = match &shown.found {
             Some(found) if !self.for_trace => Some(Ended::Violated(found.clone())),
@@ -76,18 +95,24 @@ impl Gathered {
         self.so_far().ended.clone()
     }
 
-    /// How it all ended: a checker came to its end, or it panicked and said why.
-    ///
-    /// # Panics
-    /// With a checker's own words where these say nothing of the code under test.
-    pub(super) fn conclude(&self, result: Result<(), String>) -> Ended {
-        match (self.ended(), result) {
+    /// Runs a checker over code that is changed as `mutation` says; returns how it ended. What goes
+    /// wrong first counts: an execution that panics or gets stuck after a violation violates.
+    pub(super) fn conclude(&self, mutation: &Mutation, run: impl FnOnce()) -> Ended {
+        mutate(mutation.clone());
+        let result = quietly(run);
+        mutate(Mutation::NONE);
+        let ended = self.ended();
+        let Err(panic) = result else {
+            return ended.unwrap_or(Ended::Exhausted);
+        };
+        let witness = self.witness().take();
+        let violated = witness.as_ref().and_then(|witness| witness());
+        // It holds objects of a checker that is gone; to drop them would panic.
+        std::mem::forget(witness);
+        match (ended, violated.or_else(|| panic.stuck())) {
             (Some(ended), _) => ended,
-            (None, Ok(())) => Ended::Exhausted,
-            (None, Err(said)) => match stuck(&said) {
-                Some(found) => Ended::Violated(found),
-                None => panic!("the checker gave up: {said}"),
-            },
+            (None, Some(found)) => Ended::Violated(found),
+            (None, None) => Ended::Panicked(panic),
         }
     }
 

@@ -4,31 +4,33 @@
 //! first one in which an audit finds an invariant violated, or in which the CPUs wait for each
 //! other for ever. What it found is held against what the scheme's own file declares.
 
-use std::cell::Cell as Flag;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kernel_model::fault_around::{About as Scheme, Schemes};
 use kernel_model::platform::checked::{self, Mutation};
 use kernel_model::platform::{Loom, Platform, Step};
-use kernel_model::scenario::{About as Scenario, Explored, Scenarios, Stage};
-use kernel_model::{Invariant, Task};
+use kernel_model::scenario::{About as Scenario, Explored, Scenarios, Stage, Work};
+use kernel_model::{Invariant, System, Task};
 
 use crate::cancel::Cancel;
 
 mod exhaustive;
 mod gathered;
+mod panics;
 #[cfg(feature = "shuttle")]
 mod random;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 pub mod weaken;
 mod words;
 mod workers;
 
 use gathered::Gathered;
-pub use workers::explore_all;
+pub use panics::Panic;
+pub use workers::{NoThread, explore_all};
 
 /// A scheme in a scenario.
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +91,37 @@ pub enum Ended {
     Exhausted,
     /// The last of them violated an invariant.
     Violated(Found),
+    /// The last of them panicked, and had violated nothing before.
+    Panicked(Panic),
     /// The time was up before all had been gone through.
     OutOfTime,
     /// Somebody asked to stop.
     Interrupted,
+}
+
+/// The verdict of an exploration that panicked.
+pub const PANICKED: &str = "panicked";
+
+impl Ended {
+    /// The verdict in a word: `ok`, the invariant that was violated, or why there is none.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Exhausted => "ok",
+            Self::Violated(found) => found.invariant.name(),
+            Self::Panicked(_) => PANICKED,
+            Self::OutOfTime => "out-of-time",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// What was seen, where something went wrong.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Violated(found) => Some(found.detail.clone()),
+            Self::Panicked(panic) => Some(panic.to_string()),
+            Self::Exhausted | Self::OutOfTime | Self::Interrupted => None,
+        }
+    }
 }
 
 /// A violation that an exploration has found.
@@ -139,13 +168,18 @@ impl Exploration {
         }
     }
 
+    /// Whether it panicked.
+    pub fn panicked(&self) -> bool {
+        matches!(self.ended, Ended::Panicked(_))
+    }
+
     /// Whether this is what was declared. What wasn't gone through to its end is no verdict, and so
     /// not the declared one.
     pub fn is_declared(&self, declared: &[Invariant]) -> bool {
         match &self.ended {
             Ended::Exhausted => declared.is_empty(),
             Ended::Violated(found) => declared.contains(&found.invariant),
-            Ended::OutOfTime | Ended::Interrupted => false,
+            Ended::Panicked(_) | Ended::OutOfTime | Ended::Interrupted => false,
         }
     }
 
@@ -188,25 +222,33 @@ fn explore_once(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cance
         (own, ..) => own,
     };
     let watch = Arc::new(Gathered::new(extent.limit, cancel.clone()));
-    let ended = match explored {
+    let (scheme, scenario) = (scheme.name, scenario.name);
+    let ended = watch.conclude(mutation, || match explored {
         Explored::Exhaustively { bound } => {
-            exhaustive::explore((scheme.name, scenario.name), mutation, bound, &watch)
+            exhaustive::explore(stage(scheme, scenario), bound, &watch, |_| ());
         }
         #[cfg(feature = "shuttle")]
         Explored::AtRandom { schedules } => {
-            let names = (scheme.name, scenario.name);
-            random::explore(names, mutation, schedules, extent.seed, &watch)
+            random::explore(stage(scheme, scenario), schedules, extent.seed, &watch);
         }
         #[cfg(not(feature = "shuttle"))]
         Explored::AtRandom { .. } => unreachable!("there is no such cell without Shuttle"),
-    };
+    });
     watch.exploration(explored, ended)
+}
+
+/// The stage of a scheme in a scenario, by their names.
+fn stage<P: Platform>(scheme: &str, scenario: &str) -> impl Fn() -> Stage<P> + use<P> {
+    let scheme = Schemes::<P>::named(scheme).expect("a scheme of the registry");
+    let scenario = Scenarios::<P>::named(scenario).expect("a scenario of the registry");
+    move || scenario.stage(scheme)
 }
 
 /// What an execution showed.
 struct Shown {
     found: Option<Found>,
-    transient_mapcount: bool,
+    /// What the CPUs have counted.
+    tasks: Vec<Task>,
     longest_history: u32,
     steps: Vec<Step>,
 }
@@ -214,72 +256,35 @@ struct Shown {
 /// Sets a stage, lets `run` run its CPUs, and audits what is left.
 fn execute<P: Platform>(
     stage: impl FnOnce() -> Stage<P>,
-    keep_steps: bool,
-    run: impl FnOnce(Vec<kernel_model::scenario::Work>) -> Vec<Task>,
+    gathered: &Gathered,
+    run: impl FnOnce(Vec<Work>) -> Vec<Task>,
 ) -> Shown {
-    checked::begin_execution(keep_steps);
+    checked::begin_execution(gathered.for_trace);
     let Stage { system, file, cpus } = stage();
+    let witness = Arc::clone(&system);
+    gathered.begins(move || first_violation(&witness));
     checked::begin_race();
     let tasks = run(cpus);
     let steps = checked::take_steps();
     let longest_history = checked::take_longest_history();
     system.audit_at_rest(&file);
-    let first = system.violations.kept().into_iter().next();
-    let found = first.map(|violation| Found {
-        invariant: violation.invariant,
-        detail: format!(
-            "offset {}, folio {}: {}",
-            violation.index, violation.pfn.0, violation.detail
-        ),
-    });
+    gathered.came_to_its_end();
     Shown {
-        found,
-        transient_mapcount: tasks.iter().any(|it| it.removals.transient_mapcount > 0),
+        found: first_violation(&system),
+        tasks,
         longest_history,
         steps,
     }
 }
 
-thread_local! {
-    static QUIET: Flag<bool> = const { Flag::new(false) };
-}
-
-/// Runs a checker, which panics when threads wait for each other for ever; gives back what it said.
-fn quietly<R>(run: impl FnOnce() -> R) -> Result<R, String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        // Shuttle puts a hook of its own before whatever is there when it is first used. It reports
-        // all panics, also those by which Loom's threads end, and so must come behind this one.
-        #[cfg(feature = "shuttle")]
-        random::set_up();
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !QUIET.get() {
-                usual(info);
-            }
-        }));
-    });
-    QUIET.set(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(run));
-    QUIET.set(false);
-    result.map_err(|payload| {
-        let text = payload.downcast_ref::<String>().cloned();
-        text.or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()))
-            .unwrap_or_default()
-    })
-}
-
-/// What a checker's panic says of the code under test: that it doesn't end.
-fn stuck(said: &str) -> Option<Found> {
-    let detail = if said.contains("deadlock") {
-        "all CPUs wait for each other for ever"
-    } else if said.contains("maximum number of branches") || said.contains("max_steps") {
-        "the CPUs run on and on, and get nowhere"
-    } else {
-        return None;
-    };
-    Some(Found {
-        invariant: Invariant::Progress,
-        detail: detail.to_owned(),
+/// The first violation that a machine has reported.
+fn first_violation<P: Platform>(system: &System<P>) -> Option<Found> {
+    let first = system.violations.kept().into_iter().next();
+    first.map(|violation| Found {
+        invariant: violation.invariant,
+        detail: format!(
+            "offset {}, folio {}: {}",
+            violation.index, violation.pfn.0, violation.detail
+        ),
     })
 }

@@ -4,38 +4,38 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use kernel_model::Task;
-use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Shuttle;
-use kernel_model::platform::checked::{Mutation, mutate};
-use kernel_model::scenario::{Scenarios, Work};
+use kernel_model::scenario::{Stage, Work};
 use shuttle::scheduler::{
     PctScheduler, RandomScheduler, Schedule, Scheduler, Task as Thread, TaskId,
 };
 use shuttle::{Config, FailurePersistence, Runner};
 
+use super::execute;
 use super::gathered::Gathered;
-use super::{Ended, execute, quietly};
 
 /// Points at which PCT changes priorities: it finds what takes so many orderings less one.
 const PCT_DEPTH: usize = 4;
 
-/// Tries `schedules` schedules of a scheme in a scenario, by their names.
+/// Tries `schedules` schedules on a stage.
+///
+/// # Panics
+/// If the code under test does, or with Shuttle's words where it doesn't end.
 pub(super) fn explore(
-    (scheme, scenario): (&str, &str),
-    mutation: &Mutation,
+    stage: impl Fn() -> Stage<Shuttle> + Send + Sync + 'static,
     schedules: u32,
     seed: u64,
     gathered: &Arc<Gathered>,
-) -> Ended {
+) {
     let at_random = schedules.div_ceil(2) as usize;
     let by_pct = schedules as usize - at_random;
+    let stage = Arc::new(stage);
     let random = RandomScheduler::new_from_seed(seed, at_random);
-    let ended = run_all(scheme, scenario, mutation, Box::new(random), gathered);
-    if ended != Ended::Exhausted || by_pct == 0 {
-        return ended;
+    run_all(&stage, Box::new(random), gathered);
+    if gathered.ended().is_none() && by_pct > 0 {
+        let pct = PctScheduler::new_from_seed(seed, PCT_DEPTH, by_pct);
+        run_all(&stage, Box::new(pct), gathered);
     }
-    let pct = PctScheduler::new_from_seed(seed, PCT_DEPTH, by_pct);
-    run_all(scheme, scenario, mutation, Box::new(pct), gathered)
 }
 
 /// Makes Shuttle set up what it sets up once.
@@ -46,30 +46,20 @@ pub(super) fn set_up() {
 }
 
 fn run_all(
-    scheme: &str,
-    scenario: &str,
-    mutation: &Mutation,
+    stage: &Arc<impl Fn() -> Stage<Shuttle> + Send + Sync + 'static>,
     scheduler: Box<dyn Scheduler + Send>,
     gathered: &Arc<Gathered>,
-) -> Ended {
-    let scheme = Schemes::<Shuttle>::named(scheme).expect("a scheme of the registry");
-    let scenario = Scenarios::<Shuttle>::named(scenario).expect("a scenario of the registry");
-    mutate(mutation.clone());
+) {
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::None;
     config.silence_warnings = true;
     let until = Arc::clone(gathered);
-    let watch = Arc::clone(gathered);
-    let result = quietly(|| {
-        let runner = Runner::new(Until(ManuallyDrop::new(scheduler), until), config);
-        runner.run(move || {
-            watch.begins();
-            let shown = execute(|| scenario.stage(scheme), watch.for_trace, run);
-            watch.shown(&shown);
-        });
+    let (stage, watch) = (Arc::clone(stage), Arc::clone(gathered));
+    let runner = Runner::new(Until(ManuallyDrop::new(scheduler), until), config);
+    runner.run(move || {
+        let shown = execute(&*stage, &watch, run);
+        watch.shown(&shown);
     });
-    mutate(Mutation::NONE);
-    gathered.conclude(result)
 }
 
 fn run(cpus: Vec<Work>) -> Vec<Task> {

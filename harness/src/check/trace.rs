@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use kernel_model::Invariant;
 use kernel_model::address_space::site::SLOT_RELOAD;
-use kernel_model::platform::checked::Mutation;
+use kernel_model::platform::checked::{self, Mutation};
 use kernel_model::platform::{Holds, Note, Step, What};
 
 use super::gathered::Gathered;
 use super::words::{self, Words};
-use super::{Cell, Ended, Found, exhaustive};
+use super::{Cell, Ended, PANICKED, exhaustive, stage};
 use crate::cancel::Cancel;
 use crate::report::wrap_to;
 
@@ -29,8 +29,10 @@ const SEARCH: Duration = Duration::from_secs(4);
 pub struct Trace {
     /// Whose it is.
     pub cell: Cell,
-    /// What was violated.
-    pub found: Found,
+    /// What it shows: an invariant's name, or `panicked`.
+    pub shows: &'static str,
+    /// Where, and what was seen.
+    pub detail: String,
     /// Preemptions that it takes.
     pub preemptions: u8,
     /// What was done, in order.
@@ -55,9 +57,6 @@ pub fn simplest(cell: Cell, mutation: &Mutation, bound: u8, cancel: &Cancel) -> 
     Some(second.unwrap_or(first))
 }
 
-/// What was found, and the steps that led to it.
-type Violating = (Found, Vec<Step>);
-
 /// The simplest one with at most so many preemptions.
 fn simplest_with(
     cell: Cell,
@@ -65,34 +64,38 @@ fn simplest_with(
     preemptions: u8,
     cancel: &Cancel,
 ) -> Option<Trace> {
-    let best: Arc<Mutex<Option<Violating>>> = Arc::default();
+    let best: Arc<Mutex<Option<Trace>>> = Arc::default();
     let gathered = Arc::new(Gathered::for_trace(SEARCH, cancel.clone()));
     let keep = Arc::clone(&best);
-    let names = (cell.scheme.name, cell.scenario.name);
-    let bound = Some(preemptions);
-    let ended = exhaustive::explore_with(names, mutation, bound, &gathered, move |found, steps| {
-        let mut best = keep.lock().unwrap_or_else(PoisonError::into_inner);
-        let simpler = best
-            .as_ref()
-            .is_none_or(|(_, least)| cost(&steps) < cost(least));
-        if simpler {
-            *best = Some((found, steps));
-        }
-    });
-    let best = best.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let (found, steps) = match (best, ended) {
-        (Some(best), _) => best,
-        // Nobody comes to the end of an execution that has none: its steps are still there.
-        (None, Ended::Violated(found)) if found.invariant == Invariant::Progress => {
-            (found, kernel_model::platform::checked::take_steps())
-        }
-        (None, _) => return None,
-    };
-    Some(Trace {
+    let trace = move |shows, detail, steps| Trace {
         cell,
-        found,
+        shows,
+        detail,
         preemptions,
         steps,
+    };
+    let ended = gathered.conclude(mutation, || {
+        let stage = stage(cell.scheme.name, cell.scenario.name);
+        exhaustive::explore(stage, Some(preemptions), &gathered, move |shown| {
+            let Some(found) = shown.found else { return };
+            let mut best = keep.lock().unwrap_or_else(PoisonError::into_inner);
+            let simpler = best
+                .as_ref()
+                .is_none_or(|best| cost(&shown.steps) < cost(&best.steps));
+            if simpler {
+                *best = Some(trace(found.invariant.name(), found.detail, shown.steps));
+            }
+        });
+    });
+    let best = best.lock().unwrap_or_else(PoisonError::into_inner).take();
+    best.or_else(|| {
+        // The last execution didn't come to its end: its steps are still there.
+        let (shows, detail) = match ended {
+            Ended::Violated(found) => (found.invariant.name(), found.detail),
+            Ended::Panicked(panic) => (PANICKED, panic.to_string()),
+            Ended::Exhausted | Ended::OutOfTime | Ended::Interrupted => return None,
+        };
+        Some(trace(shows, detail, checked::take_steps()))
     })
 }
 
@@ -125,8 +128,8 @@ impl Trace {
                 push_row(&mut out, &row, width);
             }
         }
-        let head = format!("{}: ", self.found.invariant);
-        out.push_str(&wrap_to(TRACE_COLUMNS, &head, &self.found.detail));
+        let head = format!("{}: ", self.shows);
+        out.push_str(&wrap_to(TRACE_COLUMNS, &head, &self.detail));
         out
     }
 
@@ -185,11 +188,8 @@ impl Trace {
     /// Whether frames were freed or taken while the CPUs raced: references matter then.
     pub(super) fn is_about_references(&self) -> bool {
         let moved = |step: &Step| matches!(step.what, What::Note(Note::Allocated(_)));
-        let counted = matches!(
-            self.found.invariant,
-            Invariant::NoMappedFree | Invariant::CountsBalance
-        );
-        counted || self.steps.iter().any(moved)
+        let counted = [Invariant::NoMappedFree, Invariant::CountsBalance];
+        counted.iter().any(|it| it.name() == self.shows) || self.steps.iter().any(moved)
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCs
 
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Loom, Site};
+use thiserror::Error;
 
-use super::{Cell, Ended, Extent, Found, explore, explore_all};
+use super::{Cell, Ended, Extent, NoThread, explore, explore_all};
 use crate::cancel::Cancel;
 
 /// What became of one site.
@@ -29,15 +30,22 @@ pub struct Break {
     pub order: Ordering,
     /// Where it breaks.
     pub cell: Cell,
-    /// What is found there.
-    pub found: Found,
+    /// How: by a violation, or a panic.
+    pub ended: Ended,
     /// Executions until it was found.
     pub executions: u64,
 }
 
-/// Somebody asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interrupted;
+/// Why not all was gone through.
+#[derive(Debug, Error)]
+pub enum Stopped {
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The system gave no thread.
+    #[error(transparent)]
+    NoThread(#[from] NoThread),
+}
 
 /// The sites of a scheme that can be weakened: its own first, then those of the model around it.
 pub fn sites_of(scheme: &str) -> Vec<&'static Site> {
@@ -73,14 +81,14 @@ pub fn cells_of(scheme: &str) -> Vec<Cell> {
 /// Finds the weakest ordering of one site that passes, all others being as they are in `mutation`.
 ///
 /// # Errors
-/// [`Interrupted`].
+/// [`Stopped`].
 pub fn weaken(
     site: &'static Site,
     mutation: &Mutation,
     cells: &[Cell],
     extent: &Extent,
     cancel: &Cancel,
-) -> Result<Weakening, Interrupted> {
+) -> Result<Weakening, Stopped> {
     let mut breaks = Vec::new();
     for &order in ladder(site) {
         let mut weaker = mutation.clone();
@@ -106,27 +114,27 @@ pub fn weaken(
 /// The first scenario that breaks; `order` is what is told of it.
 ///
 /// # Errors
-/// [`Interrupted`].
+/// [`Stopped`].
 pub fn first_break(
     order: Ordering,
     mutation: &Mutation,
     cells: &[Cell],
     extent: &Extent,
     cancel: &Cancel,
-) -> Result<Option<Break>, Interrupted> {
+) -> Result<Option<Break>, Stopped> {
     for &cell in cells {
         let exploration = explore(cell, mutation, extent, cancel);
         match exploration.ended {
             Ended::Exhausted => {}
-            Ended::Violated(found) => {
+            Ended::OutOfTime | Ended::Interrupted => return Err(Stopped::Interrupted),
+            ended => {
                 return Ok(Some(Break {
                     order,
                     cell,
-                    found,
+                    ended,
                     executions: exploration.executions,
                 }));
             }
-            Ended::OutOfTime | Ended::Interrupted => return Err(Interrupted),
         }
     }
     Ok(None)
@@ -138,7 +146,7 @@ pub struct Joint {
     /// What is weakened.
     pub mutation: Mutation,
     /// What breaks after all when the scenarios are gone through with their own bounds.
-    pub confirmed: Option<(Cell, Found)>,
+    pub confirmed: Option<(Cell, Ended)>,
     /// Executions of that.
     pub executions: u64,
 }
@@ -154,7 +162,7 @@ impl Joint {
 /// goes through the result in `all` scenarios with their own bounds. `begins` is told of each site.
 ///
 /// # Errors
-/// [`Interrupted`].
+/// [`Stopped`].
 pub fn joint(
     alone: &[Weakening],
     cells: &[Cell],
@@ -162,7 +170,7 @@ pub fn joint(
     extent: &Extent,
     cancel: &Cancel,
     mut begins: impl FnMut(&'static Site),
-) -> Result<Joint, Interrupted> {
+) -> Result<Joint, Stopped> {
     let mut mutation = Mutation::NONE;
     for Weakening { site, weakest, .. } in alone {
         begins(site);
@@ -191,21 +199,21 @@ fn broken(
     cells: &[Cell],
     extent: &Extent,
     cancel: &Cancel,
-) -> Result<(u64, Option<(Cell, Found)>), Interrupted> {
+) -> Result<(u64, Option<(Cell, Ended)>), Stopped> {
     let explorations = explore_all(
         cells,
         |cell| explore(*cell, mutation, extent, cancel),
         |_, _| (),
-    );
+    )?;
     let executions = explorations.iter().map(|it| it.executions).sum();
     let mut first = None;
     for (cell, exploration) in cells.iter().zip(explorations) {
         match exploration.ended {
             Ended::Exhausted => {}
-            Ended::Violated(found) => {
-                first.get_or_insert((*cell, found));
+            Ended::OutOfTime | Ended::Interrupted => return Err(Stopped::Interrupted),
+            ended => {
+                first.get_or_insert((*cell, ended));
             }
-            Ended::OutOfTime | Ended::Interrupted => return Err(Interrupted),
         }
     }
     Ok((executions, first))

@@ -28,7 +28,7 @@ struct CheckVerdict {
 
 /// Words that stand for no violation.
 const OK: &str = "ok";
-const UNKNOWN: [&str; 2] = ["out-of-time", "interrupted"];
+const UNKNOWN: [&str; 3] = ["out-of-time", "interrupted", "panicked"];
 
 impl CheckVerdicts {
     /// Reads a file of verdicts.

@@ -50,7 +50,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         )));
     }
     let started = Instant::now();
-    let explored = explore_cells(&cells, &mutation, &extent(options), &cancel);
+    let explored = explore_cells(&cells, &mutation, &extent(options), &cancel)?;
     let complete = explored.len() == cells.len();
     let outcome = verdicts::Outcome {
         explored: &explored,
@@ -146,7 +146,7 @@ fn explore_cells(
     mutation: &Mutation,
     extent: &Extent,
     cancel: &Cancel,
-) -> Vec<(Cell, Exploration)> {
+) -> Result<Vec<(Cell, Exploration)>, Failure> {
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("model checking");
     let explorations = explore_all(
@@ -159,10 +159,10 @@ fn explore_cells(
         },
     );
     progress.finish();
+    let explorations = explorations.map_err(|error| Failure::Broke(error.to_string()))?;
     let explored = cells.iter().copied().zip(explorations);
-    explored
-        .filter(|(_, it)| it.ended != Ended::Interrupted)
-        .collect()
+    let ended = explored.filter(|(_, it)| it.ended != Ended::Interrupted);
+    Ok(ended.collect())
 }
 
 /// Shows an execution for each violation that was found by going through executions.

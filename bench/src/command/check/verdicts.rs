@@ -26,22 +26,24 @@ impl Outcome<'_> {
     }
 
     /// The cells in which an invariant was violated.
-    pub(super) fn violations(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
+    fn violations(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
         self.all().filter(|(_, it)| it.violated().is_some())
     }
 
     /// The violations that a scheme doesn't declare of itself: those that a change brought about.
-    pub(super) fn caught(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
+    fn caught(&self) -> impl Iterator<Item = (&Cell, &Exploration)> {
         self.violations()
             .filter(|(cell, _)| cell.declared().is_empty())
     }
 
     /// What is to be shown by traces.
     pub(super) fn shown(&self) -> Vec<&Cell> {
-        match self.is_mutated() {
-            true => self.caught().map(|(cell, _)| cell).collect(),
-            false => self.violations().map(|(cell, _)| cell).collect(),
-        }
+        let is_shown = |(cell, it): &(&Cell, &Exploration)| {
+            let violates = it.violated().is_some();
+            let counts = !self.is_mutated() || cell.declared().is_empty();
+            violates && counts || it.panicked()
+        };
+        self.all().filter(is_shown).map(|(cell, _)| cell).collect()
     }
 
     /// Whether somebody has changed the code: it is to be caught then.
@@ -53,7 +55,8 @@ impl Outcome<'_> {
     /// scenarios, whether a transient mapcount was seen. A mutation is to be caught somewhere.
     pub(super) fn is_as_declared(&self) -> bool {
         if self.is_mutated() {
-            return self.caught().next().is_some();
+            let panicked = self.all().any(|(_, it)| it.panicked());
+            return self.caught().next().is_some() && !panicked;
         }
         let verdicts = self.all().all(|(cell, it)| it.is_declared(cell.declared()));
         let transients = self
@@ -136,9 +139,9 @@ impl Outcome<'_> {
 
     fn verdict(&self, cell: &Cell, exploration: &Exploration) -> String {
         let text = match &exploration.ended {
-            Ended::Violated(found) => {
+            Ended::Violated(_) | Ended::Panicked(_) => {
                 let execution = grouped(exploration.executions);
-                format!("VIOLATES {} (execution {execution})", found.invariant)
+                format!("{} (execution {execution})", told(&exploration.ended))
             }
             Ended::Exhausted => {
                 let mark = if exploration.forgot_values() {
@@ -230,7 +233,7 @@ impl Outcome<'_> {
                 "{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
                 cell.scheme.name,
                 cell.scenario.name,
-                word(&it.ended),
+                it.ended.name(),
                 it.is_declared(cell.declared()),
                 it.executions,
                 bound(it.explored),
@@ -250,16 +253,12 @@ impl Outcome<'_> {
             .all()
             .map(|(cell, it)| {
                 let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
-                let detail = match &it.ended {
-                    Ended::Violated(found) => Some(found.detail.as_str()),
-                    _ => None,
-                };
                 serde_json::json!({
                     "scheme": cell.scheme.name,
                     "scenario": cell.scenario.name,
                     "declared_violations": declared,
-                    "verdict": word(&it.ended),
-                    "detail": detail,
+                    "verdict": it.ended.name(),
+                    "detail": it.ended.detail(),
                     "as_declared": it.is_declared(cell.declared()),
                     "executions": it.executions,
                     "bound": match it.explored {
@@ -309,12 +308,11 @@ fn extent(exploration: &Exploration) -> String {
     text
 }
 
-fn word(ended: &Ended) -> &'static str {
+/// What went wrong, of an exploration in which something did.
+pub(super) fn told(ended: &Ended) -> String {
     match ended {
-        Ended::Exhausted => "ok",
-        Ended::Violated(found) => found.invariant.name(),
-        Ended::OutOfTime => "out-of-time",
-        Ended::Interrupted => "interrupted",
+        Ended::Panicked(panic) => format!("PANICKED: {panic}"),
+        ended => format!("VIOLATES {}", ended.name()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use harness::cancel::Cancel;
 use harness::check::trace::{Trace, simplest};
 use harness::check::weaken::{
-    Interrupted, Joint, Weakening, cells_of, first_break, joint, ladder, sites_of, weaken,
+    Joint, Stopped, Weakening, cells_of, first_break, joint, ladder, sites_of, weaken,
 };
 use harness::check::{Bound, Cell, Extent, explore_all};
 use harness::progress::{Progress, say};
@@ -16,7 +16,7 @@ use kernel_model::platform::{Access, Site};
 
 use super::TRACE_BOUND;
 use super::options::Options;
-use super::verdicts::{grouped, many};
+use super::verdicts::{grouped, many, told};
 use crate::command::output::Format;
 use crate::command::{Failure, output};
 
@@ -59,9 +59,14 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
             .filter(|cell| cell.scheme.name == scheme)
             .filter(|cell| !cell.scenario.is_at_random())
             .collect();
-        result = one_scheme(scheme, &cells, &extent, options, cancel, &mut tables);
-        if result.is_err() {
-            break;
+        match one_scheme(scheme, &cells, &extent, options, cancel, &mut tables) {
+            // It has been said; the other schemes go on.
+            Err(Failure::NotAsDeclared) => result = Err(Failure::NotAsDeclared),
+            Err(other) => {
+                result = Err(other);
+                break;
+            }
+            Ok(()) => {}
         }
     }
     if options.format == Format::Json {
@@ -85,9 +90,12 @@ fn one_scheme(
     cancel: &Cancel,
     tables: &mut Tables,
 ) -> Result<(), Failure> {
-    let interrupted = |Interrupted| {
-        say(&format!("interrupted while {scheme} was being weakened"));
-        Failure::Interrupted
+    let stopped = |why: Stopped| match why {
+        Stopped::Interrupted => {
+            say(&format!("interrupted while {scheme} was being weakened"));
+            Failure::Interrupted
+        }
+        Stopped::NoThread(error) => Failure::Broke(error.to_string()),
     };
     let sites = sites_of(scheme);
     let pairs: Vec<Cell> = all
@@ -98,10 +106,11 @@ fn one_scheme(
     let cells = if pairs.is_empty() { all } else { &pairs[..] };
     // What breaks unchanged would be taken for needed.
     let unchanged = first_break(Ordering::SeqCst, &Mutation::NONE, cells, extent, cancel);
-    if let Some(broken) = unchanged.map_err(interrupted)? {
+    if let Some(broken) = unchanged.map_err(stopped)? {
         say(&format!(
             "{scheme} breaks as it is, in {}: {}",
-            broken.cell.scenario.name, broken.found
+            broken.cell.scenario.name,
+            told(&broken.ended)
         ));
         return Err(Failure::NotAsDeclared);
     }
@@ -115,7 +124,8 @@ fn one_scheme(
             progress.step_begins(&format!("{scheme}: {} is done", sites[site].name));
             progress.step_ended();
         },
-    );
+    )
+    .map_err(|error| stopped(error.into()))?;
     // Those that were reached are kept, whatever comes.
     let weakenings: Vec<Weakening> = weakenings.into_iter().flatten().collect();
     let joint = if weakenings.len() == sites.len() {
@@ -125,7 +135,7 @@ fn one_scheme(
             progress.step_ended();
         })
     } else {
-        Err(Interrupted)
+        Err(Stopped::Interrupted)
     };
     progress.finish();
     let table = Table {
@@ -141,7 +151,7 @@ fn one_scheme(
         Format::Json => tables.json.push(table.json()),
     }
     tables.has_head = true;
-    let joint = joint.map_err(interrupted)?;
+    let joint = joint.map_err(stopped)?;
     if options.trace {
         print_traces(&weakenings, cancel)?;
     }
@@ -215,18 +225,15 @@ impl Table<'_> {
                 order_of(site, site.order),
                 order_of(site, weakening.weakest),
                 self.jointly(site),
-                weakening
-                    .breaks
-                    .last()
-                    .map_or("-", |it| it.found.invariant.name()),
+                weakening.breaks.last().map_or("-", |it| it.ended.name()),
             );
             out.push_str(&wrap("    stands for ", site.stands_for));
             for broken in &weakening.breaks {
                 let head = format!("    {}: ", order_of(site, broken.order));
                 let text = format!(
-                    "{} VIOLATES {} (execution {})",
+                    "{} {} (execution {})",
                     broken.cell.scenario.name,
-                    broken.found.invariant,
+                    told(&broken.ended),
                     grouped(broken.executions)
                 );
                 out.push_str(&wrap(&head, &text));
@@ -256,9 +263,10 @@ impl Table<'_> {
                 self.scenarios(),
                 many(joint.executions, "execution")
             ),
-            Some((cell, found)) => format!(
-                "but with its own bound {} VIOLATES {}",
-                cell.scenario.name, found.invariant
+            Some((cell, ended)) => format!(
+                "but with its own bound {} {}",
+                cell.scenario.name,
+                told(ended)
             ),
         };
         wrap("jointly: ", &format!("{together}; {again}."))
@@ -296,7 +304,7 @@ impl Table<'_> {
                     "\t{}\t{}\t{}\t{}",
                     order_of(site, broken.order),
                     broken.cell.scenario.name,
-                    broken.found.invariant,
+                    broken.ended.name(),
                     broken.executions
                 ),
             };
@@ -310,7 +318,7 @@ impl Table<'_> {
                 serde_json::json!({
                     "order": order_of(it.site, broken.order),
                     "scenario": broken.cell.scenario.name,
-                    "invariant": broken.found.invariant.name(),
+                    "invariant": broken.ended.name(),
                     "executions": broken.executions,
                 })
             });
