@@ -19,6 +19,7 @@ const WITHOUT: &str = "
     page-locked            slot_reload          fault-vs-reclaim-and-reuse  right-offset
     page-locked            window_flags         fault-vs-read-error         only-uptodate
     page-locked            i_size_read          window-past-eof             no-pte-past-eof
+    page-locked            dirty_stays          fault-vs-split              no-lost-data
     folio-batched          page_locked_mapping  fault-vs-swapout            no-stale-pte
     folio-batched          ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
     folio-batched          pte_none             fault-vs-thread             counts-balance

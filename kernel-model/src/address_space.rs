@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::folio::{Folio, Pfn};
+use crate::folio::site::STABLE_READ;
+use crate::folio::{Folio, PG_DIRTY, Pfn};
 use crate::gates::Gates;
 use crate::mm::Vma;
 use crate::platform::{AtomicWord, Holds, Platform, RwSemaphore, Site, SpinLock};
@@ -199,11 +200,16 @@ impl<P: Platform> AddressSpace<P> {
         }
     }
 
-    /// Takes a locked folio out of the cache if nobody holds it but the cache and the caller
-    /// (`__remove_mapping()`); returns whether it did. All references are gone then.
+    /// Takes a locked folio out of the cache if nobody holds it but the cache and the caller, and nobody
+    /// has written to it (`__remove_mapping()`); returns whether it did. All references are gone then.
     pub(crate) fn delete_frozen(&self, folio: &Folio<P>, index: u64, pages: u32) -> bool {
         let mut cached = self.xa_lock.0.lock();
         if !folio.try_freeze(pages + 1) {
+            return false;
+        }
+        // Not before: it takes a reference to write to it.
+        if folio.flags(&STABLE_READ) & PG_DIRTY != 0 {
+            folio.unfreeze(pages + 1);
             return false;
         }
         self.slots(index..index + u64::from(pages)).fill(None);

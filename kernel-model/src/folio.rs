@@ -26,6 +26,8 @@ pub struct Pfn(pub u32);
 pub const PG_LOCKED: u64 = 1 << 0;
 /// `PG_uptodate`: the contents have been read.
 pub const PG_UPTODATE: u64 = 1 << 2;
+/// `PG_dirty`: a process has written to it, and the store doesn't have that yet.
+pub const PG_DIRTY: u64 = 1 << 3;
 /// `PG_head`: the first frame of a large folio.
 pub const PG_HEAD: u64 = 1 << 6;
 /// `PG_waiters`: somebody sleeps in the wait queue for this folio.
@@ -527,9 +529,9 @@ impl<P: Platform> Folio<P> {
         self.flags.store(flags, &site::FOLIO_INIT);
     }
 
-    /// Takes the mark of a head off a folio that is locked and frozen.
-    pub(crate) fn clear_head(&self) {
-        self.flags.fetch_and(!PG_HEAD, &site::SET_UPTODATE);
+    /// Clears flags other than the lock. The caller holds the page lock.
+    pub(crate) fn clear_flags(&self, flags: u64) {
+        self.flags.fetch_and(!flags, &site::SET_UPTODATE);
     }
 
     /// Marks the contents as read. The caller holds the page lock.
@@ -537,7 +539,7 @@ impl<P: Platform> Folio<P> {
         self.flags.fetch_or(PG_UPTODATE, &site::SET_UPTODATE);
     }
 
-    /// Sets flags other than the lock; for tests, for readahead's marker, and for migration.
+    /// Sets flags other than the lock.
     pub fn set_flags(&self, flags: u64) {
         self.flags.fetch_or(flags, &site::SET_UPTODATE);
     }

@@ -25,6 +25,8 @@ pub enum Invariant {
     NoPtePastEof,
     /// No PTE maps a folio whose contents haven't been read.
     OnlyUptodate,
+    /// What a process has written stays in the cache until it is written back or the process drops it.
+    NoLostData,
     /// At rest, all counts are what they count and nothing is locked.
     CountsBalance,
     /// Every fault and every removal ends.
@@ -33,13 +35,14 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoStalePte,
         Self::NoMappedRemoval,
         Self::NoMappedFree,
         Self::RightOffset,
         Self::NoPtePastEof,
         Self::OnlyUptodate,
+        Self::NoLostData,
         Self::CountsBalance,
         Self::Progress,
     ];
@@ -53,6 +56,7 @@ impl Invariant {
             Self::RightOffset => "right-offset",
             Self::NoPtePastEof => "no-pte-past-eof",
             Self::OnlyUptodate => "only-uptodate",
+            Self::NoLostData => "no-lost-data",
             Self::CountsBalance => "counts-balance",
             Self::Progress => "progress",
         }
@@ -67,6 +71,7 @@ impl Invariant {
             Self::RightOffset => "a PTE's folio has the PTE's mapping and index",
             Self::NoPtePastEof => "no PTE maps beyond the end of the file",
             Self::OnlyUptodate => "no PTE maps a folio that hasn't been read",
+            Self::NoLostData => "what was written stays cached until it is written back or dropped",
             Self::CountsBalance => "at rest, counts are what they count and nothing is locked",
             Self::Progress => "every fault and every removal ends",
         }
@@ -240,6 +245,7 @@ impl<P: Platform> System<P> {
             }
         });
         self.audit_eof(mapping);
+        self.audit_written(mapping);
 
         let mut cached = vec![0_u32; self.memmap.len()];
         let slots = mapping.slots(0..mapping.max_pages());

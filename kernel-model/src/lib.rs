@@ -47,6 +47,7 @@ mod rmap;
 mod sites;
 mod system;
 mod violations;
+mod written;
 
 pub use fault::FaultOutcome;
 pub use invariants::Invariant;

@@ -8,6 +8,7 @@ use crate::orders::Orders;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
 use crate::violations::Violations;
+use crate::written::Written;
 
 /// Sizes of a system. All of them are free, so that a bench can run with a million pages and a
 /// checker with two.
@@ -61,6 +62,7 @@ pub struct System<P: Platform> {
     pub violations: Violations,
     pub(crate) store: Box<dyn BackingStore>,
     pub(crate) ptes_of_frames: PtesOfFrames,
+    pub(crate) written: Written,
 }
 
 /// What fault threads count. All counts are of pages unless they say otherwise.
@@ -97,7 +99,7 @@ pub struct RemovalCounters {
     pub removed_pages: u64,
     /// Folios left alone because their lock could not be had at once.
     pub skipped_locked: u64,
-    /// Folios left alone because somebody else held a reference.
+    /// Folios left alone because somebody else held a reference, or because they are dirty.
     pub busy: u64,
     /// Folios taken with all of their references; they count as removed.
     pub reclaimed: u64,
@@ -162,6 +164,7 @@ impl<P: Platform> System<P> {
             violations: Violations::default(),
             store,
             ptes_of_frames: PtesOfFrames::new(if P::AUDIT { config.folios } else { 0 }),
+            written: Written::default(),
         }
     }
 

@@ -23,6 +23,8 @@ on_both_platforms! {
         hole_within_a_folio_splits_it,
         hole_that_ends_in_two_folios_splits_both,
         hole_takes_a_folio_in_use_whole,
+        hole_leaves_a_dirty_folio_in_use,
+        what_was_written_stays_dirty_through_splits_and_moves,
         truncation_within_a_folio_splits_it,
         migration_moves_a_folio_whole,
         zap_over_migration_entries_counts_the_pages_around_them,
@@ -114,6 +116,44 @@ fn hole_takes_a_folio_in_use_whole<P: Platform>(scheme: Scheme<P>) {
     // What lay outside is read again.
     let task = scene.fault(&vma, 2, FaultOutcome::SlowPath);
     assert_eq!(task.faults.filled, 16);
+    scene.assert_sound();
+}
+
+fn hole_leaves_a_dirty_folio_in_use<P: Platform>(scheme: Scheme<P>) {
+    let scene = cached(scheme, 4);
+    let vma = scene.map_and_touch();
+    let task = Task::default();
+    assert!(scene.system.write(&scene.file, 2, &task));
+    let (pfn, _) = scene.system.get_folio(&scene.file, 12, &task).unwrap();
+    // It stays as a whole, unmapped; what is clean beside it goes.
+    let counted = scene.remove("punch-hole", 5..20).removals;
+    assert_eq!((counted.busy, counted.removed, counted.split), (1, 4, 1));
+    assert_eq!(scene.in_cache(), pages((0..16).chain(20..32)));
+    assert_eq!((mapped(&vma), scene.pages(5)), (vec![], 16));
+    scene.system.put(pfn, &task);
+    scene.assert_sound();
+    let counted = scene.remove("punch-hole", 5..9).removals;
+    assert_eq!((counted.removed, counted.split), (4, 1));
+    scene.assert_sound();
+}
+
+fn what_was_written_stays_dirty_through_splits_and_moves<P: Platform>(scheme: Scheme<P>) {
+    let scene = cached(scheme, 2);
+    for at in [1, 9, 14] {
+        assert!(scene.system.write(&scene.file, at, &Task::default()));
+    }
+    scene.remove("migrate", 0..4);
+    scene.remove("punch-hole", 8..9);
+    for remover in ["reclaim", "invalidate"] {
+        let counted = scene.remove(remover, 0..PAGES).removals;
+        // The folio that was split is dirty in each of its pages.
+        assert!(counted.busy == 5, "{remover}: {counted:?}");
+    }
+    assert_eq!(scene.in_cache(), pages((0..4).chain(9..16)));
+    scene.assert_sound();
+    let task = Task::default();
+    scene.remove("shmem-swapout", 0..4);
+    assert!(!scene.system.write(&scene.file, 1, &task), "it is gone");
     scene.assert_sound();
 }
 

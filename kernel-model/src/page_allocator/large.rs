@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::MemMap;
-use crate::folio::{Counting, Folio, PG_HEAD, PG_UPTODATE, Pfn};
+use crate::folio::site::STABLE_READ;
+use crate::folio::{Counting, Folio, PG_DIRTY, PG_HEAD, PG_UPTODATE, Pfn};
 use crate::platform::{AtomicWord, Platform, Site};
 
 /// Reads the order of a large folio. Whoever has no reference yet asks again with one.
@@ -198,7 +199,7 @@ impl<P: Platform> MemMap<P> {
         let flags = self.folio(head).flags(&FOLIO_IS_LARGE);
         let order = self.order(head, flags);
         if order > 0 {
-            self.folio(head).clear_head();
+            self.folio(head).clear_flags(PG_HEAD);
         }
         for tail in head.0 + 1..head.0 + (1 << order) {
             self.folio(Pfn(tail)).set_compound_head(None);
@@ -207,13 +208,14 @@ impl<P: Platform> MemMap<P> {
     }
 
     /// Makes folios of one page of a large one that is locked and frozen, and in the cache at
-    /// `index` (`__split_huge_page()`). The tails come out with the cache's reference, up to date and
-    /// unlocked; the head stays frozen and locked.
+    /// `index` (`__split_huge_page()`). The tails come out with the cache's reference, as up to date and
+    /// as dirty as the whole was, and unlocked; the head stays frozen and locked.
     pub(crate) fn split(&self, head: Pfn, pages: u32, index: u64, mapping: u64) {
-        self.folio(head).clear_head();
+        let inherited = self.folio(head).flags(&STABLE_READ) & (PG_UPTODATE | PG_DIRTY);
+        self.folio(head).clear_flags(PG_HEAD);
         for number in 1..pages {
             let page = self.folio(Pfn(head.0 + number));
-            page.init_flags(PG_UPTODATE);
+            page.init_flags(inherited);
             page.set_compound_head(None);
             page.set_index(index + u64::from(number));
             page.set_mapping(mapping);

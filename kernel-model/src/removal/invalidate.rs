@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::{About, REMOVER_MAPCOUNT, Remover};
 use crate::address_space::AddressSpace;
+use crate::folio::PG_DIRTY;
 use crate::folio::site::STABLE_READ;
 use crate::platform::Platform;
 use crate::system::{System, Task};
@@ -57,7 +58,11 @@ impl<P: Platform> Remover<P> for Invalidate {
                     did_range_unmap = true;
                 }
                 doomed.folio.lock();
-                if doomed.folio.mapping(&STABLE_READ) == mapping.id() {
+                let ours = doomed.folio.mapping(&STABLE_READ) == mapping.id();
+                // The caller has written dirty pages back before; one that is dirty again stays (-EBUSY).
+                let dirty = ours && doomed.folio.flags(&STABLE_READ) & PG_DIRTY != 0;
+                task.removals.busy += u64::from(dirty);
+                if ours && !dirty {
                     batch.push(doomed);
                     system.remove_locked(mapping, &mut batch, task);
                 } else {

@@ -11,7 +11,7 @@ use std::slice;
 use super::{About, Doomed, REMOVER_MAPCOUNT, Remover};
 use crate::address_space::AddressSpace;
 use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED, STABLE_READ};
-use crate::folio::{Folio, PG_READAHEAD, PG_UPTODATE, Pfn};
+use crate::folio::{Folio, PG_DIRTY, PG_READAHEAD, PG_UPTODATE, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::{Platform, Work};
@@ -73,7 +73,7 @@ impl<P: Platform> System<P> {
             self.store.copy(doomed.pfn, target, doomed.pages);
             // As in folio_migrate_flags(): what was never read is no more up to date than it was.
             let flags = doomed.folio.flags(&STABLE_READ);
-            new.set_flags(flags & (PG_UPTODATE | PG_READAHEAD));
+            new.set_flags(flags & (PG_UPTODATE | PG_READAHEAD | PG_DIRTY));
             self.has_left(doomed, task);
             doomed.folio.set_mapping(0);
             self.restore_ptes(mapping, doomed, (new, target));

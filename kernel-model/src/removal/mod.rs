@@ -128,6 +128,10 @@ impl<P: Platform> System<P> {
                 self.unmap_mapping_range(mapping, &reach, task);
             }
         }
+        if P::AUDIT && about.zaps_range {
+            // What lies in the range is meant to go; what lies outside is not.
+            self.written.forget(mapping.id(), range);
+        }
         P::work(Work::Removal, 1);
         body(task);
         if owes {

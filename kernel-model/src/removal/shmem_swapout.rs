@@ -41,6 +41,9 @@ impl<P: Platform> Remover<P> for ShmemSwapout {
         system.removal(&ABOUT, mapping, &range, task, |task| {
             let mut batch = Vec::with_capacity(1);
             system.for_each_trylocked(mapping, &range, task, |doomed, task| {
+                if P::AUDIT {
+                    system.written.forget(mapping.id(), &doomed.pgoffs());
+                }
                 batch.push(doomed);
                 system.remove_locked(mapping, &mut batch, task);
             });

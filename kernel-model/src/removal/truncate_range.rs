@@ -8,16 +8,26 @@ use std::ops::Range;
 
 use super::Doomed;
 use crate::address_space::AddressSpace;
+use crate::folio::PG_DIRTY;
 use crate::folio::site::STABLE_READ;
-use crate::platform::Platform;
+use crate::platform::{Platform, Site};
 use crate::system::{System, Task};
 
 /// Folios that the first pass locks at a time (`PAGEVEC_SIZE` of Linux 6.1).
 const PAGEVEC_SIZE: usize = 15;
 
+/// A dirty folio that reaches beyond the range and can't be split stays: what lies outside of the range
+/// is nowhere else.
+pub(super) const DIRTY_STAYS: Site = Site::load(
+    "dirty_stays",
+    std::sync::atomic::Ordering::Relaxed,
+    "folio_test_dirty() in truncate_inode_partial_folio()",
+    "nothing: under the folio lock",
+);
+
 impl<P: Platform> System<P> {
-    /// Removes every folio of the range. The caller holds `invalidate_lock` exclusively, so that
-    /// nothing comes back meanwhile.
+    /// Removes every folio of the range, but for dirty ones that reach beyond it and can't be split. The
+    /// caller holds `invalidate_lock` exclusively, so that nothing comes back meanwhile.
     pub(super) fn truncate_inode_pages_range(
         &self,
         mapping: &AddressSpace<P>,
@@ -30,14 +40,22 @@ impl<P: Platform> System<P> {
             next = self.find_lock_entries(mapping, next..range.end, range, &mut batch, task);
             self.remove_locked(mapping, &mut batch, task);
         }
+        let mut left = range.clone();
         if self.memmap.has_large() && !range.is_empty() {
-            self.truncate_partial_folio(mapping, range.start, range, task);
-            self.truncate_partial_folio(mapping, range.end - 1, range, task);
+            if let Some(stays) = self.truncate_partial_folio(mapping, range.start, range, task) {
+                left.start = stays.end.min(range.end);
+            }
+            if !left.is_empty()
+                && let Some(stays) =
+                    self.truncate_partial_folio(mapping, range.end - 1, range, task)
+            {
+                left.end = stays.start;
+            }
         }
         loop {
             let mut found = false;
-            let mut index = range.start;
-            while index < range.end {
+            let mut index = left.start;
+            while index < left.end {
                 let Some(doomed) = self.find_folio(mapping, index, task) else {
                     index += 1;
                     continue;
@@ -95,18 +113,17 @@ impl<P: Platform> System<P> {
     }
 
     /// Splits the folio with the page at `index` if it reaches beyond the range
-    /// (`truncate_inode_partial_folio()`). Where somebody holds a reference it can't be split, and
-    /// goes whole: it is clean, and what lay outside is read again when it is missed.
+    /// (`truncate_inode_partial_folio()`). Where somebody holds a reference it can't be split. A clean one
+    /// goes whole then, and what lay outside is read again when it is missed. A dirty one stays, unmapped
+    /// (as since v6.18), and what it covers is returned; the kernel has zeroed its part of the range.
     fn truncate_partial_folio(
         &self,
         mapping: &AddressSpace<P>,
         index: u64,
         range: &Range<u64>,
         task: &mut Task,
-    ) {
-        let Some(doomed) = self.find_folio(mapping, index, task) else {
-            return;
-        };
+    ) -> Option<Range<u64>> {
+        let doomed = self.find_folio(mapping, index, task)?;
         doomed.folio.lock();
         let ours = doomed.folio.mapping(&STABLE_READ) == mapping.id();
         let pgoffs = doomed.pgoffs();
@@ -116,9 +133,14 @@ impl<P: Platform> System<P> {
         } else if self.split_folio(mapping, &doomed, task) {
             task.removals.split += 1;
             self.unlock_and_put(&doomed, task);
+        } else if doomed.folio.flags(&STABLE_READ) & PG_DIRTY != 0 && !P::left_out(&DIRTY_STAYS) {
+            task.removals.busy += 1;
+            self.unlock_and_put(&doomed, task);
+            return Some(pgoffs);
         } else {
             self.remove_locked(mapping, &mut vec![doomed], task);
         }
+        None
     }
 
     /// Makes folios of one page of a locked large one, unless somebody else holds a reference

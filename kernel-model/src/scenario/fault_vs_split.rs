@@ -1,16 +1,16 @@
 //! Faults on a large folio of which a part goes: it is split or, where the fault's reference forbids
-//! that, removed whole.
+//! that, removed whole if it is clean, and left if it is dirty.
 
 use super::{About, Explored, Seen, Sizes, Stage, scenario};
-use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::{Orders, Task};
 
 scenario! {
-    /// A hole over the second of two pages.
+    /// A hole over the second of two pages, the first of which a process has written.
     FaultVsSplit, fault_vs_split, About {
         name: "fault-vs-split",
-        summary: "fault-around of a folio of two pages against a hole over the second",
+        summary: "fault-around of a dirty folio of two pages against a hole over the second",
         cpus: &["fault", "punch-hole"],
         seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(2) },
@@ -21,7 +21,7 @@ scenario! {
     /// The file cut off after the first of two pages.
     FaultVsPartialTruncate, fault_vs_partial_truncate, About {
         name: "fault-vs-partial-truncate",
-        summary: "the same against a truncation of the file between the two pages",
+        summary: "the same of a clean folio against a truncation between the two pages",
         cpus: &["fault", "truncate"],
         seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(2) },
@@ -43,7 +43,10 @@ fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str
 }
 
 fn fault_vs_split<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    stage(scheme, "punch-hole")
+    let stage = stage(scheme, "punch-hole");
+    let written = stage.system.write(&stage.file, 0, &Task::default());
+    assert!(written, "the page is cached");
+    stage
 }
 
 fn fault_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
