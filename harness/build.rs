@@ -18,6 +18,14 @@ fn main() {
     set("HARNESS_RUSTC", rustc_version());
     set("HARNESS_TARGET", env::var("TARGET").ok());
     set("HARNESS_OPT_LEVEL", env::var("OPT_LEVEL").ok());
+    watch_rustflags();
+    // Cargo separates them by a control character. None at all are known to be none.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").ok();
+    let flags = flags.map(|flags| flags.replace('\u{1f}', " "));
+    println!(
+        "cargo::rustc-env=HARNESS_RUSTFLAGS={}",
+        flags.unwrap_or_default()
+    );
 
     // A copy that lies unpacked inside somebody else's repository would otherwise be labelled with
     // that repository's commit.
@@ -28,8 +36,31 @@ fn main() {
         watch_head();
         watch_sources();
     }
+    let changes = if dirty == Some(true) {
+        ", modified"
+    } else {
+        ""
+    };
+    let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let of = commit.as_deref().unwrap_or(UNKNOWN);
+    set(
+        "HARNESS_BUILD",
+        Some(format!("{version} (commit {of}{changes})")),
+    );
     set("HARNESS_COMMIT", commit);
     set("HARNESS_DIRTY", dirty.map(|dirty| dirty.to_string()));
+}
+
+/// Where flags come from besides configuration files; they may name another set of flags for the
+/// target than the one this script is compiled with.
+fn watch_rustflags() {
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_RUSTFLAGS",
+    ] {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
 }
 
 fn set(name: &str, value: Option<String>) {

@@ -169,6 +169,17 @@ fn help_and_lists_are_output() {
     }
 }
 
+#[test]
+fn the_version_names_the_commit() {
+    let output = run(&["--version"]);
+    let version = stdout(&output);
+    assert_eq!(
+        version.trim_end(),
+        format!("faultaround {}", harness::environment::BUILD)
+    );
+    assert!(version.contains(" (commit "), "{version}");
+}
+
 /// How many schemes run unless they are named.
 fn sound() -> usize {
     let all = Schemes::<Native>::ALL.iter();

@@ -114,6 +114,77 @@ fn a_run_says_the_same_whenever_it_is_asked() {
     assert!(markdown.contains("```\n") && markdown.contains("|---|---:|"));
 }
 
+/// The command of a report under this name, with its lines as they are.
+fn command_in(text: &str, name: &str) -> String {
+    let start = text.find(&format!("\n{name:<9} ")).expect(name) + 11;
+    let mut lines = text[start..].split_inclusive('\n');
+    let mut command = String::new();
+    while command.is_empty() || command.ends_with("\\\n") {
+        command.push_str(lines.next().expect("it ends"));
+    }
+    command
+}
+
+#[test]
+fn what_runs_the_same_again_can_be_pasted_into_a_shell() {
+    let out = tempfile::tempdir().unwrap();
+    // Installed under another name, and in a place that has to be quoted.
+    let program = out.path().join("it's here \u{e9}");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_faultaround"), &program).unwrap();
+    let paste = |command: &str| {
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", command]).current_dir(out.path());
+        shell.output().expect("a shell")
+    };
+    let program = program.to_str().unwrap().replace('\'', r"'\''");
+    let small = "storm --cpus 0 --storm none --threads 1 --rounds 1 --duration 10ms --pages 256 \
+                 --watch 0s --seed 7";
+    let first = stdout(&paste(&format!("'{program}' {small} --out 'a b'")));
+    assert_fits_a_mail(&first);
+    let again = command_in(&first, "again");
+    assert!(again.contains("\\\n"), "{again}");
+    let second = stdout(&paste(&again));
+    // Everything but where the results go is said in it.
+    assert_eq!(command_in(&second, "again"), again);
+    assert_eq!(
+        command_in(&second, "command"),
+        again.replacen("again  ", "command", 1)
+    );
+    let typed = command_in(&first, "command");
+    assert!(
+        stdout(&paste(&typed)).contains("run directory: a b/"),
+        "{typed}"
+    );
+}
+
+#[test]
+fn a_short_report_of_the_reference_runs_is_at_most_120_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let runs = fs::read_dir(root.join("results/reference")).unwrap();
+    let runs: Vec<_> = runs.map(|run| run.unwrap().path()).collect();
+    let storms = runs.iter().filter(|run| run.join("run.json").exists());
+    let mut read = 0;
+    for run in storms {
+        let short = stdout(&report(run, &["--short"]));
+        assert_fits_a_mail(&short);
+        assert!(short.lines().count() <= 120, "{}: {short}", run.display());
+        let whole = stdout(&report(run, &[]));
+        let caveats = |text: &str| text.matches("\ncaveat  ").count();
+        assert!(caveats(&short) > 0 && caveats(&short) <= caveats(&whole));
+        assert!(
+            short.starts_with(whole.split("\n== ").next().unwrap()),
+            "{short}"
+        );
+        assert_eq!(command_in(&short, "again"), command_in(&whole, "again"));
+        read += 1;
+    }
+    assert!(read > 0, "{runs:?}");
+    for other in [["--plots", "none"], ["--verdicts", "x"]] {
+        let output = report(&runs[0], &["--short", other[0], other[1]]);
+        assert_refused(&output, &["--short", other[0]]);
+    }
+}
+
 #[test]
 fn what_check_found_stands_in_the_report() {
     let out = tempfile::tempdir().unwrap();
@@ -137,15 +208,15 @@ fn what_check_found_stands_in_the_report() {
     let text = stdout(&report(&directory, &named));
     assert_fits_a_mail(&text);
     for part in [
-        "page-locked: ok in 1 of 1 scenarios, 33 executions, as declared",
-        "sketch: VIOLATES no-stale-pte in 1 of 1 scenarios",
-        "mapcount-recheck: not among the verdicts",
+        "ok page-locked: no violation in 1 of 1 scenarios, 33 executions, as declared",
+        "VIOLATES sketch (broken): no-stale-pte in 1 of 1 scenarios",
+        "UNCHECKED mapcount-recheck: not among the verdicts",
     ] {
         let words: Vec<_> = text.split_whitespace().collect();
         assert!(words.join(" ").contains(part), "{part}: {text}");
     }
     let before = stdout(&report(&directory, &[]));
-    assert!(before.contains("not checked in this run"), "{before}");
+    assert!(before.contains("NOT CHECKED in this run"), "{before}");
     // In the run's directory it is found without being named.
     fs::copy(&file, directory.join("verdicts.json")).unwrap();
     assert_eq!(stdout(&report(&directory, &[])), text);
@@ -169,8 +240,11 @@ fn a_calibration_has_neither_verdicts_nor_plots() {
         ("--verdicts", "x"),
         ("--plots", "all"),
         ("--plots", "widest"),
+        ("--short", ""),
     ] {
-        let output = report(out.path(), &[option, value]);
+        let value = (!value.is_empty()).then_some(value);
+        let arguments: Vec<&str> = std::iter::once(option).chain(value).collect();
+        let output = report(out.path(), &arguments);
         assert_refused(&output, &[option, "holds a calibration"]);
     }
     // Without them it is read, as far as it goes.

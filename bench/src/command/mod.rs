@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod doctor;
 mod host;
+mod invocation;
 mod list;
 pub mod measuring;
 pub mod output;
@@ -22,13 +23,16 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use harness::cancel::{Cancel, INTERRUPTED};
 use harness::cell::worker::{self, WORKER};
+use harness::environment::BUILD;
 use harness::progress::say;
 use kernel_model::fault_around::About;
 use kernel_model::platform::Site;
 
+use invocation::{Invocation, quoted_word};
+
 /// Measures and audits locking schemes for Linux's fault-around (filemap_map_pages).
 #[derive(Debug, Parser)]
-#[command(name = "faultaround", version, max_term_width = 80)]
+#[command(name = "faultaround", version = BUILD, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -104,13 +108,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         let line = format!("argument {bad:?} has a control character in it, and none may");
         return exit(Err(Failure::Usage(line)));
     }
+    let by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").is_some();
+    let invocation = Invocation::of(&arguments, by_cargo);
     let result = match Cli::try_parse_from(&arguments) {
         Err(error) => return clap_says(&error),
         Ok(cli) => match cli.command {
             Command::List => list::run(),
             Command::Doctor(options) => doctor::run(&options),
-            Command::Storm(options) => storm::run(&options, &command_line(&arguments)),
-            Command::Host(options) => host::run(&options, &command_line(&arguments)),
+            Command::Storm(options) => storm::run(&options, &invocation),
+            Command::Host(options) => host::run(&options, &invocation),
             Command::Report(options) => report::run(&options),
             Command::Compare(options) => compare::run(&options),
             Command::Plot(options) => plot::run(&options),
@@ -196,26 +202,6 @@ fn checks_named(
     names.iter().map(site).collect()
 }
 
-/// A word so that a shell reads it back.
-fn quoted_word(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=,./:+%@".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// The command as it would be typed.
-fn command_line(arguments: &[OsString]) -> String {
-    let quoted = arguments.iter().skip(1);
-    let quoted = quoted.map(|argument| quoted_word(&argument.to_string_lossy()));
-    let words: Vec<String> = std::iter::once("faultaround".to_owned())
-        .chain(quoted)
-        .collect();
-    words.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,20 +210,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn commands_are_written_so_that_a_shell_reads_them_back() {
-        let words = [
-            "target/x",
-            "storm",
-            "--out",
-            "it's here",
-            "--cpus=0,2-3",
-            "",
-        ];
-        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let line = r"faultaround storm --out 'it'\''s here' --cpus=0,2-3 ''";
-        assert_eq!(command_line(&words), line);
     }
 }

@@ -23,6 +23,10 @@ pub(super) struct Options {
     #[arg(long)]
     markdown: bool,
 
+    /// Only what it amounts to, how it was measured and what to hold against it: some 120 lines at most
+    #[arg(long, conflicts_with_all = ["plots", "verdicts"])]
+    short: bool,
+
     /// What `faultaround check --format json` has printed [default: verdicts.json in RUN, if it is
     /// there]
     #[arg(long, value_name = "FILE")]
@@ -59,6 +63,7 @@ fn refuse_for_calibrations(options: &Options) -> Result<(), Failure> {
     let given = [
         ("--verdicts", options.verdicts.is_some()),
         ("--plots", options.plots.is_some()),
+        ("--short", options.short),
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => Err(Failure::Usage(format!(
@@ -83,7 +88,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let beside = options.run.join(VERDICTS);
     let file = match &options.verdicts {
         Some(file) => Some(file.clone()),
-        None => beside.exists().then_some(beside),
+        None => (beside.exists() && !options.short).then_some(beside),
     };
     let verdicts = file.map(|file| CheckVerdicts::read(&file)).transpose();
     let verdicts = verdicts.map_err(Failure::usage)?;
@@ -91,6 +96,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         latencies: Some(&Recorded(&options.run)),
         verdicts: verdicts.as_ref(),
         plots: options.plots.unwrap_or(Plots::Widest).into(),
+        short: options.short,
     };
     let text = match options.markdown {
         true => report::markdown(&run, &extras),

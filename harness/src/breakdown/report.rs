@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Breakdown, Setup, StepCost, Visit};
 use crate::environment::Environment;
 use crate::machine::orders_in_words;
-use crate::report::{COLUMNS, number, wrap};
+use crate::report::{COLUMNS, number, wrap, wrap_command};
 use crate::statistics::Interval;
 
 /// All that there is to say.
@@ -101,7 +101,7 @@ pub fn text(report: &Report<'_>) -> String {
     for caveat in &report.caveats {
         out.push_str(&wrap("caveat    ", caveat));
     }
-    out.push_str(&wrap("again     ", &report.rerun));
+    out.push_str(&wrap_command("again     ", &report.rerun));
     out
 }
 

@@ -149,7 +149,12 @@ fn machine(environment: &Environment) -> Vec<Fact> {
         ("commit", known(build.commit.as_deref()), All),
         ("uncommitted changes", yes_or_no(build.dirty), All),
         ("rustc", known(build.rustc.as_deref()), All),
+        ("rustflags", flags(build.rustflags.as_deref()), All),
     ]
+}
+
+fn flags(flags: Option<&str>) -> String {
+    known(flags.map(|flags| if flags.is_empty() { "none" } else { flags }))
 }
 
 fn known(text: Option<&str>) -> String {

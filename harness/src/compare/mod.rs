@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::record::Run;
+use crate::report::caveats;
 use crate::statistics::{Interval, Verdict};
 use crate::summary::GroupSummary;
 
@@ -48,6 +49,8 @@ pub struct RunInfo {
     pub build: String,
     /// The command as it was given.
     pub command: String,
+    /// What its own report holds against it.
+    pub caveats: Vec<String>,
     /// Whether it came to its end.
     pub complete: bool,
     /// How many rounds there are.
@@ -131,6 +134,7 @@ fn info(run: &Run) -> RunInfo {
         machine: environment.headline(),
         build: environment.build_line(),
         command: run.header.command.clone(),
+        caveats: caveats(run),
         complete: run.complete,
         rounds: run.rounds_done(),
         baseline: run.configuration.baseline.clone(),

@@ -171,7 +171,8 @@ fn two_machines_are_compared_by_ratios_and_different_work_by_nothing() {
     for change in nothing {
         assert_eq!(judged(change), (Comparable::Nothing, None, None));
     }
-    let all: [Change; 3] = [
+    let all: [Change; 4] = [
+        |run| run.header.environment.build.rustflags = Some("-C target-cpu=native".to_owned()),
         |run| run.header.environment.kernel.release = Some("7.1".to_owned()),
         |run| run.header.environment.build.commit = Some("abc".to_owned()),
         |run| run.configuration.setup.duration_ns *= 2,

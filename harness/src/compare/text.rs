@@ -21,7 +21,7 @@ impl Comparison {
                 ),
             );
             out.note("", &run.build);
-            out.note("", &run.command);
+            out.command("", &run.command);
         }
         let [a, b] = self.runs.each_ref().map(|run| run.kernel);
         if a != b {
@@ -83,6 +83,11 @@ impl Comparison {
              the change of absolute figures, and A/A doesn't know of it. Schemes, or files, are \
              interleaved with their baseline in each run: trust the ratios more",
         );
+        for (name, run) in ["of A", "of B"].iter().zip(&self.runs) {
+            for caveat in &run.caveats {
+                out.note("caveat", format!("{name}: {caveat}"));
+            }
+        }
         out.text()
     }
 

@@ -37,6 +37,23 @@ pub(super) fn build(environment: &Environment) -> Finding {
     Finding::fit(FACT, found)
 }
 
+pub(super) fn layout(environment: &Environment) -> Finding {
+    const FACT: &str = "code layout";
+    let build = &environment.build;
+    let found = match build.aligns_functions() {
+        Some(true) => "functions begin at cache lines",
+        Some(false) => "functions begin anywhere",
+        None => return Finding::unknown(FACT).but("figures may depend on it", LAYOUT),
+    };
+    Finding::by(environment, Flaw::Unaligned, FACT, found).but(
+        "a change of unrelated code moves functions, and that alone moves figures by 5 to 10%",
+        LAYOUT,
+    )
+}
+
+const LAYOUT: &str =
+    "unset RUSTFLAGS, and build inside the checkout, which has a .cargo/config.toml";
+
 pub(super) fn mitigations(environment: &Environment) -> Finding {
     const FACT: &str = "mitigations";
     const SPOILS: &str = "entering the kernel costs more with them, so that interrupts and sleeping \

@@ -99,6 +99,7 @@ const BARE_METAL: &str = "nothing: use bare metal";
 pub fn examine(environment: &Environment) -> Vec<Finding> {
     let checks = [
         kernel::build,
+        kernel::layout,
         cpus::model,
         cpus::topology,
         cpus::smt,

@@ -82,10 +82,10 @@ fn fit() -> Machine {
 #[test]
 fn a_fit_machine_has_nothing_to_mend() {
     let findings = examined(&fit(), "2,4");
-    assert_eq!(with(&findings, Verdict::Fit).len(), 22, "{findings:#?}");
+    assert_eq!(with(&findings, Verdict::Fit).len(), 23, "{findings:#?}");
     assert!(is_fit(&findings));
     let text = text(&findings);
-    assert_eq!(text.lines().count(), 22 + 1, "{text}");
+    assert_eq!(text.lines().count(), 23 + 1, "{text}");
     assert!(text.ends_with("fit: 0 findings spoil a measurement, 0 notes\n"));
     assert!(text.contains("\nok     CPU           Fast(R) CPU @ 2GHz\n"));
     assert!(text.contains("2 of 8 CPUs used: 2,4 (2 cores, 1 package)"));
@@ -309,6 +309,37 @@ fn builds_that_are_slow_spoil_and_builds_that_are_unknown_are_noted() {
         (format!("{found} and changes"), Verdict::Note)
     );
     assert_eq!(build(|it| it.commit = None).1, Verdict::Note);
+}
+
+#[test]
+fn flags_that_move_the_code_are_told_with_what_mends_them() {
+    let mut environment = fit().capture("2,4");
+    environment.build = release();
+    assert_eq!(
+        judged(&examine(&environment), "code layout").1,
+        Verdict::Fit
+    );
+    environment.build.rustflags = Some("-C target-cpu=native".to_owned());
+    let findings = examine(&environment);
+    is_sane(&environment, &findings);
+    let (_, verdict, mend) = judged(&findings, "code layout");
+    assert!(verdict == Verdict::Spoils && mend.unwrap().contains("unset RUSTFLAGS"));
+    environment.build.rustflags = None;
+    let findings = examine(&environment);
+    assert_eq!(judged(&findings, "code layout").1, Verdict::Note);
+}
+
+#[test]
+fn a_quota_is_mended_in_the_file_that_it_is_in() {
+    let machine = fit();
+    machine
+        .file("proc/self/cgroup", "3:cpu,cpuacct:/a")
+        .file("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "50000")
+        .file("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "10000");
+    let findings = examined(&machine, "2,4");
+    let (found, _, mend) = judged(&findings, "CPU quota");
+    assert!(!found.contains("cpu.max"), "{found}");
+    assert!(mend.unwrap().starts_with("write -1 to cpu.cfs_quota_us"));
 }
 
 #[test]

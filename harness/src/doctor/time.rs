@@ -52,12 +52,21 @@ pub(super) fn quota(environment: &Environment) -> Finding {
     let found = match quota.and_then(|quota| Some((quota, quota.cpus?))) {
         None => "none".to_owned(),
         Some((quota, cpus)) => {
-            format!("{:.0}% of a CPU (cpu.max: {})", cpus * 100.0, quota.cpu_max)
+            let file = if quota.version_1 {
+                "cfs quota and period"
+            } else {
+                "cpu.max"
+            };
+            format!("{:.0}% of a CPU ({file}: {})", cpus * 100.0, quota.cpu_max)
         }
+    };
+    let mend = match quota.is_some_and(|quota| quota.version_1) {
+        true => "write -1 to cpu.cfs_quota_us of this control group, or run outside it",
+        false => "write max to cpu.max of this control group, or run outside it",
     };
     Finding::by(environment, Flaw::Quota, "CPU quota", found).but(
         "all threads are stopped until the next period when it is used up",
-        "write max to cpu.max of this control group, or run outside it",
+        mend,
     )
 }
 

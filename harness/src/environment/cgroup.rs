@@ -13,6 +13,9 @@ pub struct CpuQuota {
     pub cpu_max: String,
     /// How many CPUs' time that is; `None` without a quota.
     pub cpus: Option<f64>,
+    /// Whether the control group is one of version 1, whose quota is in `cpu.cfs_quota_us`.
+    #[serde(default)]
+    pub version_1: bool,
 }
 
 impl CpuQuota {
@@ -44,15 +47,20 @@ impl CpuQuota {
         Some(Self {
             cpu_max: text.to_owned(),
             cpus,
+            version_1: false,
         })
     }
 
     fn read_version_1(root: Root<'_>, group: &str) -> Option<Self> {
         let quota: i64 = root.value(&format!("{group}/cpu.cfs_quota_us"))?;
         let period: u64 = root.value(&format!("{group}/cpu.cfs_period_us"))?;
-        Self::parse(&match quota {
+        let limit = match quota {
             ..0 => format!("max {period}"),
             quota => format!("{quota} {period}"),
+        };
+        Some(Self {
+            version_1: true,
+            ..Self::parse(&limit)?
         })
     }
 }

@@ -82,6 +82,7 @@ pub(crate) fn release() -> Build {
         rustc: Some("1.95.0 (59807616e 2026-04-14)".to_owned()),
         target: Some("x86_64-unknown-linux-gnu".to_owned()),
         opt_level: Some("3".to_owned()),
+        rustflags: Some("-C llvm-args=-align-all-functions=6".to_owned()),
         debug_assertions: false,
     }
 }

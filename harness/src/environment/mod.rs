@@ -23,7 +23,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use build::Build;
+pub use build::{BUILD, Build};
 pub use cgroup::CpuQuota;
 pub use frequency::Frequency;
 pub use idle::Idle;

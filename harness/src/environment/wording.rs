@@ -14,6 +14,8 @@ const COUNTERS: [&str; 4] = ["tsc", "arch_sys_counter", "timebase", "riscv_clock
 pub enum Flaw {
     /// Assertions were compiled in, or the compiler was told not to optimize.
     DebugBuild,
+    /// Functions begin anywhere.
+    Unaligned,
     /// A hypervisor is below.
     VirtualMachine,
     /// The control group may be stopped.
@@ -37,8 +39,9 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::DebugBuild,
+        Self::Unaligned,
         Self::VirtualMachine,
         Self::Quota,
         Self::Load,
@@ -67,6 +70,10 @@ impl Environment {
         let if_so = |so: bool, caveat: &str| so.then(|| caveat.to_owned());
         match flaw {
             Flaw::DebugBuild => self.debug_caveat(),
+            Flaw::Unaligned => if_so(
+                self.build.aligns_functions() == Some(false),
+                "built without -align-all-functions=6: layout may move figures",
+            ),
             Flaw::VirtualMachine => self.virtual_machine_caveat(),
             Flaw::Quota => self.quota_caveat(),
             Flaw::Load => self.load_caveat(),

@@ -166,12 +166,15 @@ fn line(floor: &Floor) -> String {
     )
 }
 
-/// A length of time with a unit that keeps it short.
-fn time(ns: u64) -> String {
+/// A length of time with a unit that keeps it short: two digits at least where there are so many.
+pub(crate) fn time(ns: u64) -> String {
+    let tenths = |ns: u64, unit: u64| format!("{}.{}", ns / unit, ns % unit * 10 / unit);
     match ns {
         0..10_000 => format!("{ns} ns"),
-        10_000..10_000_000 => format!("{} us", ns / 1_000),
-        _ => format!("{} ms", ns / 1_000_000),
+        10_000..1_000_000 => format!("{} us", ns / 1_000),
+        1_000_000..10_000_000 => format!("{} ms", tenths(ns, 1_000_000)),
+        10_000_000..10_000_000_000 => format!("{} ms", ns / 1_000_000),
+        _ => format!("{} s", ns / 1_000_000_000),
     }
 }
 

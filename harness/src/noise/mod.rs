@@ -23,8 +23,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use thiserror::Error;
 
-pub(crate) use floor::percent;
 pub use floor::{Floor, GapsOver, LONG_NS, least_comparable_ns, lines, worst};
+pub(crate) use floor::{percent, time};
 
 use crate::cancel::Cancel;
 use crate::clock::Clock;

@@ -3,6 +3,15 @@ use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use super::*;
+
+#[test]
+fn a_length_of_time_has_a_unit_that_suits_it() {
+    let times = [26, 9_999, 57_400, 4_059_891, 18_290_184, 12_000_000_000].map(time);
+    assert_eq!(
+        times,
+        ["26 ns", "9999 ns", "57 us", "4.0 ms", "18 ms", "12 s"]
+    );
+}
 use crate::clock::Ticks;
 use crate::topology::{MAX_CPU, Topology};
 

@@ -28,6 +28,8 @@ struct CheckVerdict {
 
 /// Words that stand for no violation.
 const OK: &str = "ok";
+/// What stands for schemes that no checker looked at, or not to the end.
+const UNCHECKED: &str = "UNCHECKED";
 const UNKNOWN: [&str; 3] = ["out-of-time", "interrupted", "panicked"];
 
 impl CheckVerdicts {
@@ -53,12 +55,12 @@ impl CheckVerdicts {
         )))
     }
 
-    /// What was found of a scheme.
-    fn of(&self, scheme: &SchemeInfo) -> String {
+    /// What was found of a scheme: a name for it, and the rest.
+    fn of(&self, scheme: &SchemeInfo) -> (&'static str, String) {
         let of = self.verdicts.iter().filter(|it| it.scheme == scheme.name);
         let of: Vec<_> = of.collect();
         if of.is_empty() {
-            return "not among the verdicts".to_owned();
+            return (UNCHECKED, "not among the verdicts".to_owned());
         }
         let scenarios = of.len();
         let executions: u64 = of.iter().map(|it| it.executions).sum();
@@ -66,6 +68,11 @@ impl CheckVerdicts {
         let is_unknown = |verdict: &str| UNKNOWN.contains(&verdict);
         let unknown = count(&is_unknown);
         let violating = count(&|verdict| verdict != OK && !is_unknown(verdict));
+        let name = match (violating, unknown) {
+            (1.., _) => "VIOLATES",
+            (0, 0) => "ok",
+            _ => UNCHECKED,
+        };
         let mut parts = Vec::new();
         if violating > 0 {
             let violated = of.iter().map(|it| it.verdict.as_str());
@@ -74,13 +81,11 @@ impl CheckVerdicts {
             let violated: Vec<&str> = violated.into_iter().collect();
             let violated = violated.join(", ");
             parts.push(format!(
-                "VIOLATES {violated} in {violating} of {scenarios} scenarios"
+                "{violated} in {violating} of {scenarios} scenarios"
             ));
-        } else if unknown < scenarios {
-            parts.push(format!(
-                "ok in {} of {scenarios} scenarios",
-                scenarios - unknown
-            ));
+        } else {
+            let ok = scenarios - unknown;
+            parts.push(format!("no violation in {ok} of {scenarios} scenarios"));
         }
         if unknown > 0 {
             parts.push(format!("NO VERDICT in {unknown}"));
@@ -93,7 +98,7 @@ impl CheckVerdicts {
             true => "as declared".to_owned(),
             false => format!("NOT AS DECLARED in {}", other.join(", ")),
         });
-        parts.join(", ")
+        (name, parts.join(", "))
     }
 }
 
@@ -109,13 +114,13 @@ pub(super) fn add(out: &mut Document, run: &Run, verdicts: Option<&CheckVerdicts
     let schemes = &run.configuration.schemes;
     out.push(Block::Heading("are the schemes sound?".to_owned()));
     let Some(verdicts) = verdicts else {
+        let text = "NOT CHECKED in this run. What follows is what each scheme declares of itself; \
+                    faultaround check must find the same";
+        out.push(Block::Paragraph(text.to_owned()));
         let sound = schemes.iter().filter(|scheme| scheme.sound);
         let sound: Vec<_> = sound.map(|scheme| scheme.name.as_str()).collect();
-        let text = "declared by each scheme, and not checked in this run: faultaround check must \
-                    find the same";
-        out.push(Block::Paragraph(text.to_owned()));
         if !sound.is_empty() {
-            out.note("sound", sound.join(", "));
+            out.note("declared", format!("to be sound: {}", sound.join(", ")));
         }
         for scheme in schemes.iter().filter(|scheme| !scheme.sound) {
             out.note("BROKEN", format!("{}: {}", scheme.name, scheme.reason));
@@ -129,9 +134,9 @@ pub(super) fn add(out: &mut Document, run: &Run, verdicts: Option<&CheckVerdicts
         out.push(Block::Paragraph("INCOMPLETE: check was stopped".to_owned()));
     }
     for scheme in schemes {
-        let declared = if scheme.sound { "sound" } else { "BROKEN" };
-        let text = format!("{}: {}", scheme.name, verdicts.of(scheme));
-        out.note(declared, text);
+        let (name, found) = verdicts.of(scheme);
+        let broken = if scheme.sound { "" } else { " (broken)" };
+        out.note(name, format!("{}{broken}: {found}", scheme.name));
     }
 }
 
@@ -152,7 +157,7 @@ mod tests {
         )
     }
 
-    fn of(verdicts: &[String]) -> String {
+    fn of(verdicts: &[String]) -> (&'static str, String) {
         let json = format!(
             r#"{{"complete":true,"changes":[],"verdicts":[{}]}}"#,
             verdicts.join(",")
@@ -172,16 +177,16 @@ mod tests {
         let ok = verdict("sketch", "one", "ok", true);
         let bad = verdict("sketch", "two", "no-stale-pte", true);
         let foreign = verdict("page-locked", "two", "no-stale-pte", false);
-        assert_eq!(
-            of(&[ok.clone(), bad, foreign.clone()]),
-            "VIOLATES no-stale-pte in 1 of 2 scenarios, 80 executions, as declared"
-        );
+        let rest = "no-stale-pte in 1 of 2 scenarios, 80 executions, as declared";
+        let found = of(&[ok.clone(), bad, foreign.clone()]);
+        assert_eq!(found, ("VIOLATES", rest.to_owned()));
         let late = verdict("sketch", "three", "out-of-time", false);
-        assert_eq!(
-            of(&[ok, late]),
-            "ok in 1 of 2 scenarios, NO VERDICT in 1, 80 executions, NOT AS DECLARED in three"
-        );
-        assert_eq!(of(&[foreign]), "not among the verdicts");
+        let rest = "no violation in 1 of 2 scenarios, NO VERDICT in 1, 80 executions, NOT AS DECLARED in three";
+        assert_eq!(of(&[ok.clone(), late]), ("UNCHECKED", rest.to_owned()));
+        let rest = "no violation in 1 of 1 scenarios, 40 executions, as declared";
+        assert_eq!(of(&[ok]), ("ok", rest.to_owned()));
+        assert_eq!(of(&[foreign]).0, "UNCHECKED");
+        assert_eq!(of(&[]).0, "UNCHECKED");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a report is made of, printed either way.
 
-use super::layout::{ascii, wrap};
+use super::layout::{ascii, wrap, wrap_command};
 use super::table::Table;
 
 /// A part of a report.
@@ -12,6 +12,8 @@ pub(crate) enum Block {
     Paragraph(String),
     /// Words with a name before them, which takes so many columns.
     Note(String, usize, String),
+    /// Words for a shell, with a name before them, to be pasted.
+    Command(String, String),
     /// Figures.
     Table(Table),
     /// Characters that are to stay where they are.
@@ -37,6 +39,11 @@ impl Document {
         self.push(Block::Note(name.to_owned(), 9, text.into()));
     }
 
+    /// Adds a command that a reader may paste.
+    pub(crate) fn command(&mut self, name: &str, command: &str) {
+        self.push(Block::Command(name.to_owned(), command.to_owned()));
+    }
+
     /// Plain text, ASCII, at most 72 columns.
     pub(crate) fn text(&self) -> String {
         let mut out = String::new();
@@ -52,6 +59,9 @@ impl Document {
                 Block::Note(name, width, text) => {
                     out.push_str(&wrap(&format!("{name:<width$} "), &ascii(text)));
                 }
+                Block::Command(name, command) => {
+                    out.push_str(&wrap_command(&format!("{name:<9} "), &ascii(command)));
+                }
                 Block::Table(table) => out.push_str(&table.text()),
                 Block::Drawing(text) => out.push_str(text),
                 Block::Gap => out.push('\n'),
@@ -65,7 +75,7 @@ impl Document {
         let mut parts: Vec<String> = Vec::new();
         let mut after_note = false;
         for block in &self.blocks {
-            let is_note = matches!(block, Block::Note(..));
+            let is_note = matches!(block, Block::Note(..) | Block::Command(..));
             let part = match block {
                 Block::Gap => continue,
                 Block::Heading(text) => format!("### {}\n", plain(text)),
@@ -73,6 +83,9 @@ impl Document {
                 // It goes on with what is before it, as its empty columns say in plain text.
                 Block::Note(name, _, text) if name.is_empty() => format!("- {}\n", plain(text)),
                 Block::Note(name, _, text) => format!("- **{}**: {}\n", plain(name), plain(text)),
+                Block::Command(name, command) => {
+                    format!("- **{}**: `` {} ``\n", plain(name), ascii(command))
+                }
                 Block::Table(table) => ascii(&table.markdown()),
                 Block::Drawing(text) => format!("```\n{text}```\n"),
             };

@@ -43,6 +43,57 @@ pub fn wrap_to(columns: usize, head: &str, text: &str) -> String {
     out
 }
 
+/// Breaks a command into lines of at most [`COLUMNS`] that a shell takes for one: a backslash ends each
+/// but the last. The first begins with `head`, the others with as many spaces; what is left of a word
+/// that is longer than a line begins its own.
+pub(crate) fn wrap_command(head: &str, command: &str) -> String {
+    let mut out = head.to_owned();
+    let indent = " ".repeat(head.len());
+    let mut column = head.len();
+    for (number, word) in shell_words(command).into_iter().enumerate() {
+        if number > 0 && column + 1 + word.len() + 2 > COLUMNS {
+            out.push_str(&format!(" \\\n{indent}"));
+            column = indent.len();
+        } else if number > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        let mut quoted = false;
+        let mut before = ' ';
+        for c in word.chars() {
+            // Room for what closes a quotation, and for the end of the line; not between a backslash
+            // and what it stands before.
+            if column + 4 > COLUMNS && before != '\\' {
+                out.push_str(if quoted { "'\\\n'" } else { "\\\n" });
+                column = usize::from(quoted);
+            }
+            quoted ^= c == '\'' && (quoted || before != '\\');
+            out.push(c);
+            column += 1;
+            // A backslash after a backslash stands for itself.
+            before = if c == '\\' && (quoted || before == '\\') {
+                ' '
+            } else {
+                c
+            };
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// The words of a command, with their quotes: blanks in single quotes are no ends of words.
+fn shell_words(command: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let mut before = ' ';
+    let words = command.split(|c: char| {
+        quoted ^= c == '\'' && (quoted || before != '\\');
+        before = c;
+        c == ' ' && !quoted
+    });
+    words.filter(|word| !word.is_empty()).collect()
+}
+
 /// The text with what isn't printable ASCII written out: paths and hosts may hold anything.
 pub(crate) fn ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -127,6 +178,44 @@ mod tests {
         assert!(wrapped.lines().all(|line| line.len() <= COLUMNS));
         let joined: String = wrapped.split_whitespace().collect();
         assert_eq!(joined, format!("command--out{word}--seed1"));
+    }
+
+    #[test]
+    fn a_shell_takes_the_lines_of_a_command_for_one() {
+        let long = "a b".repeat(60);
+        let plain = "/path".repeat(30);
+        let words = [
+            "x",
+            "",
+            "it's here",
+            "'",
+            &long,
+            &plain,
+            "\\",
+            "\u{e9}\u{e9} %",
+            "1",
+            "2",
+        ];
+        // As they come from the command line: quoted, and what isn't ASCII by printf.
+        let quote = |word: &&str| match word.is_ascii() {
+            true => format!("'{}'", word.replace('\'', r"'\''")),
+            false => r#""$(printf '\303\251\303\251\040%%')""#.to_owned(),
+        };
+        for plain_first in 0..40 {
+            let command: Vec<_> = words.iter().map(quote).collect();
+            let first = "y".repeat(plain_first);
+            let command = format!("printf '%s\\n' .{first} {}", command.join(" "));
+            let wrapped = wrap_command("again     ", &command);
+            assert!(
+                wrapped.lines().all(|line| line.len() <= COLUMNS),
+                "{wrapped}"
+            );
+            let mut shell = std::process::Command::new("sh");
+            let shell = shell.arg("-c").arg(wrapped.replacen("again", "", 1));
+            let read = shell.output().expect("a shell");
+            let expected = format!(".{first}\n{}\n", words.join("\n"));
+            assert_eq!(String::from_utf8_lossy(&read.stdout), expected, "{wrapped}");
+        }
     }
 
     #[test]

@@ -6,9 +6,10 @@ use super::controls::off_balance;
 use super::document::{Block, Document};
 use super::group::unstable;
 use crate::cell::Setup;
+use crate::doctor::SPOILT_LOST_SHARE;
 use crate::environment::counted;
 use crate::machine::MmKind;
-use crate::noise;
+use crate::noise::{self, percent as share_in_percent, time};
 use crate::order::Access;
 use crate::record::Run;
 use crate::rounds::{Ended, Rounds};
@@ -16,53 +17,118 @@ use crate::statistics::{COVERAGE, SMALLEST};
 use crate::topology::format_cpu_list;
 
 pub(super) fn add(out: &mut Document, run: &Run) {
-    let header = &run.header;
     out.push(Block::Heading("how this was measured".to_owned()));
-    // A block is a name and what is said under it; one of no words is left out.
     let kernel = run.configuration.is_kernel();
-    let setup = &run.configuration.setup;
-    let sizes = if kernel {
-        file_sizes(setup)
-    } else {
-        sizes(setup)
-    };
     let of_the_kernel = |text: fn(&Run) -> String| match kernel {
         true => text(run),
         false => String::new(),
     };
-    let blocks = [
-        ("build", header.environment.build_line()),
-        ("files", of_the_kernel(files)),
-        ("sizes", sizes),
-        ("method", method(run)),
-        ("touches", of_the_kernel(touches)),
-        ("pages", of_the_kernel(pages)),
-        ("SIGBUS", of_the_kernel(sigbus)),
-        ("rounds", rounds(run)),
-        ("ratio", ratio(run)),
-        ("interval", interval(run)),
-        ("overhead", overhead(run)),
-        ("noise", noise(run)),
-        ("counters", header.counters.line().unwrap_or_default()),
-        ("command", header.command.clone()),
-        ("again", header.rerun.clone()),
-    ];
-    for (name, text) in blocks.iter().filter(|(_, text)| !text.is_empty()) {
-        out.note(name, text);
-    }
-    for caveat in caveats(run) {
-        out.note("caveat", caveat);
-    }
-    for left_out in &header.left_out {
+    add_notes(
+        out,
+        [
+            ("build", run.header.environment.build_line()),
+            ("files", of_the_kernel(files)),
+            ("sizes", sizes(run)),
+            ("method", method(run)),
+            ("touches", of_the_kernel(touches)),
+            ("pages", of_the_kernel(pages)),
+            ("SIGBUS", of_the_kernel(sigbus)),
+            ("rounds", rounds(run)),
+            ("ratio", ratio(run)),
+            ("interval", interval(run)),
+            ("overhead", overhead(run)),
+            ("noise", noise(run, &noise::lines(&run.header.noise))),
+            ("counters", run.header.counters.line().unwrap_or_default()),
+        ],
+    );
+    out.command("command", &run.header.command);
+    add_again_and_caveats(out, run);
+    for left_out in &run.header.left_out {
         out.note("left out", left_out);
     }
 }
 
+/// What one has to know of any run, however short its report is to be.
+pub(super) fn add_short(out: &mut Document, run: &Run) {
+    out.push(Block::Heading("how this was measured, in short".to_owned()));
+    let worst =
+        noise::worst(&run.header.noise).map(|floor| noise::lines(std::slice::from_ref(floor)));
+    add_notes(
+        out,
+        [
+            ("build", run.header.environment.build_line()),
+            ("sizes", sizes(run)),
+            ("method", method(run)),
+            ("rounds", rounds(run)),
+            ("ratio", ratio(run)),
+            ("interval", interval(run)),
+            ("overhead", overhead(run)),
+            ("noise", noise(run, &worst.unwrap_or_default())),
+        ],
+    );
+    add_again_and_caveats(out, run);
+}
+
+/// Words under names; what has none is left out.
+fn add_notes<const N: usize>(out: &mut Document, notes: [(&str, String); N]) {
+    for (name, text) in notes.iter().filter(|(_, text)| !text.is_empty()) {
+        out.note(name, text);
+    }
+}
+
+fn add_again_and_caveats(out: &mut Document, run: &Run) {
+    out.command("again", &run.header.rerun);
+    for caveat in caveats(run) {
+        out.note("caveat", caveat);
+    }
+}
+
+/// Threads that start further apart than this share of what is measured don't run side by side for as
+/// long, and are counted as if they did.
+const SKEWED: f64 = 0.01;
+
+/// What others took, before the run and in it, and threads that started apart.
+fn disturbed(run: &Run) -> Vec<String> {
+    let mut caveats = Vec::new();
+    let cpus = run.configuration.setup.cpus.len() as f64;
+    let stolen = run.stolen_s.map(|stolen| stolen / (run.elapsed_s * cpus));
+    if let Some(share) = stolen.filter(|&share| share > SPOILT_LOST_SHARE) {
+        caveats.push(format!(
+            "the hypervisor took {} of the CPUs' time in this run",
+            share_in_percent(share)
+        ));
+    }
+    let worst = noise::worst(&run.header.noise);
+    if let Some(worst) = worst.filter(|floor| floor.lost_share > SPOILT_LOST_SHARE) {
+        caveats.push(format!(
+            "others took {} of CPU {}'s time before the run, when it was watched",
+            share_in_percent(worst.lost_share),
+            worst.cpu
+        ));
+    }
+    let (skew, cell) = (start_skew_ns(run), run.configuration.setup.duration_ns);
+    if skew as f64 > SKEWED * cell as f64 {
+        caveats.push(format!(
+            "threads started up to {} apart (largest median), of {} that are measured",
+            time(skew),
+            time(cell)
+        ));
+    }
+    caveats
+}
+
+/// The largest median over rounds.
+fn start_skew_ns(run: &Run) -> u64 {
+    let rows = run.summary.iter().flat_map(|group| &group.rows);
+    rows.map(|row| row.start_skew_ns.median).fold(0.0, f64::max) as u64
+}
+
 /// What to hold against the run, the worst first.
-pub(super) fn caveats(run: &Run) -> Vec<String> {
+pub(crate) fn caveats(run: &Run) -> Vec<String> {
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let unstable = unstable(run, rows).map(|text| format!("unstable rounds (*): {text}"));
     let own = unstable.into_iter().chain(off_balance(run));
+    let own = own.chain(disturbed(run));
     own.chain(run.header.caveats.iter().cloned()).collect()
 }
 
@@ -80,8 +146,16 @@ fn access(setup: &Setup) -> &'static str {
     }
 }
 
-/// The model's sizes in words.
-fn sizes(setup: &Setup) -> String {
+/// The sizes in words.
+fn sizes(run: &Run) -> String {
+    let setup = &run.configuration.setup;
+    match run.configuration.is_kernel() {
+        true => file_sizes(setup),
+        false => model_sizes(setup),
+    }
+}
+
+fn model_sizes(setup: &Setup) -> String {
     let sizes = &setup.sizes;
     let (mm, access) = (mm(setup), access(setup));
     let neighbour = match (sizes.neighbour, sizes.refill) {
@@ -107,7 +181,6 @@ fn sizes(setup: &Setup) -> String {
     )
 }
 
-/// The sizes of the kernel's files in words.
 fn file_sizes(setup: &Setup) -> String {
     let sizes = &setup.sizes;
     format!(
@@ -248,28 +321,32 @@ fn interval(run: &Run) -> String {
 }
 
 fn overhead(run: &Run) -> String {
-    let rows = run.summary.iter().flat_map(|group| &group.rows);
-    let skew = rows.map(|row| row.start_skew_ns.median).fold(0.0, f64::max);
+    let skew = time(start_skew_ns(run));
     let stolen = match run.stolen_s {
         Some(stolen) => format!("{stolen:.2} s stolen by the hypervisor"),
         None => "stolen time isn't counted here".to_owned(),
     };
     format!(
-        "clock and record cost {:.1} ns in each fault's latency; threads started within {skew:.0} \
-         ns of each other (largest median); {stolen}; {:.0} s in all",
+        "clock and record cost {:.1} ns in each fault's latency; threads started within {skew} of \
+         each other (largest median); {stolen}; {:.0} s in all",
         run.header.recording_ns, run.elapsed_s
     )
 }
 
 /// What the machine does to a thread by itself; nothing if that wasn't watched.
-fn noise(run: &Run) -> String {
+fn noise(run: &Run, lines: &[String]) -> String {
     let floors = &run.header.noise;
     let Some(worst) = noise::worst(floors) else {
         return String::new();
     };
     let mut text = format!(
-        "each CPU was watched before the run. {}.",
-        noise::lines(floors).join("; ")
+        "each CPU was watched before the run. {}{}.",
+        if lines.len() < floors.len() {
+            "The worst, "
+        } else {
+            ""
+        },
+        lines.join("; ")
     );
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let baseline = rows.filter(|row| row.baseline);

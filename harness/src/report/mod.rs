@@ -35,7 +35,8 @@ pub use tsv::{HEADER, tsv};
 
 pub(crate) use document::{Block, Document};
 pub(crate) use labels::{label_of, place};
-pub(crate) use layout::fit;
+pub(crate) use layout::{fit, wrap_command};
+pub(crate) use method::caveats;
 pub(crate) use table::Table;
 pub(crate) use tsv::number;
 
@@ -60,6 +61,8 @@ pub struct Extras<'a> {
     pub verdicts: Option<&'a CheckVerdicts>,
     /// What is plotted.
     pub plots: Plots,
+    /// Only what it amounts to, how it was measured, and what to hold against it.
+    pub short: bool,
 }
 
 /// The report as plain text: ASCII, at most [`COLUMNS`] wide.
@@ -82,6 +85,10 @@ fn document(run: &Run, extras: &Extras<'_>) -> Result<Document, ReadError> {
     let mut out = Document::default();
     head::add(&mut out, run);
     summary_table::add(&mut out, run);
+    if extras.short {
+        method::add_short(&mut out, run);
+        return Ok(out);
+    }
     let plotted = plots::plotted(run, extras.plots);
     let groups = run.summary.iter().enumerate();
     for (number, group) in groups.filter(|(_, group)| !group.rows.is_empty()) {

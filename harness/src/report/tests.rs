@@ -34,6 +34,44 @@ fn line_of<'t>(text: &'t str, start: &str) -> &'t str {
 }
 
 #[test]
+fn what_others_took_and_threads_that_started_apart_are_caveats() {
+    let mut made = Fixture::default().make();
+    let caveats = |made: &Made| caveats(&made.run);
+    let own = caveats(&made);
+    assert_eq!(own, made.run.header.caveats);
+    // Of 8 CPUs in 10 s.
+    (made.run.elapsed_s, made.run.stolen_s) = (10.0, Some(0.79));
+    let cells = &mut made.run.summary[0].rows[1].start_skew_ns;
+    cells.median = 1_990_000.0;
+    let gaps = |share: f64| {
+        serde_json::from_value(serde_json::json!([{
+            "cpu": 3, "watched_ns": 1_000_000, "reads": 9, "p50_ns": null, "p99_ns": null,
+            "p999_ns": null, "p9999_ns": null, "max_ns": 9, "gaps": [], "lost_share": share,
+        }]))
+        .unwrap()
+    };
+    made.run.header.noise = gaps(0.009);
+    assert_eq!(caveats(&made), own);
+    made.run.stolen_s = Some(0.81);
+    made.run.summary[0].rows[1].start_skew_ns.median = 4_059_891.0;
+    made.run.header.noise = gaps(0.85);
+    let expected = [
+        "the hypervisor took 1.01 % of the CPUs' time in this run",
+        "others took 85 % of CPU 3's time before the run, when it was watched",
+        "threads started up to 4.0 ms apart (largest median), of 200 ms that are measured",
+    ];
+    assert_eq!(caveats(&made)[..3], expected);
+    let text = unfolded(&text_of(&made));
+    assert!(text.contains("within 4.0 ms of each other"), "{text}");
+    let comparison = crate::compare::Comparison::of(&made.run, &Fixture::default().make().run);
+    let compared = unfolded(&comparison.text());
+    assert!(
+        compared.contains(&format!("of A: {}", expected[0])),
+        "{compared}"
+    );
+}
+
+#[test]
 fn the_summary_comes_first_and_words_and_marks_say_what_is_told_apart() {
     let text = text_of(&Fixture::default().make());
     let summary = text.find("pages/s, ratio").unwrap();
@@ -79,7 +117,7 @@ fn schemes_of_which_the_same_is_found_share_a_sentence_and_it_names_the_loads() 
         "slower under punch-hole x1: sketch (broken) 0.50",
         "anywhere: folio-batched; nor is what is marked ~",
         "BROKEN sketch: ",
-        "sound page-locked, folio-batched, mapcount-recheck",
+        "to be sound: page-locked, folio-batched, mapcount-recheck",
     ] {
         assert!(words.contains(part), "{part}: {words}");
     }

@@ -28,7 +28,7 @@ use crate::command::measuring::{
 };
 use crate::command::output::Format;
 use crate::command::values::{Rate, Rounds};
-use crate::command::{Failure, output, quoted_word};
+use crate::command::{Failure, Invocation, output, quoted_word};
 
 /// The last part of a run directory's name.
 const LABEL: &str = "calibration";
@@ -47,7 +47,7 @@ pub(super) fn run(
     options: &Options,
     topology: &Topology,
     seed: u64,
-    command: &str,
+    invocation: &Invocation,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     let load = &options.load;
@@ -143,8 +143,8 @@ pub(super) fn run(
     };
     let recorded = Recorded {
         schema_version: SCHEMA_VERSION,
-        command: command.to_owned(),
-        rerun: rerun(options, &request),
+        command: invocation.command().to_owned(),
+        rerun: invocation.with(&rerun(options, &request)),
         started,
         caveats: environment.caveats(),
         environment,
@@ -227,7 +227,7 @@ impl Watcher for Shown {
     }
 }
 
-/// A command that runs the same again, with every default written out.
+/// The words of a command that runs the same again, with every default written out.
 fn rerun(options: &Options, request: &Request) -> String {
     let setup = &request.setup;
     let rate = match setup.rate_per_s {
@@ -236,7 +236,7 @@ fn rerun(options: &Options, request: &Request) -> String {
     };
     let cpus = harness::topology::format_cpu_list(&setup.cpus);
     let mut words = format!(
-        "cargo run --release -- host --calibrate --cpus {cpus} --duration {} --rounds {} --pages {} \
+        "host --calibrate --cpus {cpus} --duration {} --rounds {} --pages {} \
          --hole {} --rate {rate} --seed {}",
         duration(setup.duration_ns),
         request.rounds,
@@ -249,7 +249,7 @@ fn rerun(options: &Options, request: &Request) -> String {
             .iter()
             .map(FileKind::write_size)
             .collect();
-        let dir = quoted_word(&dir.to_string_lossy());
+        let dir = quoted_word(dir);
         words.push_str(&format!(" --dir {dir} --write {}", writes.join(",")));
     }
     words.push_str(format_words(options.load.format));

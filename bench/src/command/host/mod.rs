@@ -5,7 +5,7 @@ mod options;
 mod plan;
 
 use super::measuring::{self, seed_from_time, topology};
-use super::{Failure, cancel_on_signals};
+use super::{Failure, Invocation, cancel_on_signals};
 
 pub(super) use options::Options;
 pub(super) use plan::can_be_called;
@@ -13,15 +13,15 @@ pub(super) use plan::can_be_called;
 /// The last part of a run directory's name.
 const LABEL: &str = "host";
 
-/// Runs the command; `command` is how it was typed.
-pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
+/// Runs the command.
+pub(super) fn run(options: &Options, invocation: &Invocation) -> Result<(), Failure> {
     harness::results::size_limit_is_an_error();
     let cancel = cancel_on_signals()?;
     let topology = topology(options.load.cpus.as_deref())?;
     let seed = options.load.seed.unwrap_or_else(seed_from_time);
     if options.calibrate {
-        return calibrate::run(options, &topology, seed, command, &cancel);
+        return calibrate::run(options, &topology, seed, invocation, &cancel);
     }
-    let work = plan::work(options, &topology, seed)?;
-    measuring::run(&options.load, work, &topology, LABEL, command, &cancel)
+    let work = plan::work(options, invocation, &topology, seed)?;
+    measuring::run(&options.load, work, &topology, LABEL, invocation, &cancel)
 }

@@ -19,7 +19,7 @@ use crate::command::measuring::{
     storms_named,
 };
 use crate::command::values::Rate;
-use crate::command::{Failure, quoted_word, refuse_repeated};
+use crate::command::{Failure, Invocation, quoted_word, refuse_repeated};
 
 const PAGES: u32 = 4096;
 /// Windows that a hole takes away.
@@ -31,7 +31,12 @@ const RATE: Rate = Rate::PerSecond(1000.0);
 const WRITES: [u32; 2] = [1, 16];
 
 /// What the options ask for on these CPUs.
-pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<Work, Failure> {
+pub(super) fn work(
+    options: &Options,
+    invocation: &Invocation,
+    topology: &Topology,
+    seed: u64,
+) -> Result<Work, Failure> {
     let load = &options.load;
     let storms = storms(load)?;
     let files = files(options)?;
@@ -65,10 +70,10 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
     };
     let setup = setup(load, sizes, topology, RATE)?;
     refuse_idle_threads(load, &setup, &plan)?;
-    let mut words = format!("cargo run --release -- host {}", rerun(load, &plan, &setup));
+    let mut words = format!("host {}", rerun(load, &plan, &setup));
     if let Some(dir) = &options.dir {
         let writes: Vec<_> = files[1..].iter().map(FileKind::write_size).collect();
-        let dir = quoted_word(&dir.to_string_lossy());
+        let dir = quoted_word(dir);
         words.push_str(&format!(" --dir {dir} --write {}", writes.join(",")));
     }
     words.push_str(format_words(load.format));
@@ -76,7 +81,7 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
         plan,
         setup,
         left_out,
-        rerun: words,
+        rerun: invocation.with(&words),
         calibration: None,
     })
 }

@@ -31,19 +31,19 @@ pub(super) use plan::{
 };
 
 use crate::command::output::Format;
-use crate::command::{Failure, output};
+use crate::command::{Failure, Invocation, output};
 
 /// Where run directories go.
 pub(in crate::command) const RESULTS: &str = "results";
 
-/// Measures, prints, and keeps what was measured; `command` is how it was typed, `label` the last
-/// part of the run directory's name.
+/// Measures, prints, and keeps what was measured; `label` is the last part of the run directory's
+/// name.
 pub(super) fn run(
     load: &Load,
     work: Work,
     topology: &Topology,
     label: &str,
-    command: &str,
+    invocation: &Invocation,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     let Work {
@@ -101,7 +101,7 @@ pub(super) fn run(
     let mut caveats = environment.caveats();
     caveats.extend(carried);
     let header = Header {
-        command: command.to_owned(),
+        command: invocation.command().to_owned(),
         rerun,
         started: Timestamp::now(),
         caveats,

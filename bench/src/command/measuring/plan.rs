@@ -16,7 +16,7 @@ use kernel_model::platform::{Native, Platform};
 use super::options::{Load, Mm, Order};
 use crate::command::output::Format;
 use crate::command::values::{self, Rate};
-use crate::command::{Failure, refuse_repeated};
+use crate::command::{Failure, quoted_word, refuse_repeated};
 
 const DURATION: Duration = Duration::from_millis(200);
 const ROUNDS: u32 = 10;
@@ -280,7 +280,7 @@ pub(in crate::command) fn rerun(load: &Load, plan: &Plan, setup: &Setup) -> Stri
         words.push_str(&format!(" --threads {}", threads.join(",")));
     }
     if !load.event.is_empty() {
-        words.push_str(&format!(" --event {}", load.event.join(",")));
+        words.push_str(&format!(" --event {}", quoted_word(load.event.join(","))));
     }
     if let Some(watch) = load.watch {
         words.push_str(&format!(" --watch {}", duration(watch.as_nanos() as u64)));

@@ -16,7 +16,7 @@ use crate::command::measuring::{
 };
 use crate::command::output::Format;
 use crate::command::values::Rounds;
-use crate::command::{Failure, output};
+use crate::command::{Failure, Invocation, output};
 
 /// Few, and many turns: what is compared is to be measured before the machine's mood changes.
 const PASSES: u32 = 5;
@@ -25,7 +25,11 @@ const PAGES: u32 = 4096;
 /// A scheme's machines: on [`Native`], and probed.
 const MACHINES: u64 = 2;
 
-pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
+pub(super) fn run(
+    options: &Options,
+    invocation: &Invocation,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
     let schemes = schemes::<Native>(&options.scheme)?;
     let sizes = sizes(options, PAGES, 1)?;
     let topology = super::topology(options.load.cpus.as_deref())?;
@@ -67,7 +71,7 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
         setup: &setup,
         caveats: environment.caveats(),
         environment: &environment,
-        rerun: rerun(options.load.format, &schemes, &setup),
+        rerun: invocation.with(&rerun(options.load.format, &schemes, &setup)),
         breakdowns: &measured.breakdowns,
     };
     output::print(&match options.load.format {
@@ -104,7 +108,7 @@ fn refuse_more_than_memory(
     }
 }
 
-/// A command that runs the same again, with every default written out.
+/// The words of a command that runs the same again, with every default written out.
 fn rerun(format: Format, schemes: &[&'static dyn FaultAround<Native>], setup: &Setup) -> String {
     let names = schemes.iter().map(|scheme| scheme.about().name);
     let duration = match setup.visit {
@@ -112,7 +116,7 @@ fn rerun(format: Format, schemes: &[&'static dyn FaultAround<Native>], setup: &S
         Visit::Ns(ns) => format!(" --duration {}", duration(ns)),
     };
     format!(
-        "cargo run --release -- storm --breakdown {} --cpus {} --window {} --pages {} \
+        "storm --breakdown {} --cpus {} --window {} --pages {} \
          --order {} --rounds {}{} --seed {}{}",
         plan::scheme_words(names),
         setup.cpu,

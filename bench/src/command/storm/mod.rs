@@ -8,15 +8,15 @@ mod plan;
 use std::path::Path;
 
 use super::measuring::{self, seed_from_time, topology};
-use super::{Failure, cancel_on_signals};
+use super::{Failure, Invocation, cancel_on_signals};
 
 pub use options::Options;
 
 /// The last part of a run directory's name.
 const LABEL: &str = "storm";
 
-/// Runs the command; `command` is how it was typed.
-pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
+/// Runs the command.
+pub(super) fn run(options: &Options, invocation: &Invocation) -> Result<(), Failure> {
     harness::results::size_limit_is_an_error();
     let cancel = cancel_on_signals()?;
     if !options.audit && !options.without.is_empty() {
@@ -25,14 +25,14 @@ pub(super) fn run(options: &Options, command: &str) -> Result<(), Failure> {
         ));
     }
     if options.breakdown {
-        breakdown::run(options, &cancel)
+        breakdown::run(options, invocation, &cancel)
     } else if options.audit {
         audit::run(options, &cancel)
     } else {
         let topology = topology(options.load.cpus.as_deref())?;
         let seed = options.load.seed.unwrap_or_else(seed_from_time);
-        let work = plan::work(options, &topology, seed)?;
-        measuring::run(&options.load, work, &topology, LABEL, command, &cancel)
+        let work = plan::work(options, invocation, &topology, seed)?;
+        measuring::run(&options.load, work, &topology, LABEL, invocation, &cancel)
     }
 }
 
@@ -54,5 +54,5 @@ pub fn default_run(out: &Path) -> Result<(), Failure> {
         out,
     ];
     let options = Defaults::try_parse_from(arguments).map_err(Failure::usage)?;
-    run(&options.options, "cargo bench")
+    run(&options.options, &Invocation::of_cargo_bench())
 }

@@ -14,7 +14,7 @@ use crate::command::measuring::{
     Work, format_words, groups, pages_and_hole_of, refuse_idle_threads, rounds, setup,
 };
 use crate::command::values::Rate;
-use crate::command::{Failure, measuring, refuse_repeated};
+use crate::command::{Failure, Invocation, measuring, quoted_word, refuse_repeated};
 
 /// The scheme that ratios are to, if it runs.
 const BASELINE: &str = "page-locked";
@@ -74,7 +74,12 @@ pub(super) fn sizes(options: &Options, pages: u32, hole_windows: u32) -> Result<
 }
 
 /// What the options ask for on these CPUs.
-pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<Work, Failure> {
+pub(super) fn work(
+    options: &Options,
+    invocation: &Invocation,
+    topology: &Topology,
+    seed: u64,
+) -> Result<Work, Failure> {
     let sizes = sizes(options, PAGES, HOLE_WINDOWS)?;
     let schemes = schemes(&options.scheme)?;
     let (mut groups, left_out) = groups(&options.load, topology)?;
@@ -93,7 +98,7 @@ pub(super) fn work(options: &Options, topology: &Topology, seed: u64) -> Result<
     let calibration = options.calibrated.as_deref().map(Recorded::read);
     Ok(Work {
         calibration: calibration.transpose().map_err(Failure::usage)?,
-        rerun: rerun(options, &plan, &setup),
+        rerun: invocation.with(&rerun(options, &plan, &setup)),
         plan,
         setup,
         left_out,
@@ -140,11 +145,11 @@ pub(super) fn scheme_words<'n>(names: impl Iterator<Item = &'n str>) -> String {
     words.join(" ")
 }
 
-/// A command that runs the same again, with every default written out.
+/// The words of a command that runs the same again, with every default written out.
 fn rerun(options: &Options, plan: &Plan, setup: &harness::cell::Setup) -> String {
     let sizes = &setup.sizes;
     let mut words = format!(
-        "cargo run --release -- storm {} {} --window {} --readahead {} --fill-ns {}",
+        "storm {} {} --window {} --readahead {} --fill-ns {}",
         scheme_words(plan.subjects.iter().map(Subject::name)),
         measuring::rerun(&options.load, plan, setup),
         sizes.window_pages,
@@ -167,7 +172,7 @@ fn rerun(options: &Options, plan: &Plan, setup: &harness::cell::Setup) -> String
         }
     }
     if let Some(file) = &options.calibrated {
-        words.push_str(&format!(" --calibrated {}", file.display()));
+        words.push_str(&format!(" --calibrated {}", quoted_word(file)));
     }
     words.push_str(format_words(options.load.format));
     words

@@ -395,8 +395,8 @@ fn add_method(out: &mut Document, recorded: &Recorded) {
         let floors = floors.join("; ");
         out.note("noise", format!("each CPU was watched before. {floors}"));
     }
-    out.note("command", recorded.command.clone());
-    out.note("again", recorded.rerun.clone());
+    out.command("command", &recorded.command);
+    out.command("again", &recorded.rerun);
     for caveat in &recorded.caveats {
         out.note("caveat", caveat.clone());
     }

@@ -26,7 +26,10 @@ fn quota(files: &[(&str, &str)]) -> Option<(String, Option<f64>)> {
         machine.file(path, text);
     }
     let quota = machine.capture("0").cpu_quota;
-    quota.map(|quota| (quota.cpu_max, quota.cpus))
+    quota.map(|quota| {
+        assert_eq!(quota.version_1, quota.cpu_max.ends_with(" 50000"));
+        (quota.cpu_max, quota.cpus)
+    })
 }
 
 #[test]
@@ -153,8 +156,17 @@ fn caveats_of_the_build() {
         caveats(|build| build.dirty = Some(true)),
         ["built from uncommitted changes: the commit doesn't say it all"]
     );
+    let unaligned = ["built without -align-all-functions=6: layout may move figures"];
     assert_eq!(
-        caveats(|build| (build.dirty, build.opt_level) = (None, None)),
+        caveats(|build| build.rustflags = Some(String::new())),
+        unaligned
+    );
+    assert_eq!(
+        caveats(|build| build.rustflags = Some("-C llvm-args=-align-all-functions=5".to_owned())),
+        unaligned
+    );
+    assert_eq!(
+        caveats(|build| (build.dirty, build.opt_level, build.rustflags) = (None, None, None)),
         [""; 0]
     );
 }
