@@ -99,9 +99,14 @@ impl Progress {
 
     /// Says something that is to stay.
     pub fn line(&self, line: &str) {
+        self.aside(|| say(line));
+    }
+
+    /// Prints something that is to stay, with the bar out of the way.
+    pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(line)),
-            None => say(line),
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 

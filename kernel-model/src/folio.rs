@@ -7,8 +7,8 @@
 //! Both counts are zero-based halves of one 64-bit word, since accesses of different widths to the
 //! same bytes have no meaning in a memory model. The kernel's `_mapcount` starts at -1 and has a
 //! word of its own next to `_refcount`: a checker gives it one, too, unless the scheme under test is
-//! one that fuses them ([`Counting`]). One word is ordered more strongly than two are, so that what
-//! holds of two holds of their halves.
+//! one that fuses them ([`Counting`]). One word is ordered more strongly than two are, by C11 and by
+//! Linux 6.12's memory model, so that what holds of two holds of their halves.
 //!
 //! A large folio is a run of frames. Its head frame carries the lock, the references, the mapping and
 //! the index; every frame has a mapcount of its own, and the first tail the total, where `struct
@@ -167,7 +167,7 @@ pub mod site {
         "mapcount_dec",
         AcqRel,
         "page_remove_rmap(): atomic_add_negative(), full in the kernel",
-        "nothing: the PTE is under its table's lock",
+        "nothing here; in the kernel a look at PG_dirty after one at the mapcount",
     );
     /// Counts a mapping up with the page lock held.
     pub const MAPCOUNT_INC_LOCKED: Site = Site::rmw(
@@ -211,7 +211,8 @@ pub mod site {
         "READ_ONCE(folio->flags)",
         "nothing: for checks and messages",
     );
-    /// Writes `mapping` and `index` with the page and the `xa_lock` held.
+    /// Writes `mapping` and `index` with the page and the `xa_lock` held. Plain in Linux 6.1 and 6.12,
+    /// where a re-check without the lock asks for `WRITE_ONCE()`.
     pub const MAPPING_STORE: Site = Site::store(
         "mapping_store",
         Relaxed,

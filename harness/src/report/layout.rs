@@ -95,7 +95,7 @@ fn shell_words(command: &str) -> Vec<&str> {
 }
 
 /// The text with what isn't printable ASCII written out: paths and hosts may hold anything.
-pub(crate) fn ascii(text: &str) -> String {
+pub fn ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_ascii_graphic() || c == ' ' || c == '\n' {

@@ -29,7 +29,7 @@ use crate::calibration::add_fidelity_of;
 use crate::record::{ReadError, Run};
 
 pub use check_verdicts::CheckVerdicts;
-pub use layout::{COLUMNS, wrap, wrap_to};
+pub use layout::{COLUMNS, ascii, wrap, wrap_to};
 pub use sources::{Latencies, Measured, Recorded};
 pub use tsv::{HEADER, tsv};
 

@@ -10,7 +10,8 @@
 //! `invalidate-seq-fused` is the same with both counts in one word, one access for both. It needs no full
 //! barrier of the fault's: a remover takes a reference after it has counted itself in and before it looks
 //! at the mapcount, and both sides do so in the same word. Whichever comes second has read what the first
-//! one left there, and the remover's barrier does the rest.
+//! one left there, and the remover's barrier does the rest. An acquire isn't enough: where another
+//! thread has installed the PTE table, the remover might see the count and not the table.
 
 use std::mem;
 use std::ops::Range;
@@ -78,7 +79,8 @@ const SEQ_PTES_LAST: Site = Site::load(
 );
 /// A remover counts itself in.
 const SEQ_ENTER: Site = Site::rmw("seq_enter", Relaxed, "atomic64_inc()", "seq_enter_mb");
-/// Orders that before the remover's first look at a mapcount.
+/// Orders that before the remover's first look at a mapcount. In the kernel `folio_try_get()` comes in
+/// between and is fully ordered, which would do.
 const SEQ_ENTER_MB: Site = Site::fence("seq_enter_mb", "smp_mb__after_atomic()", "seq_mb");
 /// A remover counts itself out, and the generation up.
 const SEQ_LEAVE: Site = Site::rmw(

@@ -1,13 +1,18 @@
 //! `faultaround check --litmus`: the kernel's own memory model, where somebody has it.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use harness::cancel::Cancel;
-use harness::progress::Progress;
-use kernel_model::litmus::{ALL, Litmus, Observed};
+use harness::progress::{Progress, say};
+use harness::report::{ascii, wrap};
+use kernel_model::litmus::{ALL, Litmus, Model, Observed};
+use tempfile::TempDir;
 
 use super::options::Options;
 use crate::command::output::Format;
@@ -15,23 +20,12 @@ use crate::command::{Failure, output};
 
 /// The configuration that selects the kernel's model, in its directory.
 const CONFIGURATION: &str = "linux-kernel.cfg";
+/// The model itself, by which its state is known.
+const CAT: &str = "linux-kernel.cat";
 
 /// Runs every litmus test of the schemes that were named, in `directory`.
 pub(super) fn run(directory: &Path, options: &Options, cancel: &Cancel) -> Result<(), Failure> {
-    if !directory.join(CONFIGURATION).is_file() {
-        return Err(Failure::Usage(format!(
-            "--litmus {}: there is no {CONFIGURATION} in it; tools/memory-model of a Linux source \
-             tree is wanted",
-            directory.display()
-        )));
-    }
-    let herd7 = options
-        .herd7
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("herd7"));
-    let files = tempfile::tempdir().map_err(|error| {
-        Failure::Broke(format!("cannot make a directory for litmus tests: {error}"))
-    })?;
+    let herd = Herd::new(directory, options.herd7.as_deref())?;
     let wanted = |litmus: &&Litmus| {
         options.scheme.is_empty()
             || options
@@ -39,113 +33,299 @@ pub(super) fn run(directory: &Path, options: &Options, cancel: &Cancel) -> Resul
                 .iter()
                 .any(|name| litmus.schemes.contains(&name.as_str()))
     };
-    let tests: Vec<&Litmus> = ALL.iter().filter(wanted).collect();
+    let tests: Vec<&'static Litmus> = ALL.iter().filter(wanted).collect();
+    output::print(&herd.head(options.format))?;
     let mut progress = Progress::new(tests.len() as u64);
     let mut results = Vec::new();
     for litmus in &tests {
-        if cancel.is_requested() {
-            break;
-        }
         progress.step_begins(litmus.name);
-        results.push(observe(litmus, &herd7, directory, files.path())?);
+        let Some(said) = herd.observe(litmus, cancel)? else {
+            break;
+        };
+        let result = Tested {
+            litmus,
+            model: herd.model,
+            said,
+        };
+        progress.aside(|| output::print(&result.row(options.format)))?;
+        results.push(result);
         progress.step_ended();
     }
     progress.finish();
-    output::print(&print(&tests, &results, options.format))?;
-    if results.len() < tests.len() {
+    let complete = results.len() == tests.len();
+    output::print(&herd.closing(&results, complete, options.format))?;
+    if !complete {
+        let (done, all) = (results.len(), tests.len());
+        say(&format!(
+            "interrupted: {done} of {all} litmus tests were run"
+        ));
         return Err(Failure::Interrupted);
     }
-    let as_expected = tests
+    let failed = results.iter().filter(|it| it.said.is_err()).count();
+    if results
         .iter()
-        .zip(&results)
-        .all(|(litmus, &observed)| litmus.expected() == Some(observed));
-    match as_expected {
-        true => Ok(()),
-        false => Err(Failure::NotAsDeclared),
+        .any(|it| it.said.is_ok() && !it.as_expected())
+    {
+        Err(Failure::NotAsDeclared)
+    } else if failed > 0 {
+        Err(Failure::Broke(format!(
+            "herd7 has no result for {failed} of {} litmus tests",
+            tests.len()
+        )))
+    } else {
+        Ok(())
     }
 }
 
-/// What herd7 says of a test.
-fn observe(
-    litmus: &Litmus,
-    herd7: &Path,
-    directory: &Path,
-    files: &Path,
-) -> Result<Observed, Failure> {
-    let file = files.join(format!("{}.litmus", litmus.name));
-    fs::write(&file, litmus.text)
-        .map_err(|error| Failure::Broke(format!("cannot write {}: {error}", file.display())))?;
-    let output = Command::new(herd7)
-        .arg("-conf")
-        .arg(CONFIGURATION)
-        .arg(&file)
-        .current_dir(directory)
-        .output()
-        .map_err(|error| {
+/// What herd7 says of a test: whether its condition is met, and what it flags.
+struct Said {
+    observed: Observed,
+    flags: Vec<String>,
+}
+
+impl Said {
+    fn read(said: &str) -> Option<Self> {
+        let observation = said
+            .lines()
+            .find_map(|line| line.strip_prefix("Observation "))?;
+        let flags = said.lines().filter_map(|line| line.strip_prefix("Flag "));
+        Some(Self {
+            observed: Observed::of(observation.split_whitespace().nth(1)?)?,
+            flags: flags.map(|flag| flag.trim().to_owned()).collect(),
+        })
+    }
+}
+
+/// A herd7 and the model that it is to use.
+struct Herd<'a> {
+    program: PathBuf,
+    /// As it calls itself.
+    version: String,
+    /// The `tools/memory-model` in which it runs.
+    directory: &'a Path,
+    model: Model,
+    files: TempDir,
+}
+
+impl<'a> Herd<'a> {
+    fn new(directory: &'a Path, program: Option<&Path>) -> Result<Self, Failure> {
+        let cat = fs::read_to_string(directory.join(CAT));
+        let (Ok(cat), true) = (cat, directory.join(CONFIGURATION).is_file()) else {
+            return Err(Failure::Usage(format!(
+                "--litmus {}: there is no {CONFIGURATION} with a {CAT} in it; tools/memory-model of a \
+                 Linux source tree is wanted",
+                directory.display()
+            )));
+        };
+        let program = program.unwrap_or(Path::new("herd7")).to_owned();
+        let cannot = |why: String| {
             Failure::Usage(format!(
-                "cannot run {}: {error}; herd7 of the herdtools is wanted on PATH or by --herd7",
-                herd7.display()
+                "cannot run {}: {why}; herd7 of the herdtools is wanted on PATH or by --herd7",
+                program.display()
             ))
+        };
+        let version = Command::new(&program)
+            .arg("-version")
+            .current_dir(directory)
+            .output()
+            .map_err(|error| cannot(error.to_string()))?;
+        let version = String::from_utf8_lossy(&version.stdout);
+        let version = version.split([',', '\n']).next().unwrap_or("").trim();
+        if version.is_empty() {
+            return Err(cannot("it doesn't tell its -version".to_owned()));
+        }
+        let version = ascii(version);
+        let files = tempfile::tempdir().map_err(|error| {
+            Failure::Broke(format!("cannot make a directory for litmus tests: {error}"))
         })?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let observation = said
-        .lines()
-        .find_map(|line| line.strip_prefix("Observation "))
-        .and_then(|line| line.split_whitespace().nth(1))
-        .and_then(Observed::of);
-    observation.ok_or_else(|| {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let complaint = complaint.lines().next().unwrap_or("nothing").to_owned();
-        Failure::Broke(format!(
-            "herd7 has no result for {}: it said {complaint}",
-            litmus.name
-        ))
-    })
-}
+        Ok(Self {
+            program,
+            version,
+            directory,
+            model: Model::of(&cat),
+            files,
+        })
+    }
 
-fn print(tests: &[&Litmus], results: &[Observed], format: Format) -> String {
-    let rows = || tests.iter().zip(results);
-    let expected = |litmus: &Litmus| litmus.expected().map_or("nan", Observed::word);
-    let mut out = String::new();
-    match format {
-        Format::Text => {
-            for (litmus, observed) in rows() {
-                let judged = if litmus.expected() == Some(*observed) {
-                    "as expected"
-                } else {
-                    "NOT AS EXPECTED"
-                };
-                let _ = writeln!(out, "{:<40} {:<9} {judged}", litmus.name, observed.word());
+    /// What herd7 says of a test, or why it says nothing; `None` if somebody pressed Ctrl-C
+    /// meanwhile.
+    fn observe(
+        &self,
+        litmus: &Litmus,
+        cancel: &Cancel,
+    ) -> Result<Option<Result<Said, String>>, Failure> {
+        let broke = |error| Failure::Broke(format!("cannot run a litmus test: {error}"));
+        let path = |name: &str| self.files.path().join(name);
+        let file = path(&format!("{}.litmus", litmus.name));
+        fs::write(&file, litmus.text).map_err(broke)?;
+        let mut herd7 = Command::new(&self.program)
+            .arg("-conf")
+            .arg(CONFIGURATION)
+            .arg(&file)
+            .current_dir(self.directory)
+            // Ctrl-C is for this process to hear, which then ends herd7.
+            .process_group(0)
+            .stdout(File::create(path("said")).map_err(broke)?)
+            .stderr(File::create(path("complaint")).map_err(broke)?)
+            .spawn()
+            .map_err(broke)?;
+        while herd7.try_wait().map_err(broke)?.is_none() {
+            if cancel.is_requested() {
+                herd7.kill().and_then(|()| herd7.wait()).map_err(broke)?;
+                return Ok(None);
             }
-            out.push_str(
-                "\nResult: can a PTE outlive the removal? By herd7 and the kernel's model.\n",
-            );
+            thread::sleep(Duration::from_millis(5));
         }
-        Format::Tsv => {
-            out.push_str("scheme\ttest\texpected\tobserved\n");
-            for (litmus, observed) in rows() {
-                let (scheme, name) = (litmus.schemes.join(","), litmus.name);
-                let _ = writeln!(
-                    out,
-                    "{scheme}\t{name}\t{}\t{}",
-                    expected(litmus),
-                    observed.word()
-                );
+        let read = |name| fs::read(path(name)).map_err(broke);
+        let said = read("said")?;
+        let said = String::from_utf8_lossy(&said);
+        let complaint = read("complaint")?;
+        let complaint = String::from_utf8_lossy(&complaint);
+        Ok(Some(Said::read(&said).ok_or_else(|| {
+            let folder = format!("{}/", self.files.path().display());
+            let mut lines = complaint.lines().chain(said.lines());
+            let line = lines.find(|line| !line.trim().is_empty());
+            let line = line.unwrap_or("nothing").replace(&folder, "");
+            ascii(line.trim())
+        })))
+    }
+
+    /// What comes before the first test.
+    fn head(&self, format: Format) -> String {
+        let (version, model) = (&self.version, self.model.name());
+        match format {
+            Format::Text => format!("herd7 {version}, the memory model of {model}\n\n"),
+            Format::Tsv => {
+                "schemes\ttest\tmodel\texpected\tobserved\tflags\tas_expected\n".to_owned()
             }
-        }
-        Format::Json => {
-            let rows: Vec<_> = rows()
-                .map(|(litmus, observed)| {
-                    serde_json::json!({
-                        "schemes": litmus.schemes,
-                        "test": litmus.name,
-                        "expected": expected(litmus),
-                        "observed": observed.word(),
-                    })
-                })
-                .collect();
-            let _ = writeln!(out, "{:#}", serde_json::json!({ "litmus": rows }));
+            Format::Json => String::new(),
         }
     }
-    out
+
+    /// What comes after the last one.
+    fn closing(&self, results: &[Tested], complete: bool, format: Format) -> String {
+        match format {
+            Format::Text => {
+                let failed = results.iter().filter(|it| it.said.is_err()).count();
+                let as_expected = results.iter().filter(|it| it.as_expected()).count();
+                let contrary = results.len() - failed - as_expected;
+                let mut text = format!("{as_expected} as expected");
+                for (number, what) in [(contrary, "NOT AS EXPECTED"), (failed, "WITHOUT A RESULT")]
+                {
+                    if number > 0 {
+                        let _ = write!(text, ", {number} {what}");
+                    }
+                }
+                text.push_str(
+                    ". The question is each test's own, most often whether a PTE can outlive the \
+                     removal.",
+                );
+                format!("\n{}", wrap("", &text))
+            }
+            Format::Tsv => String::new(),
+            Format::Json => {
+                let rows: Vec<_> = results.iter().map(Tested::json).collect();
+                let all = serde_json::json!({
+                    "herd7": self.version,
+                    "model": self.model.name(),
+                    "complete": complete,
+                    "litmus": rows,
+                });
+                format!("{all:#}\n")
+            }
+        }
+    }
+}
+
+/// A test that was run.
+struct Tested {
+    litmus: &'static Litmus,
+    model: Model,
+    said: Result<Said, String>,
+}
+
+impl Tested {
+    fn expected(&self) -> &'static str {
+        let expected = self.litmus.expected(self.model);
+        expected.map_or("nan", Observed::word)
+    }
+
+    fn observed(&self) -> &'static str {
+        self.said
+            .as_ref()
+            .map_or("nan", |said| said.observed.word())
+    }
+
+    fn flags(&self) -> &[String] {
+        self.said.as_ref().map_or(&[], |said| &said.flags)
+    }
+
+    /// Whether result and flags are those that the test declares.
+    fn as_expected(&self) -> bool {
+        let mut flags = self.flags().to_vec();
+        flags.sort();
+        let mut declared: Vec<_> = self.litmus.flags().collect();
+        declared.sort_unstable();
+        self.observed() == self.expected() && flags == declared
+    }
+
+    /// What is printed as soon as it was run.
+    fn row(&self, format: Format) -> String {
+        match format {
+            Format::Text => self.text(),
+            Format::Tsv => format!(
+                "{}\t{}\t{}\t{}\t{}\n",
+                self.litmus.schemes.join(","),
+                self.litmus.name,
+                [self.model.name(), self.expected(), self.observed()].join("\t"),
+                self.flags().join(","),
+                self.as_expected(),
+            ),
+            Format::Json => String::new(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let name = self.litmus.name;
+        let said = match &self.said {
+            Err(complaint) => {
+                let complaint = format!("herd7 says: {complaint}");
+                return format!("{name:<44} NO RESULT\n{}", wrap("    ", &complaint));
+            }
+            Ok(said) => said,
+        };
+        let judged = match said.observed.word() == self.expected() {
+            true => "as expected",
+            false => "NOT AS EXPECTED",
+        };
+        let mut out = format!("{name:<44} {:<9} {judged}\n", said.observed.word());
+        for flag in &said.flags {
+            let judged = match self.litmus.flags().any(|it| it == flag) {
+                true => "as expected",
+                false => "NOT AS EXPECTED",
+            };
+            out.push_str(&wrap("    ", &format!("flag {}: {judged}", ascii(flag))));
+        }
+        for missing in self
+            .litmus
+            .flags()
+            .filter(|it| !said.flags.iter().any(|flag| flag == it))
+        {
+            let _ = writeln!(out, "    no flag {missing}: NOT AS EXPECTED");
+        }
+        out
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "schemes": self.litmus.schemes,
+            "test": self.litmus.name,
+            "model": self.model.name(),
+            "expected": self.expected(),
+            "observed": self.observed(),
+            "flags": self.flags(),
+            "as_expected": self.as_expected(),
+            "complaint": self.said.as_ref().err(),
+        })
+    }
 }
