@@ -86,7 +86,8 @@ fn herd7_can_read_them() {
         told("int r = READ_ONCE(*x); if (r != 1) WRITE_ONCE(*x, 2);"),
         Ok(())
     );
-    // What a person would write in C, and herd7 7.57 refuses, or takes for something else.
+    // What may be written in C and herd7 7.57 refuses; it reads the last two, a comment and a register
+    // without a value.
     for bad in [
         "int r = READ_ONCE(*x); if (!r) WRITE_ONCE(*x, 2);",
         "int r = READ_ONCE(*x); if (r == 1 && r >= 1) WRITE_ONCE(*x, 2);",
@@ -96,10 +97,10 @@ fn herd7_can_read_them() {
         "int r = 1; r++;",
         "WRITE_ONCE(*x, ~1);",
         "WRITE_ONCE(*x, 1)",
-        "/* no */ WRITE_ONCE(*x, 1);",
-        "WRITE_ONCE(*x, r);",
         "set_bit(0, x);",
         "smp_store_release(x);",
+        "/* no */ WRITE_ONCE(*x, 1);",
+        "WRITE_ONCE(*x, r);",
     ] {
         assert!(told(bad).is_err(), "{bad}");
     }
