@@ -206,6 +206,7 @@ fn a_run_says_what_was_counted_what_was_found_and_how_noisy_its_cpus_are() {
                     cpu_migrations r0001";
     assert_eq!(names.join(" "), in_order);
     assert!(run["findings"].as_array().unwrap().len() > 20);
+    assert!(run["clock_step"]["ns"].as_f64() > Some(0.0));
     assert_eq!(run["noise"][0]["cpu"], 0);
     assert!(run["noise"][0]["reads"].as_u64() > Some(0));
     let unwatched = "--rounds 1 --duration 10ms --watch 0s";

@@ -28,6 +28,10 @@ pub struct Conditions {
     /// The largest change of a CPU's frequency from before to after, as a share of it; `None` where
     /// the frequency can't be read.
     pub frequency_change: Option<f64>,
+    /// What a cache line's way from the first thread's CPU to each other thread's took, in
+    /// nanoseconds, right before the cell; empty for one CPU, and where it couldn't be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers_ns: Vec<f64>,
 }
 
 /// Why a round is called unstable.
@@ -185,6 +189,7 @@ impl CpuWatch {
             migrations: None,
             lost_cpus,
             frequency_change: changes.reduce(f64::max),
+            transfers_ns: Vec::new(),
         }
     }
 }

@@ -37,3 +37,4 @@ pub mod storms;
 pub mod subject;
 pub mod summary;
 pub mod topology;
+pub mod transfer;

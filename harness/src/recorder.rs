@@ -4,6 +4,7 @@
 use hdrhistogram::Histogram;
 
 use crate::clock::{Clock, Ticks};
+use crate::statistics::Spread;
 
 /// The shortest latency that a histogram tells apart.
 pub const LOWEST_NS: u64 = 1;
@@ -11,6 +12,13 @@ pub const LOWEST_NS: u64 = 1;
 pub const HIGHEST_NS: u64 = 10_000_000_000;
 /// Significant decimal digits.
 pub const DIGITS: u8 = 3;
+
+/// Faults in a row whose time is taken together, at most.
+///
+/// The end of one is the start of the next, so that their sum is the difference of two readings
+/// alone: however coarse the clock's step is, and whatever its phase, it shifts the sum by less than
+/// one step.
+pub const STRETCH: u32 = 64;
 
 /// An empty latency histogram: 1 ns to 10 s with 3 significant digits.
 pub fn new_histogram() -> Histogram<u64> {
@@ -26,6 +34,10 @@ pub struct Recorder {
     pub histogram: Histogram<u64>,
     /// Latencies beyond [`HIGHEST_NS`].
     pub beyond: u64,
+    /// The times of stretches, in nanoseconds per [`STRETCH`] faults.
+    pub stretches: Histogram<u64>,
+    /// How many faults a stretch has here: [`STRETCH`], or fewer in passes that don't have as many.
+    pub stretch: u32,
 }
 
 impl Recorder {
@@ -35,6 +47,9 @@ impl Recorder {
             ring: Vec::with_capacity(pass),
             histogram: new_histogram(),
             beyond: 0,
+            stretches: new_histogram(),
+            // Passes are cut into equal parts.
+            stretch: (pass / pass.div_ceil(STRETCH as usize).max(1)).max(1) as u32,
         }
     }
 
@@ -68,11 +83,21 @@ impl Recorder {
         }
     }
 
-    /// The median of what was noted since the last drain; 0 without any.
-    pub fn median_noted(&self) -> Ticks {
-        let mut noted = self.ring.clone();
-        noted.sort_unstable();
-        noted.get(noted.len() / 2).copied().unwrap_or(0)
+    /// The same where each latency began when the one before it ended: stretches, too.
+    pub fn drain_in_a_row(&mut self, clock: &Clock) {
+        for ticks in stretches(&self.ring, self.stretch) {
+            self.stretches
+                .saturating_record(clock.ns(ticks).max(LOWEST_NS));
+        }
+        self.drain(clock);
+    }
+
+    /// The median over stretches of what was noted since the last drain, in ticks per latency; not a
+    /// number without one.
+    pub fn median_noted(&self) -> f64 {
+        let noted = stretches(&self.ring, self.stretch).map(|ticks| ticks as f64);
+        let median = Spread::of(noted).map_or(f64::NAN, |noted| noted.median);
+        median / f64::from(STRETCH)
     }
 
     /// How many latencies were noted since the last drain.
@@ -84,6 +109,15 @@ impl Recorder {
     pub fn discard(&mut self) {
         self.ring.clear();
     }
+}
+
+/// The times of stretches of so many latencies, as if each had [`STRETCH`] of them.
+fn stretches(ring: &[Ticks], stretch: u32) -> impl Iterator<Item = Ticks> {
+    let stretches = ring.chunks_exact(stretch as usize);
+    stretches.map(move |stretch| {
+        let (ticks, count) = (stretch.iter().sum::<Ticks>(), stretch.len() as u64);
+        (ticks * u64::from(STRETCH) + count / 2) / count
+    })
 }
 
 /// What a clock read and a note of its result cost, in nanoseconds each: the median of several
@@ -122,27 +156,43 @@ mod tests {
         assert!(recorder.room().len() >= 4);
         recorder.room()[0] = clock.ticks(1_000_000);
         recorder.keep(1);
-        assert_eq!(
-            (recorder.noted(), recorder.median_noted()),
-            (1, clock.ticks(1_000_000))
-        );
+        assert_eq!(recorder.noted(), 1);
         recorder.discard();
         recorder.push(0);
         recorder.push(clock.ticks(1_000_000));
-        assert_eq!(
-            (recorder.noted(), recorder.median_noted()),
-            (2, clock.ticks(1_000_000))
-        );
         recorder.drain(&clock);
         recorder.drain(&clock);
-        assert_eq!(recorder.histogram.len(), 2);
+        assert_eq!((recorder.histogram.len(), recorder.noted()), (2, 0));
         assert_eq!(
             recorder.histogram.min(),
             1,
             "0 ns counts as the shortest latency"
         );
         assert!(recorder.histogram.max().abs_diff(1_000_000) < 1_000);
-        assert_eq!((recorder.noted(), recorder.median_noted()), (0, 0));
+        assert_eq!(recorder.stretches.len(), 0);
+    }
+
+    #[test]
+    fn stretches_are_equal_parts_of_a_pass_and_what_is_left_over_is_in_none() {
+        let clock = Clock::of_ticks(0.5);
+        let stretch = |pass| Recorder::new(pass).stretch;
+        assert_eq!([64, 4096].map(stretch), [STRETCH; 2]);
+        assert_eq!([0, 1, 63, 100, 130].map(stretch), [1, 1, 63, 50, 43]);
+        let mut recorder = Recorder::new(100);
+        (0..99).for_each(|_| recorder.push(200));
+        assert_eq!(recorder.median_noted(), 200.0);
+        recorder.drain_in_a_row(&clock);
+        assert_eq!(
+            (recorder.histogram.len(), recorder.stretches.len()),
+            (99, 1)
+        );
+        // Half a nanosecond to a tick, and as many as a stretch has elsewhere.
+        assert!(
+            recorder
+                .stretches
+                .equivalent(recorder.stretches.max(), 100 * u64::from(STRETCH))
+        );
+        assert!(recorder.median_noted().is_nan());
     }
 
     #[test]

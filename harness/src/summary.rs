@@ -10,13 +10,14 @@ use crate::conditions::Cause;
 use crate::counters::Readings;
 use crate::recorder::new_histogram;
 use crate::rounds::{CellRound, Finished, Key, Plan, Variant};
-use crate::statistics::{Interval, Latency, Sparse, Spread, Verdict, verdict};
+use crate::statistics::{Interval, Known, Latency, Sparse, Spread, Verdict, known, verdict};
 
 /// All that a run has measured so far.
 #[derive(Debug, Default)]
 pub struct Results {
     cells: Vec<Kept>,
     floor_ns: u64,
+    step_ns: f64,
 }
 
 /// A cell's result, its histograms packed.
@@ -30,11 +31,12 @@ struct Kept {
 
 impl Results {
     /// Nothing yet. Median latencies below `floor_ns` won't be compared: they are in the noise of
-    /// the machine.
-    pub fn above(floor_ns: u64) -> Self {
+    /// the machine. Of others, what a clock that steps by `step_ns` can't tell is in the intervals.
+    pub fn above(floor_ns: u64, step_ns: f64) -> Self {
         Self {
             cells: Vec::new(),
             floor_ns,
+            step_ns,
         }
     }
 
@@ -122,11 +124,17 @@ pub struct Row {
     /// What may be said of that ratio; `None` for the baseline and its second run.
     pub verdict: Option<Verdict>,
     /// The baseline's median latency over this one's, round by round: above 1 is faster. Hardly
-    /// touched by what the machine does to a few faults in a thousand. `None` for the baseline
-    /// itself, and where a median is below the noise floor.
+    /// touched by what the machine does to a few faults in a thousand. In a closed loop the median
+    /// is over stretches of faults in a row ([`Stretches`](crate::statistics::Stretches)). What the
+    /// clock's step leaves open is in the interval. `None` for the baseline itself, and where a
+    /// median is below the noise floor.
     pub p50_ratio: Option<Interval>,
     /// What may be said of that ratio.
     pub p50_verdict: Option<Verdict>,
+    /// The median latency over stretches of faults in a row, in nanoseconds per fault; `None` without
+    /// any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch_p50_ns: Option<Spread>,
     /// Latencies of the faults of all rounds.
     pub latency: Option<Latency>,
     /// Faults that fell to the slow path over all faults.
@@ -288,36 +296,61 @@ pub fn widest_interval(plan: &Plan, results: &Results) -> f64 {
     let keys = (0..plan.groups.len()).flat_map(|group| plan.keys_of(group));
     let others = keys.filter(|key| *key != plan.baseline_of(key.group));
     let widths = others.map(|key| {
-        let interval = ratio(plan, results, key, &|cell| cell.pages_per_s);
+        let interval = ratio(plan, results, key, &over_base(|cell| cell.pages_per_s));
         interval.map_or(f64::INFINITY, |interval| interval.width())
     });
     widths.fold(0.0, f64::max)
 }
 
-/// The ratio to the baseline, round by round. Only rounds that both have: an interrupted run's
-/// last one may lack either.
+/// The ratio to the baseline, round by round, of what is told of the baseline's cell and of this one.
+/// Only rounds that both have: an interrupted run's last one may lack either.
 fn ratio(
     plan: &Plan,
     results: &Results,
     key: Key,
-    value: &dyn Fn(&CellRound) -> f64,
+    of: &dyn Fn([&CellRound; 2]) -> Known,
 ) -> Option<Interval> {
     let baseline = plan.baseline_of(key.group);
-    let base: BTreeMap<u32, f64> = (results.of(baseline))
-        .map(|base| (base.cell.round, value(&base.cell)))
+    let base: BTreeMap<u32, &CellRound> = (results.of(baseline))
+        .map(|base| (base.cell.round, &base.cell))
         .collect();
     let pairs = results.of(key).filter_map(|kept| {
         let base = base.get(&kept.cell.round)?;
-        Some(value(&kept.cell) / base)
+        Some(of([base, &kept.cell]))
     });
-    Interval::bootstrap(pairs.filter(|ratio| ratio.is_finite())).filter(|_| key != baseline)
+    Interval::of_known(pairs.filter(Known::is_finite)).filter(|_| key != baseline)
 }
 
-/// The inverse of the median latency; not a number without one, or if it is below the floor.
-fn speed_of(latency: Option<&Latency>, floor_ns: u64) -> f64 {
-    let p50_ns = latency.and_then(|latency| latency.p50_ns);
-    let p50_ns = p50_ns.filter(|p50_ns| *p50_ns >= floor_ns);
-    p50_ns.map_or(f64::NAN, |p50_ns| 1.0 / p50_ns as f64)
+/// The ratio of a figure in which no step of the clock is to be seen.
+fn over_base(value: impl Fn(&CellRound) -> f64) -> impl Fn([&CellRound; 2]) -> Known {
+    move |[base, cell]| Known::exactly(value(cell) / value(base))
+}
+
+impl Results {
+    /// The first median over the second, that is, how much faster the second is; nothing of medians
+    /// that aren't there or are below the floor.
+    fn speed(&self, latencies: [Option<&Latency>; 2]) -> Known {
+        let [base, cell] = latencies.map(|latency| known(self.p50_ns(latency), self.step_ns));
+        base.over(cell)
+    }
+
+    /// The same of faults: by their stretches where both have them.
+    fn fault_speed(&self, cells: [&CellRound; 2]) -> Known {
+        let latencies = cells.map(|cell| cell.latency.as_ref());
+        let compared = latencies.iter().all(|it| self.p50_ns(*it).is_some());
+        match cells.map(|cell| cell.stretches) {
+            [Some(base), Some(cell)] if compared => {
+                base.known(self.step_ns).over(cell.known(self.step_ns))
+            }
+            _ => self.speed(latencies),
+        }
+    }
+
+    /// A median that isn't below the floor.
+    fn p50_ns(&self, latency: Option<&Latency>) -> Option<u64> {
+        let p50_ns = latency.and_then(|latency| latency.p50_ns);
+        p50_ns.filter(|p50_ns| *p50_ns >= self.floor_ns)
+    }
 }
 
 fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
@@ -328,7 +361,7 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         Spread::of(cells.iter().map(|cell| value(cell))).unwrap_or(Spread::NONE)
     };
     let sum = |count: fn(&CellRound) -> u64| -> u64 { cells.iter().map(|cell| count(cell)).sum() };
-    let ratio = |value: &dyn Fn(&CellRound) -> f64| ratio(plan, results, key, value);
+    let ratio = |of: &dyn Fn([&CellRound; 2]) -> Known| ratio(plan, results, key, of);
     let (faults, operations) = results.merged(key);
     let removals = cells.iter().filter_map(|cell| cell.remover.as_ref());
     let removals: Vec<_> = removals.collect();
@@ -336,13 +369,13 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         let remover = cell.remover.as_ref();
         remover.map_or(f64::NAN, |remover| remover.ops_per_s)
     };
-    let speed = |cell: &CellRound| match setup.rate_per_s {
-        None => ops_per_s(cell),
+    let remover_speed = |cells: [&CellRound; 2]| match setup.rate_per_s {
+        None => over_base(ops_per_s)(cells),
         // A backlog's latencies say nothing about one operation.
-        Some(rate) if ops_per_s(cell) < RATE_KEPT * rate => f64::NAN,
+        Some(rate) if cells.iter().any(|cell| ops_per_s(cell) < RATE_KEPT * rate) => Known::NOT,
         Some(_) => {
-            let latency = cell.remover.as_ref().and_then(|it| it.latency.as_ref());
-            speed_of(latency, results.floor_ns)
+            let removers = cells.map(|cell| cell.remover.as_ref());
+            results.speed(removers.map(|remover| remover.and_then(|it| it.latency.as_ref())))
         }
     };
     Some(Row {
@@ -356,9 +389,10 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         ns_per_page: spread(|cell| cell.ns_per_page),
         pages_per_s_interval: Interval::bootstrap(cells.iter().map(|cell| cell.pages_per_s)),
         ns_per_page_interval: Interval::bootstrap(cells.iter().map(|cell| cell.ns_per_page)),
-        ratio: ratio(&|cell| cell.pages_per_s),
+        ratio: ratio(&over_base(|cell| cell.pages_per_s)),
         verdict: None,
-        p50_ratio: ratio(&|cell| speed_of(cell.latency.as_ref(), results.floor_ns)),
+        p50_ratio: ratio(&|cells| results.fault_speed(cells)),
+        stretch_p50_ns: Spread::of(cells.iter().filter_map(|it| Some(it.stretches?.p50_ns))),
         p50_verdict: None,
         latency: Latency::of(&faults),
         slow_path_share: spread(|cell| cell.slow_path_share),
@@ -379,7 +413,7 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         remover: Spread::of(cells.iter().map(|cell| ops_per_s(cell))).map(|spread| {
             RemoverSummary {
                 ops_per_s: spread,
-                ratio: ratio(&speed),
+                ratio: ratio(&remover_speed),
                 verdict: None,
                 latency: Latency::of(&operations),
                 ops: removals.iter().map(|round| round.ops).sum(),
@@ -399,3 +433,6 @@ fn row(plan: &Plan, results: &Results, setup: &Setup, key: Key) -> Option<Row> {
         start_skew_ns: spread(|cell| cell.start_skew_ns as f64),
     })
 }
+
+#[cfg(test)]
+mod stepped;

@@ -86,6 +86,12 @@ fn what_piles_up_is_in_the_latency_of_an_open_loop_and_in_none_of_a_closed_one()
     // Three times as fast as one thread can go.
     let rate = 3e9 / ns_per_fault(&closed);
     let open = thread(&setup(Arrival::Fixed(rate)), None);
+    // Only where each fault begins when the one before it ended is their sum one difference.
+    let stretches = closed.faults / u64::from(closed.stretch);
+    assert_eq!(
+        (closed.stretches.len(), open.stretches.len()),
+        (stretches, 0)
+    );
     // Half of the faults waited for a good part of the time; a closed loop doesn't know.
     assert!(
         p50(&open) > 20.0 * p50(&closed),
@@ -121,6 +127,7 @@ fn a_cell_without_recording_has_faults_and_times_and_no_latencies() {
     let setup = setup(Arrival::Closed);
     let unrecorded = thread(&setup, Some(Control::Unrecorded));
     assert!(unrecorded.histogram.is_empty() && unrecorded.faults > 0);
+    assert!(unrecorded.stretches.is_empty());
     // Whole passes, each page of them mapped.
     assert_eq!(unrecorded.faults % 64, 0);
     assert_eq!(unrecorded.counters.mapped, unrecorded.faults * 16);

@@ -262,6 +262,7 @@ fn header() -> Header {
         calibration: None,
         left_out: vec!["a storm that there is no CPU for".to_owned()],
         recording_ns: 9.0,
+        clock_step: None,
         sigbus_ns: None,
     }
 }

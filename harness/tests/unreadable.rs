@@ -92,6 +92,7 @@ static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
         calibration: None,
         left_out: Vec::new(),
         recording_ns: 9.0,
+        clock_step: None,
         sigbus_ns: None,
     };
     let mut collector = Collector(Results::default());

@@ -89,7 +89,11 @@ fn takes_what_is_unlocked_in_its_range_and_nothing_else<P: Platform>(
         removed,
         removed_pages: removed,
         skipped_locked: skips_locked(remover).into(),
-        reclaimed: if remover.name == "reclaim" { removed } else { 0 },
+        reclaimed: if remover.name == "reclaim" {
+            removed
+        } else {
+            0
+        },
         migrated: if migrates { removed } else { 0 },
         unmapped_singly: if unmaps_each { removed } else { 0 },
         ..RemovalCounters::default()

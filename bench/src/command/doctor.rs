@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 use harness::clock::Clock;
-use harness::doctor::{self, Finding, examine, is_fit, judge_noise};
+use harness::doctor::{self, Finding, examine, is_fit, judge_noise, judge_step, judge_transfers};
 use harness::environment::Environment;
 use harness::noise::{self, Floor, NoiseError};
+use harness::transfer;
 use serde::Serialize;
 
 use super::measuring::topology;
@@ -20,7 +21,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     cpus: Option<String>,
 
-    /// How long these CPUs are watched for gaps, all at the same time; 0s: not at all
+    /// How long these CPUs are watched for gaps, all at the same time, and for as long again how fast
+    /// a cache line goes between them; 0s: not at all
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = values::watch,
           allow_hyphen_values = true)]
     watch: Duration,
@@ -49,13 +51,17 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let topology = topology(options.cpus.as_deref())?;
     let environment = Environment::capture(&topology);
     let mut findings = examine(&environment);
+    let (clock, cpus) = (Clock::new(), topology.ids());
+    findings.push(judge_step(&clock.step()));
     let mut floors = Vec::new();
     if !options.watch.is_zero() {
-        let watched = noise::watch(&topology.ids(), &Clock::new(), options.watch, &cancel);
+        let watched = noise::watch(&cpus, &clock, options.watch, &cancel);
+        let looks = transfer::looks(&cpus, &clock, options.watch, &cancel);
         if cancel.is_requested() {
             return Err(Failure::Interrupted);
         }
         floors = watched.map_err(broken)?.floors;
+        findings.push(judge_transfers(&cpus, &looks));
         findings.push(judge_noise(&floors));
     }
     let fit = is_fit(&findings);

@@ -102,7 +102,7 @@ pub(super) fn run(
     stage.watcher.part_begins(&what, rounds);
     let (clock, cancel) = (stage.clock, stage.cancel);
     let mut collector = Collector {
-        results: Results::default(),
+        results: Results::above(0, clock.step().ns),
         stage,
     };
     let ended = match rounds::run(&plan, &setup, clock, cancel, &mut collector) {

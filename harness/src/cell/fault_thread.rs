@@ -34,6 +34,11 @@ pub struct FaultThread {
     pub histogram: Histogram<u64>,
     /// Latencies beyond the histogram's range.
     pub beyond: u64,
+    /// The times of stretches of faults, in nanoseconds per
+    /// [`STRETCH`](crate::recorder::STRETCH) faults; empty where faults don't follow each other.
+    pub stretches: Histogram<u64>,
+    /// Faults in a stretch.
+    pub stretch: u32,
     /// The time that it spent in faults, in nanoseconds.
     pub in_faults_ns: u64,
     /// The time in which it faulted or waited for a fault to start: the measured time less the zaps
@@ -166,6 +171,8 @@ pub(super) fn run<F: Faults>(
         active_ns: clock.ns(runner.tally.active),
         histogram: runner.recorder.histogram,
         beyond: runner.recorder.beyond,
+        stretches: runner.recorder.stretches,
+        stretch: runner.recorder.stretch,
         counters: runner.faults.counters(),
         readings: in_order(
             &course.setup.events,
@@ -213,7 +220,7 @@ impl<F: Faults> Runner<'_, F> {
         })
     }
 
-    /// A loop that makes the median fault longer by a share of it.
+    /// A loop that makes the median stretch of faults longer by a share of it.
     fn calibrate(&mut self, share: f64, measured: Ticks, time: Ticks) -> Result<Plant, CellError> {
         let clock = &self.course.clock;
         let none = Plant::of(0.0, clock);
@@ -225,11 +232,11 @@ impl<F: Faults> Runner<'_, F> {
             while plain.is_empty() || clock.now() < end {
                 self.faults.zap(&self.touches)?;
                 self.planted_pass(clock.now(), Ticks::MAX, &none);
-                plain.push(self.recorder.median_noted() as f64);
+                plain.push(self.recorder.median_noted());
                 self.recorder.discard();
                 self.faults.zap(&self.touches)?;
                 self.planted_pass(clock.now(), Ticks::MAX, &plant);
-                planted.push(self.recorder.median_noted() as f64);
+                planted.push(self.recorder.median_noted());
                 self.recorder.discard();
             }
             let median = |values: Vec<f64>| Spread::of(values).map_or(0.0, |it| it.median);
@@ -263,7 +270,11 @@ impl<F: Faults> Runner<'_, F> {
             left_off = last;
             self.tally.active += last - begin;
             self.faults.pass_ended(&self.touches)?;
-            self.recorder.drain(clock);
+            match pace {
+                // From the intended start, which is no other fault's end.
+                Pace::Open(_) => self.recorder.drain(clock),
+                _ => self.recorder.drain_in_a_row(clock),
+            }
             if last >= end || self.course.is_called_off() {
                 return Ok(());
             }

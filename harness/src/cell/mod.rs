@@ -34,6 +34,7 @@ use crate::rounds::Control;
 use crate::storms::{Storm, Storms};
 use crate::subject::{KernelFile, Subject};
 use crate::topology::TopologyError;
+use crate::transfer;
 
 use course::Course;
 use kernel::Workers;
@@ -181,7 +182,10 @@ pub fn measure(
         cell,
         cancel,
     };
-    match &cell.cell.subject {
+    let threads = cell.cell.fault_threads + cell.storm_threads;
+    let used = setup.cpus.len().min(threads as usize);
+    let transfers_ns = transfer::from_the_first(&setup.cpus[..used], clock);
+    let mut measured = match &cell.cell.subject {
         Subject::File(file) => cell.on_the_kernel(file),
         Subject::Scheme(scheme) if cell.cell.calibrated => {
             let name = scheme.about().name;
@@ -189,7 +193,9 @@ pub fn measure(
             cell.on_a_model(scheme)
         }
         Subject::Scheme(scheme) => cell.on_a_model(*scheme),
-    }
+    }?;
+    measured.conditions.transfers_ns = transfers_ns;
+    Ok(measured)
 }
 
 /// A cell that is being measured.

@@ -98,6 +98,13 @@ fn work(run: &Run) -> Vec<Fact> {
         ("warm-up", ms(setup.warm_up_ns), All),
         ("rounds", run.rounds_done().to_string(), All),
         ("files", files, All),
+        (
+            "the clock's step",
+            run.header
+                .clock_step
+                .map_or("unknown".to_owned(), |step| format!("{:.1} ns", step.ns)),
+            All,
+        ),
     ]
 }
 

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Comparable;
+use crate::record::Run;
 use crate::rounds::CellRound;
-use crate::statistics::Latency;
+use crate::statistics::{Known, Latency, known};
 
 /// A figure that a cell has in each round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -16,7 +17,8 @@ pub enum Metric {
     NsPerPage,
     /// Pages mapped per second of time in faults.
     PagesPerS,
-    /// The faults' median latency, in nanoseconds.
+    /// The faults' median latency, in nanoseconds: over stretches of faults in a row where both runs
+    /// have them.
     FaultP50,
     /// Their 99th percentile.
     FaultP99,
@@ -76,19 +78,25 @@ impl Metric {
 
     /// A cell's value in a round; for a ratio, what it is of. `None` where it has none, as a
     /// percentile of too few samples.
-    pub(super) fn value(self, cell: &CellRound) -> Option<f64> {
+    pub(super) fn value(self, cell: &CellRound, clock: Clocks) -> Option<Known> {
         let fault = cell.latency.as_ref();
         let remover = cell.remover.as_ref().and_then(|it| it.latency.as_ref());
-        let value = match self {
-            Self::Ratio | Self::PagesPerS => Some(cell.pages_per_s),
-            Self::NsPerPage => Some(cell.ns_per_page),
-            Self::FaultP50 => ns(fault, |it| it.p50_ns),
-            Self::FaultP99 => ns(fault, |it| it.p99_ns),
-            Self::FaultP999 => ns(fault, |it| it.p999_ns),
-            Self::RemoverP50 => ns(remover, |it| it.p50_ns),
-            Self::RemoverP99 => ns(remover, |it| it.p99_ns),
+        let latency = |latency: Option<&Latency>, of: fn(&Latency) -> Option<u64>| {
+            known(latency.and_then(of), clock.step_ns)
         };
-        value.filter(|value| value.is_finite() && *value > 0.0)
+        let value = match self {
+            Self::Ratio | Self::PagesPerS => Known::exactly(cell.pages_per_s),
+            Self::NsPerPage => Known::exactly(cell.ns_per_page),
+            Self::FaultP50 => match cell.stretches.filter(|_| clock.stretches) {
+                Some(stretches) => stretches.known(clock.step_ns),
+                None => latency(fault, |it| it.p50_ns),
+            },
+            Self::FaultP99 => latency(fault, |it| it.p99_ns),
+            Self::FaultP999 => latency(fault, |it| it.p999_ns),
+            Self::RemoverP50 => latency(remover, |it| it.p50_ns),
+            Self::RemoverP99 => latency(remover, |it| it.p99_ns),
+        };
+        Some(value).filter(|value| value.is_finite() && value.value > 0.0)
     }
 
     /// The samples that a cell's value rests on; 0 if it is no percentile.
@@ -102,6 +110,21 @@ impl Metric {
     }
 }
 
-fn ns(latency: Option<&Latency>, of: fn(&Latency) -> Option<u64>) -> Option<f64> {
-    latency.and_then(of).map(|ns| ns as f64)
+/// What the clocks of two runs allow to compare.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clocks {
+    /// The coarser one's step.
+    pub(super) step_ns: f64,
+    /// Whether both runs took the times of stretches of faults.
+    pub(super) stretches: bool,
+}
+
+impl Clocks {
+    pub(super) fn of(runs: [&Run; 2]) -> Self {
+        let stretched = |run: &Run| run.rounds.iter().any(|cell| cell.stretches.is_some());
+        Self {
+            step_ns: runs[0].step_ns().max(runs[1].step_ns()),
+            stretches: runs.into_iter().all(stretched),
+        }
+    }
 }

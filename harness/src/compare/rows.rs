@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::metric::Clocks;
 use super::{Comparable, Compared, Metric, Row, is_same};
 use crate::noise::least_comparable_ns;
 use crate::record::Run;
 use crate::report::{label_of, place};
 use crate::rounds::{CellRound, Variant};
-use crate::statistics::{Interval, least_shown, verdict};
+use crate::statistics::{Interval, Known, least_shown, verdict};
 use crate::summary::{self, GroupSummary};
 
 /// All metrics of a group that have a row.
@@ -43,15 +44,18 @@ fn compare(
     if metric == Metric::Ratio && row.variant == Variant::Plain && is_baseline(runs[0]) {
         return None;
     }
-    let values = [0, 1].map(|side| values(runs[side], groups[side], row, metric));
-    let [a, b] = values.each_ref().map(|values| values.values().copied());
-    let change = Interval::of_two_medians(b.clone(), a.clone())?;
+    let clocks = Clocks::of(runs);
+    let [a, b] = [0, 1].map(|side| -> Vec<Known> {
+        let values = values(runs[side], groups[side], row, metric, clocks);
+        values.into_values().collect()
+    });
+    let change = Interval::of_two_known(&b, &a)?;
     // Above 1 is faster.
     let speed = match metric.is_speed() {
         true => change,
         false => change.inverse(),
     };
-    let noises = [0, 1].map(|side| noise(runs[side], groups[side], metric));
+    let noises = [0, 1].map(|side| noise(runs[side], groups[side], metric, clocks));
     let noise = match noises {
         [Some(one), Some(other)] => Some(either(one, other)),
         _ => None,
@@ -63,7 +67,7 @@ fn compare(
     let label = label_of(&runs[0].configuration, &row.scheme, row.broken, row.variant);
     Some(Row {
         label,
-        values: [Interval::bootstrap(a)?, Interval::bootstrap(b)?],
+        values: [Interval::of_known(a)?, Interval::of_known(b)?],
         samples,
         change,
         least_shown: noise.as_ref().map(least_shown),
@@ -111,16 +115,17 @@ fn values(
     group: &GroupSummary,
     row: &summary::Row,
     metric: Metric,
-) -> BTreeMap<u32, f64> {
+    clocks: Clocks,
+) -> BTreeMap<u32, Known> {
     let floor_ns = match metric.is_latency() {
         true => least_comparable_ns(&run.header.noise).unwrap_or(0),
         false => 0,
     };
-    let of = |scheme: &str, variant| -> BTreeMap<u32, f64> {
+    let of = |scheme: &str, variant| -> BTreeMap<u32, Known> {
         let cells = cells_of(run, group, scheme, variant);
-        let values = cells.filter_map(|cell| Some((cell.round, metric.value(cell)?)));
+        let values = cells.filter_map(|cell| Some((cell.round, metric.value(cell, clocks)?)));
         values
-            .filter(|(_, value)| *value >= floor_ns as f64)
+            .filter(|(_, value)| value.value >= floor_ns as f64)
             .collect()
     };
     let values = of(&row.scheme, row.variant);
@@ -131,26 +136,23 @@ fn values(
 }
 
 /// One divided by the other, in the rounds that both have.
-fn over(values: &BTreeMap<u32, f64>, base: &BTreeMap<u32, f64>) -> BTreeMap<u32, f64> {
+fn over(values: &BTreeMap<u32, Known>, base: &BTreeMap<u32, Known>) -> BTreeMap<u32, Known> {
     let pairs = values.iter();
-    pairs
-        .filter_map(|(round, value)| Some((*round, value / base.get(round)?)))
-        .collect()
+    let ratios = pairs.filter_map(|(round, value)| Some((*round, value.over(*base.get(round)?))));
+    ratios.filter(|(_, ratio)| ratio.is_finite()).collect()
 }
 
 /// How the baseline differs from itself within a run.
-fn noise(run: &Run, group: &GroupSummary, metric: Metric) -> Option<Interval> {
+fn noise(run: &Run, group: &GroupSummary, metric: Metric, clocks: Clocks) -> Option<Interval> {
     let again = group.again()?;
     let baseline = group.rows.iter().find(|row| row.baseline)?;
+    let values = |row| values(run, group, row, metric, clocks);
     // The ratio of the second run is to the first already.
     let ratios = match metric {
-        Metric::Ratio => values(run, group, again, metric),
-        _ => over(
-            &values(run, group, again, metric),
-            &values(run, group, baseline, metric),
-        ),
+        Metric::Ratio => values(again),
+        _ => over(&values(again), &values(baseline)),
     };
-    Interval::bootstrap(ratios.into_values())
+    Interval::of_known(ratios.into_values())
 }
 
 /// What a run has and the other one hasn't.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Step;
 use crate::noise::Floor;
 use crate::report::COLUMNS;
 use crate::report::fixture::Fixture;
@@ -290,4 +291,32 @@ fn a_run_of_the_kernel_and_one_of_the_model_have_nothing_in_common_and_a_line_sa
     assert!(!text.contains("==") && !text.contains("only in"), "{text}");
     let same = Comparison::of(&kernel, &kernel);
     assert!(same.differences.is_empty() && same.comparable == Comparable::All);
+}
+
+#[test]
+fn one_step_of_the_clock_is_no_difference() {
+    let run = |speed: fn(&str, &str, u32) -> f64, step_ns| {
+        let mut run = Fixture {
+            speed,
+            ..Fixture::default()
+        }
+        .make()
+        .run;
+        run.header.clock_step = Some(Step {
+            ticks: 1.0,
+            ns: step_ns,
+        });
+        run
+    };
+    let verdict = |step_ns| {
+        // Medians of 180 and 190 ns.
+        let a = run(|_, _, _| 600_000.5 / 181.0, step_ns);
+        let b = run(|_, _, _| 600_000.5 / 191.0, step_ns);
+        let comparison = Comparison::of(&a, &b);
+        let row = row(&comparison, "none", Metric::FaultP50, "mapcount-recheck");
+        assert!(row.change.lo < 1.05 && row.change.hi > 1.06, "{row:?}");
+        row.verdict
+    };
+    assert_eq!(verdict(10.0), Some(Verdict::NotToldApart));
+    assert_eq!(verdict(0.5), Some(Verdict::Slower));
 }

@@ -2,7 +2,7 @@
 
 use super::{Comparable, Compared, Comparison, Metric, Row};
 use crate::environment::counted;
-use crate::report::{Block, Document, Table, fit};
+use crate::report::{Block, Document, NOTHING_TOLD, Table, fit};
 use crate::statistics::Verdict;
 
 impl Comparison {
@@ -69,7 +69,9 @@ impl Comparison {
             "columns",
             "medians over rounds (a percentile is taken in each round), +- the larger half of the \
              95% interval of each; change of B against A with the 95% percentile bootstrap \
-             interval of the ratio of two medians, expanded for few rounds",
+             interval of the ratio of two medians, expanded for few rounds. What the step of the \
+             coarser clock leaves open is in all intervals of latencies; fault p50 is over stretches \
+             of faults in a row where both runs have them",
         );
         out.note(
             "verdict",
@@ -182,7 +184,13 @@ fn table(compared: &Compared) -> Table {
                 fit(b.median, 7),
                 around(b),
                 format!("{}%", signed(change.median - 1.0)),
-                format!("{}..{}%", signed(lo), signed(hi)),
+                match change.values {
+                    ..2 => "one round".to_owned(),
+                    _ if change.width() + 1.0 <= NOTHING_TOLD => {
+                        format!("{}..{}%", signed(lo), signed(hi))
+                    }
+                    _ => format!(">{NOTHING_TOLD}x"),
+                },
                 word(row.verdict).to_owned(),
             ],
         );

@@ -7,6 +7,7 @@
 //! build of uncommitted sources, which is as fast as any, and a clock of the kernel's that isn't the
 //! counter, as long as the counter can be read without it.
 
+mod clock;
 mod cpus;
 mod kernel;
 mod noise;
@@ -17,6 +18,7 @@ mod time;
 
 use serde::{Deserialize, Serialize};
 
+pub use clock::{judge_step, judge_transfers};
 pub use noise::{SPOILT_HIT_SHARE, SPOILT_LOST_SHARE, judge_noise};
 pub use text::{text, tsv};
 

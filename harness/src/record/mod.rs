@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::Recorded;
 use crate::cell::Setup;
+use crate::clock::Step;
 use crate::counters::Availability;
 use crate::doctor::Finding;
 use crate::environment::Environment;
@@ -54,6 +55,9 @@ pub struct Header {
     /// What a clock read and a note of its result cost, in nanoseconds per fault. Every latency
     /// contains one of them.
     pub recording_ns: f64,
+    /// By how much the clock advances at once; `None` in runs from before that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_step: Option<Step>,
     /// What a touch that ends in a survived SIGBUS takes, in nanoseconds, the median of some hundreds
     /// before the run; `None` where no file of the running kernel was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +150,9 @@ impl Configuration {
     }
 }
 
+/// The step of a slow generic timer of arm64, at 25 MHz.
+const COARSE_NS: f64 = 40.0;
+
 /// A run, whole or so far.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
@@ -200,6 +207,11 @@ impl Run {
             summary: summarize(plan, results, setup),
             rounds: results.cells().cloned().collect(),
         }
+    }
+
+    /// The clock's step in nanoseconds, as coarse as any is known to be where it wasn't measured.
+    pub fn step_ns(&self) -> f64 {
+        self.header.clock_step.map_or(COARSE_NS, |step| step.ns)
     }
 
     /// How many rounds there are, of the cell that has the fewest.

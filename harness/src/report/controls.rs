@@ -3,6 +3,7 @@
 
 use super::document::Document;
 use super::labels::{place, planted_percent};
+use super::layout::interval;
 use crate::record::Run;
 use crate::rounds::Variant;
 use crate::statistics::{COVERAGE, Interval, Verdict};
@@ -76,8 +77,7 @@ fn planted(run: &Run) -> (Vec<String>, Vec<String>) {
 }
 
 fn in_figures(ratio: &Interval) -> String {
-    let Interval { median, lo, hi, .. } = ratio;
-    format!("{median:.3}, {lo:.3}-{hi:.3}")
+    format!("{:.3}, {}", ratio.median, interval(ratio))
 }
 
 /// The baseline recorded against the baseline unrecorded.

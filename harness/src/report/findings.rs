@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::labels::{label, place, storm_of};
 use super::measure::Measure;
+use crate::environment::counted;
 use crate::record::Run;
 use crate::rounds::Variant;
-use crate::statistics::Verdict;
+use crate::statistics::{FEWEST, Verdict};
 use crate::summary::{GroupSummary, Row};
 
 /// What a scheme was found to be somewhere.
@@ -51,6 +52,10 @@ pub(super) fn in_words(run: &Run, measure: Measure) -> Vec<(String, String)> {
         }
     }
     let rest = match (shown, nowhere.is_empty()) {
+        (false, _) if run.rounds_done() < FEWEST as u32 => format!(
+            "no {noun} is told apart from {baseline} by {what}: {} can't, it takes {FEWEST}",
+            counted(u64::from(run.rounds_done()), "round")
+        ),
         (false, _) => format!("no {noun} is told apart from {baseline} by {what}"),
         (true, false) => format!(
             "not told apart from {baseline} anywhere: {}; nor is what is marked ~",

@@ -8,6 +8,7 @@ use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 
 use super::labels::storm_of;
+use super::{Extras, text};
 use crate::arrival::Arrival;
 use crate::cell::Setup;
 use crate::conditions::Conditions;
@@ -199,6 +200,7 @@ impl Fixture {
             ns_per_page,
             arrived: self.arrival.rate_per_s().map(|_| self.arrived),
             latency: Latency::of(&faults),
+            stretches: None,
             slow_path_share: 0.0,
             sigbus: 0,
             oom: 0,
@@ -228,6 +230,12 @@ impl Fixture {
     }
 }
 
+/// The report without where its lines end, which a sentence doesn't depend on.
+pub(super) fn unfolded(run: &Run) -> String {
+    let text = text(run, &Extras::default()).unwrap();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 pub(crate) fn header() -> Header {
     // Of a machine that isn't there nothing is known, on whatever machine tests run.
     let topology = Topology::detect().unwrap();
@@ -244,6 +252,7 @@ pub(crate) fn header() -> Header {
         calibration: None,
         left_out: vec!["a storm that there is no CPU for".to_owned()],
         recording_ns: 9.0,
+        clock_step: None,
         sigbus_ns: None,
     }
 }

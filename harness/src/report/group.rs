@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::document::{Block, Document};
 use super::labels::{label, title};
-use super::layout::{fit, range};
-use super::measure::mark;
+use super::layout::{NOTHING_TOLD, fit, interval, range};
+use super::measure::{Measure, mark};
 use super::table::Table;
 use super::{counters, latency, remover};
 use crate::conditions::Cause;
@@ -19,6 +19,9 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
     out.push(Block::Table(mapping(run, group)));
     out.push(Block::Table(latency::percentiles(run, group)));
     out.push(Block::Table(latency::medians(run, group)));
+    for measure in [Measure::Mapping, Measure::Median, Measure::Remover] {
+        add_untold(out, run, group, measure);
+    }
     out.push(Block::Table(counts(run, group)));
     add_sigbus(out, run, group);
     if group.storm_threads > 0 {
@@ -63,8 +66,35 @@ pub(super) fn ratio(row: &Row, ratio: Option<&Interval>, verdict: Option<Verdict
         None if row.baseline => ["1".to_owned(), "baseline ".to_owned()],
         None => ["-".to_owned(), "- ".to_owned()],
         Some(ratio) => {
-            let interval = range(ratio.lo, ratio.hi);
+            let interval = interval(ratio);
             [fit(ratio.median, 7), format!("{interval}{}", mark(verdict))]
+        }
+    }
+}
+
+/// Rows of which a ratio's interval says nothing.
+fn add_untold(out: &mut Document, run: &Run, group: &GroupSummary, measure: Measure) {
+    let untold = group.rows.iter().filter(|row| {
+        let ratio = measure.ratio(row).filter(|ratio| ratio.values > 1);
+        ratio.is_some_and(|ratio| !(ratio.width() + 1.0 <= NOTHING_TOLD))
+    });
+    let (told, untold): (Vec<&Row>, Vec<&Row>) = untold.partition(|row| {
+        measure
+            .verdict(row)
+            .is_some_and(|verdict| verdict != Verdict::NotToldApart)
+    });
+    let what = measure.in_words(run);
+    for (rows, text) in [
+        (untold, "nothing can be told"),
+        (told, "no more than a direction can be told"),
+    ] {
+        if !rows.is_empty() {
+            let labels: Vec<_> = rows.iter().map(|row| label(run, row)).collect();
+            let text = format!(
+                "{text} of {} by {what}: the interval's ends are more than {NOTHING_TOLD} times apart",
+                labels.join(", ")
+            );
+            out.note(&format!(">{NOTHING_TOLD}x"), text);
         }
     }
 }
@@ -193,4 +223,36 @@ fn add_violations(out: &mut Document, run: &Run, group: &GroupSummary) {
 pub(super) fn plain(group: &GroupSummary) -> impl Iterator<Item = &Row> {
     let rows = group.rows.iter();
     rows.filter(|row| row.variant == Variant::Plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, unfolded};
+
+    #[test]
+    fn intervals_that_tell_nothing_are_not_printed_as_if_they_did() {
+        let run = |rounds, speed| Fixture {
+            rounds,
+            speed,
+            ..Fixture::default()
+        };
+        let single = unfolded(&run(1, Fixture::default().speed).make().run);
+        assert!(single.contains("2.000 one round~"), "{single}");
+        assert!(single.contains("Of the one round here there is none"));
+        assert!(
+            single.contains(
+                "page-locked by pages mapped per second of time in faults: 1 round can't"
+            )
+        );
+        let wild = run(10, |cell, load, round| match cell {
+            "mapcount-recheck" | "page-locked-again" => [0.05, 3.0][round as usize % 2],
+            _ => (Fixture::default().speed)(cell, load, round),
+        });
+        let wild = unfolded(&wild.make().run);
+        assert!(wild.contains(">10x~"), "{wild}");
+        let row = ">10x nothing can be told of page-locked A/A, mapcount-recheck by pages mapped per second";
+        assert!(wild.contains(row), "{wild}");
+        let least = wild.split("least that can show").nth(1).unwrap();
+        assert!(least.trim_start().starts_with(">10x"), "{least}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::group::ratio;
 use super::labels::label;
-use super::layout::{percentile, whole};
+use super::layout::{fit, percentile, whole};
 use super::table::Table;
 use crate::record::Run;
 use crate::summary::GroupSummary;
@@ -39,6 +39,7 @@ pub(super) fn percentiles(run: &Run, group: &GroupSummary) -> Table {
 /// The medians' ratios, and what all figures of a row rest on.
 pub(super) fn medians(run: &Run, group: &GroupSummary) -> Table {
     let open = group.rows.iter().any(|row| row.arrived.is_some());
+    let stretches = group.rows.iter().any(|row| row.stretch_p50_ns.is_some());
     let mut table = Table::new("speed by p50").columns(&[
         ("ratio", 7),
         ("interval ", 14),
@@ -47,6 +48,9 @@ pub(super) fn medians(run: &Run, group: &GroupSummary) -> Table {
     ]);
     if open {
         table = table.columns(&[("arrived", 9)]);
+    }
+    if stretches {
+        table = table.columns(&[("ns", 8)]);
     }
     for row in &group.rows {
         let [ratio, interval] = ratio(row, row.p50_ratio.as_ref(), row.p50_verdict);
@@ -58,6 +62,10 @@ pub(super) fn medians(run: &Run, group: &GroupSummary) -> Table {
         if open {
             let arrived = row.arrived.map(|share| share.median * 100.0);
             cells.push(arrived.map_or("-".to_owned(), |percent| format!("{percent:.1}%")));
+        }
+        if stretches {
+            let p50_ns = row.stretch_p50_ns.map(|it| it.median);
+            cells.push(p50_ns.map_or("-".to_owned(), |ns| fit(ns, 8)));
         }
         table.row(label(run, row), cells);
     }

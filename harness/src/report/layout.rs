@@ -1,5 +1,7 @@
 //! Words and figures in the columns of a mail.
 
+use crate::statistics::Interval;
+
 /// The widest line.
 pub const COLUMNS: usize = 72;
 
@@ -110,6 +112,19 @@ pub fn ascii(text: &str) -> String {
 /// From one figure to another, in 13 columns with a space before it.
 pub(crate) fn range(from: f64, to: f64) -> String {
     format!("{}-{}", fit(from, 6).trim(), fit(to, 6).trim())
+}
+
+/// An interval this wide tells nothing, as a factor between its ends.
+pub(crate) const NOTHING_TOLD: f64 = 10.0;
+
+/// An interval, or what stands in its place: one round has none, and one that is too wide is not
+/// printed as if it told something.
+pub(crate) fn interval(it: &Interval) -> String {
+    match it.width() + 1.0 {
+        _ if it.values < 2 => "one round".to_owned(),
+        width if width <= NOTHING_TOLD => range(it.lo, it.hi),
+        _ => format!(">{NOTHING_TOLD}x"),
+    }
 }
 
 /// A number of nanoseconds in a column; a dash where there is none.

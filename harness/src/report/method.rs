@@ -2,6 +2,7 @@
 
 use kernel_model::Orders;
 
+use super::clock;
 use super::controls::off_balance;
 use super::document::{Block, Document};
 use super::group::unstable;
@@ -37,6 +38,8 @@ pub(super) fn add(out: &mut Document, run: &Run) {
             ("ratio", ratio(run)),
             ("interval", interval(run)),
             ("overhead", overhead(run)),
+            ("clock", clock::step(run)),
+            ("transfer", clock::transfer(run)),
             ("noise", noise(run, &noise::lines(&run.header.noise))),
             ("counters", run.header.counters.line().unwrap_or_default()),
         ],
@@ -63,6 +66,7 @@ pub(super) fn add_short(out: &mut Document, run: &Run) {
             ("ratio", ratio(run)),
             ("interval", interval(run)),
             ("overhead", overhead(run)),
+            ("clock", clock::step(run)),
             ("noise", noise(run, &worst.unwrap_or_default())),
         ],
     );
@@ -128,7 +132,7 @@ pub(crate) fn caveats(run: &Run) -> Vec<String> {
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let unstable = unstable(run, rows).map(|text| format!("unstable rounds (*): {text}"));
     let own = unstable.into_iter().chain(off_balance(run));
-    let own = own.chain(disturbed(run));
+    let own = own.chain(disturbed(run)).chain(clock::caveats(run));
     own.chain(run.header.caveats.iter().cloned()).collect()
 }
 
@@ -305,6 +309,9 @@ fn interval(run: &Run) -> String {
     let coverage = rows.filter_map(|row| row.ratio.as_ref());
     let coverage = coverage.map(|ratio| ratio.coverage).fold(1.0, f64::min);
     let few = match coverage < COVERAGE {
+        true if run.rounds_done() < 2 => {
+            " Of the one round here there is none, and nothing is told apart.".to_owned()
+        }
         true => format!(
             " Here there are fewer than six, the intervals are whole ranges and cover {:.0}% at \
              least, and nothing is told apart.",

@@ -1,6 +1,7 @@
 //! A run as text for a mail, as Markdown for elsewhere, and as a table for programs.
 
 mod check_verdicts;
+mod clock;
 mod controls;
 mod counters;
 mod document;
@@ -35,7 +36,7 @@ pub use tsv::{HEADER, tsv};
 
 pub(crate) use document::{Block, Document};
 pub(crate) use labels::{label_of, place};
-pub(crate) use layout::{fit, wrap_command};
+pub(crate) use layout::{NOTHING_TOLD, fit, wrap_command};
 pub(crate) use method::caveats;
 pub(crate) use table::Table;
 pub(crate) use tsv::number;

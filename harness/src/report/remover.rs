@@ -3,7 +3,7 @@
 use super::document::{Block, Document};
 use super::group::{plain, ratio};
 use super::labels::label;
-use super::layout::{fit, percentile, whole};
+use super::layout::{fit, interval, percentile, whole};
 use super::table::Table;
 use crate::record::Run;
 use crate::statistics::{Latency, Verdict};
@@ -69,16 +69,17 @@ fn add_slowed(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)
         let told = remover.verdict == Some(Verdict::Slower);
         let slowed = remover.ratio.filter(|ratio| told && ratio.hi < SLOWED);
         if let Some(ratio) = slowed {
-            let [median, lo, hi] = [ratio.median, ratio.hi, ratio.lo].map(|it| 1.0 / it);
+            let slowed = ratio.inverse();
+            let (median, interval) = (slowed.median, interval(&slowed));
             let label = label(run, row);
             if run.configuration.is_file(&row.scheme) {
                 let text = format!(
-                    "a removal from {label} takes {median:.2} ({lo:.2}-{hi:.2}) times as long; the file \
+                    "a removal from {label} takes {median:.2} ({interval}) times as long; the file \
                      system's own work is in it, and not only what faults hold up"
                 );
                 out.note("slower", text);
             } else {
-                let text = format!("{label} slows the remover by {median:.2} ({lo:.2}-{hi:.2})");
+                let text = format!("{label} slows the remover by {median:.2} ({interval})");
                 out.note("SLOWED", text);
             }
         }
@@ -138,16 +139,14 @@ fn add_rate(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)])
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fixture;
-    use super::super::{Extras, text};
+    use super::super::fixture::{Fixture, unfolded};
 
     /// The report where the removers of one scheme did so many operations in a second, of 5000.
     fn report_of(ops_per_s: f64) -> String {
         let mut run = Fixture::default().make().run;
         let row = run.summary[1].rows.last_mut().unwrap();
         row.remover.as_mut().unwrap().ops_per_s.median = ops_per_s;
-        let text = text(&run, &Extras::default()).unwrap();
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        unfolded(&run)
     }
 
     #[test]

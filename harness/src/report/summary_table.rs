@@ -2,7 +2,7 @@
 
 use super::document::{Block, Document};
 use super::labels::{label, storm_of};
-use super::layout::{COLUMNS, NAMES, fit};
+use super::layout::{COLUMNS, NAMES, NOTHING_TOLD, fit};
 use super::measure::{Measure, mark};
 use super::table::Table;
 use super::{controls, findings};
@@ -102,7 +102,10 @@ fn table(run: &Run, measure: Measure, groups: &[&GroupSummary]) -> Table {
         let noise = measure.noise(group);
         match noise.filter(|noise| noise.coverage >= COVERAGE) {
             None => "- ".to_owned(),
-            Some(noise) => format!("{:.1}%", (least_shown(&noise) - 1.0) * 100.0),
+            Some(noise) => match least_shown(&noise) {
+                least if least <= NOTHING_TOLD => format!("{:.1}%", (least - 1.0) * 100.0),
+                _ => format!(">{NOTHING_TOLD}x"),
+            },
         }
     });
     table.row("least that can show".to_owned(), noise.collect());

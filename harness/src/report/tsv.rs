@@ -139,6 +139,12 @@ const COLUMNS: &[Column] = &[
     ("kernel", |run, _, row| {
         run.configuration.is_file(&row.scheme).to_string()
     }),
+    ("stretch_p50_ns", |_, _, row| {
+        optional(row.stretch_p50_ns.map(|it| it.median))
+    }),
+    ("clock_step_ns", |run, _, _| {
+        optional(run.header.clock_step.map(|step| step.ns))
+    }),
 ];
 
 /// The names of the columns, as [`tsv`] prints them.

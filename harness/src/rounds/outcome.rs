@@ -9,7 +9,7 @@ use crate::conditions::Conditions;
 use crate::counters::Readings;
 use crate::not_a_number;
 use crate::recorder::new_histogram;
-use crate::statistics::Latency;
+use crate::statistics::{Latency, Stretches};
 
 /// One fault thread's part of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -84,6 +84,10 @@ pub struct CellRound {
     pub arrived: Option<f64>,
     /// The faults' latency, from the intended start where there is a rate; `None` without any.
     pub latency: Option<Latency>,
+    /// The median over stretches of faults in a row; `None` in an open loop, without latencies, and
+    /// in runs from before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretches: Option<Stretches>,
     /// Faults that fell to the slow path over all faults.
     #[serde(deserialize_with = "not_a_number::read")]
     pub slow_path_share: f64,
@@ -172,10 +176,12 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
         true => setup.duration_ns,
         false => thread.in_faults_ns,
     };
-    let mut faults = new_histogram();
+    let (mut faults, mut stretches) = (new_histogram(), new_histogram());
     for thread in threads {
         faults += &thread.histogram;
+        stretches += &thread.stretches;
     }
+    let stretch = threads.iter().map(|thread| thread.stretch).min();
     let sum = |count: fn(&kernel_model::FaultCounters) -> u64| -> u64 {
         threads.iter().map(|thread| count(&thread.counters)).sum()
     };
@@ -234,6 +240,7 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
             .rate_per_s()
             .map(|rate| arrived(threads, rate)),
         latency: Latency::of(&faults),
+        stretches: Stretches::of(&stretches, stretch.unwrap_or(1)),
         slow_path_share: sum(|count| count.slow_faults) as f64 / count as f64,
         sigbus: sum(|count| count.sigbus),
         oom: sum(|count| count.oom),

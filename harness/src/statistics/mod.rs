@@ -2,6 +2,7 @@
 //! noise.
 
 mod interval;
+mod known;
 mod two_medians;
 mod verdict;
 
@@ -9,9 +10,11 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::not_a_number;
+use crate::recorder::STRETCH;
 
 pub(crate) use interval::FEWEST;
 pub use interval::{COVERAGE, Interval, Method};
+pub use known::Known;
 pub use verdict::{SMALLEST, Verdict, least_shown, verdict};
 
 /// Median, minimum and maximum over rounds.
@@ -97,6 +100,49 @@ pub fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
     let beyond = histogram.len() as f64 * (1.0 - quantile);
     // A sample's worth of rounding: 1 - 0.999 isn't exactly a thousandth.
     (beyond + 1e-6 >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(quantile))
+}
+
+/// The median time of stretches of faults, each of which began when the one before it ended (see
+/// [`STRETCH`]).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Stretches {
+    /// Faults in a stretch; the fewest, where threads had different ones.
+    pub faults: u32,
+    /// Stretches.
+    pub count: u64,
+    /// Their median, in nanoseconds per fault.
+    pub p50_ns: f64,
+}
+
+impl Stretches {
+    /// Of a histogram of [`STRETCH`] faults each; `None` with fewer than 20, as for any median.
+    pub fn of(histogram: &Histogram<u64>, faults: u32) -> Option<Self> {
+        let p50_ns = percentile(histogram, 0.5)?;
+        Some(Self {
+            faults,
+            count: histogram.len(),
+            p50_ns: histogram.median_equivalent(p50_ns) as f64 / f64::from(STRETCH),
+        })
+    }
+
+    /// The median as far as a clock of this step tells it: a step for each stretch, a nanosecond of
+    /// rounding for as many faults as [`STRETCH`] has, and half a bucket.
+    pub fn known(&self, step_ns: f64) -> Known {
+        let off = step_ns / f64::from(self.faults) + 1.0 / f64::from(STRETCH);
+        Known::within(self.p50_ns, off + self.p50_ns * HALF_A_BUCKET)
+    }
+}
+
+/// Half the width of a histogram's bucket, as a share of what lies in it, at most.
+const HALF_A_BUCKET: f64 = 1.0 / 2048.0;
+
+/// A percentile of single latencies as far as a clock of this step tells it: a step on either side,
+/// whatever its phase, and what rounding and buckets do. Nothing is known of one that isn't there.
+pub fn known(percentile_ns: Option<u64>, step_ns: f64) -> Known {
+    percentile_ns.map_or(Known::NOT, |ns| {
+        let ns = ns as f64;
+        Known::within(ns, step_ns + 1.0 + 2.0 * HALF_A_BUCKET * ns)
+    })
 }
 
 /// A histogram without its empty buckets, for keeping many.

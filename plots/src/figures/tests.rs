@@ -92,6 +92,7 @@ impl Made {
             ns_per_page,
             arrived: None,
             latency: Latency::of(&faults),
+            stretches: None,
             slow_path_share: 0.0,
             sigbus: 0,
             oom: 0,
@@ -180,6 +181,7 @@ impl Made {
             calibration: None,
             left_out: Vec::new(),
             recording_ns: 9.0,
+            clock_step: None,
             sigbus_ns: None,
         };
         let run = Run::new(&header, &plan, &setup, &results, Some(Ended::AllRounds));

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::cancel::Cancel;
 use harness::cell::{CellError, Setup, cost_of_sigbus_ns};
-use harness::clock::Clock;
+use harness::clock::{Clock, Step};
 use harness::counters::Availability;
-use harness::doctor::{examine, judge_noise};
+use harness::doctor::{examine, judge_noise, judge_step};
 use harness::environment::{Environment, StealMeter};
 use harness::host::PAGE_BYTES;
 use harness::noise::{self, Noise, least_comparable_ns};
@@ -74,6 +74,7 @@ pub(super) fn run(
     let Prepared {
         noise,
         recording_ns,
+        clock_step,
         sigbus_ns,
     } = match prepared {
         Ok(prepared) => prepared,
@@ -97,6 +98,7 @@ pub(super) fn run(
     };
     let counters = Availability::probe(&setup.events);
     let mut findings = examine(&environment);
+    findings.push(judge_step(&clock_step));
     findings.push(judge_noise(&noise.floors));
     let mut caveats = environment.caveats();
     caveats.extend(carried);
@@ -112,6 +114,7 @@ pub(super) fn run(
         calibration: calibration.map(Box::new),
         left_out,
         recording_ns,
+        clock_step: Some(clock_step),
         sigbus_ns,
     };
     let floor_ns = least_comparable_ns(&header.noise);
@@ -119,7 +122,7 @@ pub(super) fn run(
         header: &header,
         plan: &plan,
         setup: &setup,
-        results: Results::above(floor_ns.unwrap_or(0)),
+        results: Results::above(floor_ns.unwrap_or(0), clock_step.ns),
         writer: &writer,
         steal: StealMeter::start(topology),
         progress: progress(&plan),
@@ -368,6 +371,8 @@ struct Prepared {
     noise: Noise,
     /// What a clock read and a note of it cost.
     recording_ns: f64,
+    /// By how much the clock advances at once.
+    clock_step: Step,
     /// What a touch takes that survives SIGBUS, where touches may have to.
     sigbus_ns: Option<f64>,
 }
@@ -383,7 +388,8 @@ fn prepare(
     try_files(plan, setup)?;
     let noise = watch(load, setup, clock, cancel)?;
     writer.write_noise(&noise).map_err(Failure::usage)?;
-    let recording_ns = on_the_first_cpu(setup, || cost_of_recording_ns(clock))?;
+    let measured = || (cost_of_recording_ns(clock), clock.step());
+    let (recording_ns, clock_step) = on_the_first_cpu(setup, measured)?;
     let sigbus_ns = match is_kernel(plan) {
         true => {
             Some(on_the_first_cpu(setup, || cost_of_sigbus_ns(clock))?.map_err(Failure::usage)?)
@@ -393,6 +399,7 @@ fn prepare(
     Ok(Prepared {
         noise,
         recording_ns,
+        clock_step,
         sigbus_ns,
     })
 }

@@ -1,7 +1,11 @@
 //! The clock: the CPU's own counter, read without a fence, in ticks that are converted to
 //! nanoseconds only when a pass is over.
 
+mod step;
+
 use serde::{Deserialize, Serialize};
+
+pub use step::Step;
 
 /// Reads time. Cheap to clone; all clones share one calibration and one origin.
 #[derive(Debug, Clone)]
@@ -58,6 +62,19 @@ impl Clock {
                 calibration,
             },
             None => Self::new(),
+        }
+    }
+
+    /// One whose ticks are so long, whatever is read: for readings that are made up.
+    #[cfg(test)]
+    pub(crate) fn of_ticks(ns_per_tick: f64) -> Self {
+        let calibration = Calibration {
+            ns_per_tick,
+            is_tsc: false,
+        };
+        Self {
+            source: Source::Quanta(quanta::Clock::new()),
+            calibration,
         }
     }
 
