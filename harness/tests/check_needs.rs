@@ -10,6 +10,7 @@ use harness::check::{Bound, Cell, Ended, Extent, explore};
 use kernel_model::fault_around::{About, Schemes};
 use kernel_model::platform::Loom;
 use kernel_model::platform::checked::Mutation;
+use kernel_model::removal::Removers;
 
 /// Checks left out: the scheme, the check, a scenario that needs it, and what is violated there.
 const WITHOUT: &str = "
@@ -19,7 +20,6 @@ const WITHOUT: &str = "
     page-locked            slot_reload          fault-vs-reclaim-and-reuse  right-offset
     page-locked            window_flags         fault-vs-read-error         only-uptodate
     page-locked            i_size_read          window-past-eof             no-pte-past-eof
-    page-locked            dirty_stays          fault-vs-split              no-lost-data
     folio-batched          page_locked_mapping  fault-vs-swapout            no-stale-pte
     folio-batched          ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
     folio-batched          pte_none             fault-vs-thread             counts-balance
@@ -74,6 +74,26 @@ const WITHOUT: &str = "
     invalidate-seq-fused   slot_reload          fault-vs-reclaim-and-reuse  right-offset
     invalidate-seq-fused   window_flags         fault-vs-read-error         only-uptodate
     invalidate-seq-fused   i_size_read          window-past-eof             no-pte-past-eof
+";
+
+/// Checks of removers left out: the check, a scenario, and what `page-locked` violates there; `-`
+/// where it is harmless, and the remover's file says why.
+const REMOVERS_WITHOUT: &str = "
+    remover_mapping   fault-vs-two-invalidates  no-bad-free
+    remover_mapping   punch-vs-migrate          counts-balance
+    remover_mapping   punch-vs-reclaim          counts-balance
+    remover_mapping   truncate-vs-truncate      -
+    remover_mapcount  fault-vs-punch            no-mapped-removal
+    remover_mapcount  fault-vs-truncate         no-mapped-removal
+    remover_mapcount  fault-vs-invalidate       no-mapped-removal
+    remover_mapcount  fault-vs-swapout          no-mapped-removal
+    remover_mapcount  punch-vs-migrate          no-mapped-removal
+    remover_mapcount  invalidate-vs-migrate     no-mapped-removal
+    remover_mapcount  fault-vs-reclaim          -
+    ref_freeze        fault-vs-reclaim          counts-balance
+    ref_freeze        fault-vs-migrate          counts-balance
+    ref_freeze        fault-vs-split            counts-balance
+    dirty_stays       fault-vs-split            no-lost-data
 ";
 
 /// Orderings weakened: the scheme, the site, the strongest orderings that won't do (relaxed for a barrier
@@ -241,13 +261,18 @@ fn sound() -> impl Iterator<Item = &'static About> {
     all.filter(|about| about.verdict.is_sound())
 }
 
-/// Goes through a cell of changed code, which must violate an invariant.
-#[track_caller]
-fn violates(scheme: &str, scenario: &str, mutation: &Mutation, invariant: &str) {
+/// Goes through a cell of changed code.
+fn ended(scheme: &str, scenario: &str, mutation: &Mutation) -> Ended {
     let mut all = Cell::all().into_iter();
     let cell = all.find(|it| it.scheme.name == scheme && it.scenario.name == scenario);
     let cell = cell.unwrap_or_else(|| panic!("no cell of {scheme} in {scenario}"));
-    let ended = explore(cell, mutation, &BOUND, &Cancel::default()).ended;
+    explore(cell, mutation, &BOUND, &Cancel::default()).ended
+}
+
+/// Goes through a cell of changed code, which must violate an invariant.
+#[track_caller]
+fn violates(scheme: &str, scenario: &str, mutation: &Mutation, invariant: &str) {
+    let ended = ended(scheme, scenario, mutation);
     let Ended::Violated(found) = ended else {
         panic!("{scheme} with {mutation:?} in {scenario}: {ended:?}");
     };
@@ -274,6 +299,31 @@ fn each_check_left_out_is_found_by_name() {
                 rows.iter().any(|it| it[..2] == [scheme.name, check.name]),
                 "{} makes the check {}, and nothing shows that it is needed",
                 scheme.name,
+                check.name
+            );
+        }
+    }
+}
+
+#[test]
+fn each_check_of_a_remover_left_out_is_found_or_harmless() {
+    let rows = rows::<3>(REMOVERS_WITHOUT);
+    for &[check, scenario, invariant] in &rows {
+        let mutation = Mutation {
+            left_out: vec![check],
+            ..Mutation::NONE
+        };
+        match invariant {
+            "-" => assert_eq!(ended("page-locked", scenario, &mutation), Ended::Exhausted),
+            _ => violates("page-locked", scenario, &mutation, invariant),
+        }
+    }
+    for remover in Removers::<Loom>::ALL.iter().map(|it| it.about()) {
+        for check in remover.checks {
+            assert!(
+                rows.iter().any(|it| it[0] == check.name && it[2] != "-"),
+                "{} makes the check {}, and nothing shows that it is needed",
+                remover.name,
                 check.name
             );
         }

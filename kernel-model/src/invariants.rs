@@ -19,6 +19,10 @@ pub enum Invariant {
     NoMappedRemoval,
     /// No folio is freed while a PTE maps it.
     NoMappedFree,
+    /// No folio is freed while it is locked or belongs to a file.
+    NoBadFree,
+    /// Every PTE holds a reference to its folio.
+    PteHoldsReference,
     /// Every PTE points at the folio whose mapping and index match it.
     RightOffset,
     /// No PTE maps beyond the end of the file.
@@ -35,10 +39,12 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::NoStalePte,
         Self::NoMappedRemoval,
         Self::NoMappedFree,
+        Self::NoBadFree,
+        Self::PteHoldsReference,
         Self::RightOffset,
         Self::NoPtePastEof,
         Self::OnlyUptodate,
@@ -53,6 +59,8 @@ impl Invariant {
             Self::NoStalePte => "no-stale-pte",
             Self::NoMappedRemoval => "no-mapped-removal",
             Self::NoMappedFree => "no-mapped-free",
+            Self::NoBadFree => "no-bad-free",
+            Self::PteHoldsReference => "pte-holds-reference",
             Self::RightOffset => "right-offset",
             Self::NoPtePastEof => "no-pte-past-eof",
             Self::OnlyUptodate => "only-uptodate",
@@ -68,6 +76,8 @@ impl Invariant {
             Self::NoStalePte => "once a removal has returned, no PTE maps a folio that it removed",
             Self::NoMappedRemoval => "no folio leaves the page cache while a PTE maps it",
             Self::NoMappedFree => "no folio is freed while a PTE maps it",
+            Self::NoBadFree => "no folio is freed while it is locked or belongs to a file",
+            Self::PteHoldsReference => "every PTE holds a reference to its folio",
             Self::RightOffset => "a PTE's folio has the PTE's mapping and index",
             Self::NoPtePastEof => "no PTE maps beyond the end of the file",
             Self::OnlyUptodate => "no PTE maps a folio that hasn't been read",
@@ -187,6 +197,24 @@ impl<P: Platform> System<P> {
         }
     }
 
+    /// The audit of a PTE that is about to be cleared, its table locked, where a look is one step:
+    /// each PTE of its folio holds a reference, and so does each slot.
+    pub(crate) fn audit_references(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn) {
+        let head = self.memmap.observe_head_of(pfn);
+        let frames = self.memmap.observe_frames(head);
+        let folio = self.memmap.folio(head).observe();
+        let places = folio.index..folio.index + frames.len() as u64;
+        let slots = mapping.slots(places);
+        let slots = slots.iter().filter(|slot| slot.observe() == Some(head));
+        let slots = slots.count() as u32;
+        let ptes: u32 = frames.map(|frame| self.ptes_of_frames.of(Pfn(frame))).sum();
+        let refcount = folio.counts.refcount();
+        if refcount < ptes + slots {
+            let detail = format!("refcount {refcount}, but {ptes} PTE(s) and {slots} slot(s)");
+            self.violated(Invariant::PteHoldsReference, index, pfn, detail);
+        }
+    }
+
     /// The head of the folio that a frame belongs to.
     fn observe_folio_of(&self, pfn: Pfn) -> Observed {
         self.memmap
@@ -260,6 +288,15 @@ impl<P: Platform> System<P> {
                 let detail = "in a slot that its mapping and index don't name".to_owned();
                 self.violated(Invariant::CountsBalance, index, pfn, detail);
             }
+        }
+        let (counted, filled) = (
+            mapping.nrpages(),
+            slots.iter().filter_map(|slot| slot.observe()),
+        );
+        let filled = filled.count() as u64;
+        if counted != filled {
+            let detail = format!("nrpages is {counted}, but {filled} slots are filled");
+            self.violated(Invariant::CountsBalance, 0, Pfn(0), detail);
         }
         let unused = self.audit_counts(&ptes_of, &cached);
         let free = self.memmap.free_frames();

@@ -82,7 +82,7 @@ impl<P: Platform> System<P> {
                 };
                 for offset in 0..run.pages {
                     let (index, pfn) = (first + at as u64, Pfn(run.first.0 + offset));
-                    self.clear_pte(&mut ptes[at], Pte::NONE, index, pfn);
+                    self.clear_pte(&vma.mapping, &mut ptes[at], Pte::NONE, index, pfn);
                     if P::AUDIT {
                         self.audit_zapped(&vma.mapping, index, pfn);
                     }
@@ -145,7 +145,17 @@ impl<P: Platform> System<P> {
 
     /// Replaces the present entry of a page, which is still counted as mapped.
     #[inline(always)]
-    pub(crate) fn clear_pte(&self, pte: &mut Pte, by: Pte, index: u64, pfn: Pfn) {
+    pub(crate) fn clear_pte(
+        &self,
+        mapping: &AddressSpace<P>,
+        pte: &mut Pte,
+        by: Pte,
+        index: u64,
+        pfn: Pfn,
+    ) {
+        if P::AUDIT && !P::AUDIT_TAKES_LOCKS {
+            self.audit_references(mapping, index, pfn);
+        }
         *pte = by;
         P::note(|| Note::PteZapped { index, pfn });
         if P::AUDIT {

@@ -5,8 +5,8 @@ mod scene;
 use std::sync::Arc;
 
 use kernel_model::Invariant::{
-    CountsBalance, NoMappedFree, NoMappedRemoval, NoPtePastEof, NoStalePte, OnlyUptodate,
-    RightOffset,
+    CountsBalance, NoBadFree, NoMappedFree, NoMappedRemoval, NoPtePastEof, NoStalePte,
+    OnlyUptodate, RightOffset,
 };
 use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::{FaultAround, Schemes};
@@ -28,6 +28,7 @@ on_both_platforms! {
         pte_beyond_the_end_is_no_pte_past_eof,
         pte_of_a_free_frame_is_no_mapped_free,
         freeing_a_mapped_folio_is_no_mapped_free,
+        freeing_a_locked_folio_of_a_file_is_no_bad_free,
         reference_too_many_is_counts_balance,
         reference_too_few_is_counts_balance,
         mapcount_too_high_is_counts_balance,
@@ -166,6 +167,16 @@ fn freeing_a_mapped_folio_is_no_mapped_free<P: Platform>() {
     assert_eq!(scene.found(), []);
     scene.system.put(pfn, &Task::default());
     assert_eq!(scene.found(), [(NoMappedFree, 9)]);
+}
+
+fn freeing_a_locked_folio_of_a_file_is_no_bad_free<P: Platform>() {
+    let scene = Scene::<P>::cached(any_scheme());
+    let pfn = scene.pfn(9);
+    scene.folio(9).lock();
+    scene.system.put(pfn, &Task::default());
+    assert_eq!(scene.found(), [(NoBadFree, 9), (NoBadFree, 9)]);
+    let details = scene.system.violations.kept();
+    assert_ne!(details[0].detail, details[1].detail, "the lock, the file");
 }
 
 fn reference_too_many_is_counts_balance<P: Platform>() {

@@ -1,5 +1,7 @@
 //! `faultaround list`: what there is to run.
 
+use std::collections::BTreeSet;
+
 use harness::counters::{Cpu, PRESETS};
 use harness::report::wrap;
 use harness::storms::{Storm, Storms};
@@ -8,7 +10,7 @@ use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::scenario::{Explored, Scenarios};
 
-use super::{Failure, host, output};
+use super::{Failure, host, output, removers_checks};
 
 /// Prints the lists.
 pub(super) fn run() -> Result<(), Failure> {
@@ -32,6 +34,10 @@ fn text() -> String {
         storms_called().join(", ")
     );
     out.push_str(&wrap(&head("host has"), &text));
+    let names: BTreeSet<_> = removers_checks().map(|site| site.name).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    let text = format!("also {}: checks of the removers", names.join(", "));
+    out.push_str(&wrap(&head("--without"), &text));
     write_scenarios(&mut out);
     write_events(&mut out);
     out.push_str("\ninvariants (looked at by every storm at its end, by audits and by check)\n");

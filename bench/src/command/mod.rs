@@ -26,7 +26,8 @@ use harness::cell::worker::{self, WORKER};
 use harness::environment::BUILD;
 use harness::progress::say;
 use kernel_model::fault_around::About;
-use kernel_model::platform::Site;
+use kernel_model::platform::{Native, Site};
+use kernel_model::removal::Removers;
 
 use invocation::{Invocation, quoted_word};
 
@@ -182,24 +183,33 @@ fn refuse_repeated<T: Ord + std::fmt::Display>(option: &str, values: &[T]) -> Re
     }
 }
 
-/// The checks that are named to `--without`; refuses those that no scheme of the run makes.
+/// The checks that are named to `--without`; refuses those that no scheme of the run makes, nor any
+/// remover.
 fn checks_named(
     names: &[String],
     schemes: impl Iterator<Item = &'static About>,
 ) -> Result<Vec<&'static Site>, Failure> {
     refuse_repeated("--without", names)?;
-    let checks = schemes.flat_map(|scheme| scheme.checks().map(|site| (site.name, site)));
-    let known: BTreeMap<_, _> = checks.collect();
+    let checks = schemes
+        .flat_map(|scheme| scheme.checks())
+        .chain(removers_checks());
+    let known: BTreeMap<_, _> = checks.map(|site| (site.name, site)).collect();
     let site = |name: &String| {
         known.get(name.as_str()).copied().ok_or_else(|| {
             let known: Vec<_> = known.keys().copied().collect();
             Failure::Usage(format!(
-                "--without {name}: no scheme of this run makes such a check; they make {}",
+                "--without {name}: no scheme of this run makes such a check, nor a remover; they make {}",
                 known.join(", ")
             ))
         })
     };
     names.iter().map(site).collect()
+}
+
+/// The checks that removers make.
+fn removers_checks() -> impl Iterator<Item = &'static Site> {
+    let removers = Removers::<Native>::ALL.iter();
+    removers.flat_map(|remover| remover.about().checks.iter().copied())
 }
 
 #[cfg(test)]

@@ -232,7 +232,8 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
             for (number, pte) in (0..run.pages).zip(&mut ptes[at..]) {
                 let index = window.pgoffs.start + at as u64 + u64::from(number);
                 let pfn = Pfn(run.first.0 + number);
-                window.system.clear_pte(pte, Pte::NONE, index, pfn);
+                let mapping = &window.vma.mapping;
+                window.system.clear_pte(mapping, pte, Pte::NONE, index, pfn);
             }
         }
         if !FUSED {

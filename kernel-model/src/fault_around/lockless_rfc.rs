@@ -53,6 +53,8 @@ static ABOUT: About = About {
             "fault-vs-swapout",
             "fault-vs-split",
             "fault-vs-partial-truncate",
+            "middle-vs-split",
+            "punch-vs-migrate",
             "window-over-two-gates",
             "generation-wrap",
             "crowd",

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering::Release;
 
-use crate::folio::{Counting, Folio, Pfn};
+use crate::folio::{Counting, Folio, Observed, PG_LOCKED, Pfn};
 use crate::orders::Orders;
 use crate::platform::{Note, Platform, Site, SpinLock};
 use crate::violations::Violations;
@@ -126,8 +126,8 @@ impl<P: Platform> MemMap<P> {
         Some(pfn)
     }
 
-    /// Drops a reference, and frees the folio with the last one (`folio_put()`). A folio that is
-    /// still mapped then is `no-mapped-free` violated, the kernel's "Bad page state".
+    /// Drops a reference, and frees the folio with the last one (`folio_put()`). One that is still
+    /// mapped then, locked, or of a file, is the kernel's "Bad page state", and a violation.
     #[inline(always)]
     pub fn put(&self, pfn: Pfn, cpu: u32, violations: &Violations) {
         self.put_many(pfn, 1, cpu, violations);
@@ -159,24 +159,46 @@ impl<P: Platform> MemMap<P> {
     #[cold]
     pub(crate) fn free(&self, pfn: Pfn, cpu: u32, violations: &Violations) {
         P::note(|| Note::Freed(pfn));
-        let mapcount = self.observe_mapcount(pfn);
-        if mapcount != 0 {
-            let folio = self.folio(pfn);
-            violations.report(Violation {
-                invariant: Invariant::NoMappedFree,
-                index: folio.observe().index,
-                pfn,
-                incarnation: folio.incarnation(),
-                detail: format!("freed with a mapcount of {mapcount}"),
-            });
-            P::note(|| Note::Violated(Invariant::NoMappedFree));
-        }
+        self.audit_freed(pfn, violations);
         let order = self.take_apart(pfn);
         let home = match self.share {
             0 => cpu as usize % self.free.len(),
             share => (pfn.0 / share) as usize,
         };
         self.free[home].0.lock().push(pfn, order);
+    }
+
+    /// Looks for what no page may have that is freed (`free_page_is_bad()`).
+    fn audit_freed(&self, pfn: Pfn, violations: &Violations) {
+        let folio = self.folio(pfn);
+        let Observed {
+            flags,
+            mapping,
+            index,
+            ..
+        } = folio.observe();
+        let bad = |invariant, detail: String| {
+            P::note(|| Note::Violated(invariant));
+            violations.report(Violation {
+                invariant,
+                index,
+                pfn,
+                incarnation: folio.incarnation(),
+                detail,
+            });
+        };
+        let mapcount = self.observe_mapcount(pfn);
+        if mapcount != 0 {
+            let detail = format!("freed with a mapcount of {mapcount}");
+            bad(Invariant::NoMappedFree, detail);
+        }
+        if flags & PG_LOCKED != 0 {
+            bad(Invariant::NoBadFree, "freed while locked".to_owned());
+        }
+        if mapping != 0 {
+            let detail = "freed while folio->mapping names a file".to_owned();
+            bad(Invariant::NoBadFree, detail);
+        }
     }
 
     /// How many frames are free.

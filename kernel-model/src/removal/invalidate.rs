@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::{About, REMOVER_MAPCOUNT, Remover};
+use super::{About, CHECKS, Remover};
 use crate::address_space::AddressSpace;
 use crate::folio::PG_DIRTY;
 use crate::folio::site::STABLE_READ;
@@ -25,6 +25,7 @@ static ABOUT: About = About {
     summary: "no invalidate_lock; unmap if mapped, remove",
     freezes: false,
     zaps_range: false,
+    checks: CHECKS,
 };
 
 impl<P: Platform> Remover<P> for Invalidate {
@@ -51,14 +52,13 @@ impl<P: Platform> Remover<P> for Invalidate {
                 };
                 let pgoffs = doomed.pgoffs();
                 index = pgoffs.end;
-                let is_mapped = || system.memmap.mapcount(doomed.pfn, &REMOVER_MAPCOUNT) != 0;
-                if !did_range_unmap && is_mapped() {
+                if !did_range_unmap && system.is_mapped(&doomed) {
                     let rest = pgoffs.start..range.end.max(pgoffs.end);
                     system.unmap_mapping_range(mapping, &rest, task);
                     did_range_unmap = true;
                 }
                 doomed.folio.lock();
-                let ours = doomed.folio.mapping(&STABLE_READ) == mapping.id();
+                let ours = doomed.is_in(mapping);
                 // The caller has written dirty pages back before; one that is dirty again stays (-EBUSY).
                 let dirty = ours && doomed.folio.flags(&STABLE_READ) & PG_DIRTY != 0;
                 task.removals.busy += u64::from(dirty);

@@ -8,9 +8,9 @@
 use std::ops::Range;
 use std::slice;
 
-use super::{About, Doomed, REMOVER_MAPCOUNT, Remover};
+use super::{About, Doomed, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover};
 use crate::address_space::AddressSpace;
-use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED, STABLE_READ};
+use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED, REF_FREEZE, STABLE_READ};
 use crate::folio::{Folio, PG_DIRTY, PG_READAHEAD, PG_UPTODATE, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
@@ -28,6 +28,7 @@ static ABOUT: About = About {
     summary: "migration entries, freeze, replace, restore",
     freezes: true,
     zaps_range: false,
+    checks: &[&REMOVER_MAPPING, &REF_FREEZE],
 };
 
 impl<P: Platform> Remover<P> for Migrate {
@@ -99,7 +100,7 @@ impl<P: Platform> System<P> {
             let first = Pfn(head.0 + (index - doomed.index) as u32);
             let is_its = pte.pfn() == Some(first);
             if is_its {
-                self.clear_pte(pte, Pte::migration(first), index, first);
+                self.clear_pte(mapping, pte, Pte::migration(first), index, first);
                 let page = Run {
                     head,
                     first,

@@ -28,6 +28,7 @@ pub use punch_hole::PunchHole;
 pub use reclaim::Reclaim;
 pub use shmem_swapout::ShmemSwapout;
 pub use truncate::Truncate;
+pub use truncate_range::DIRTY_STAYS;
 
 /// What a remover says of itself.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct About {
     pub freezes: bool,
     /// Whether it unmaps all of its range before it removes anything, mapped or not.
     pub zaps_range: bool,
+    /// The checks of its own that can be left out to see that it is noticed.
+    pub checks: &'static [&'static Site],
 }
 
 /// An operation that removes a range of a file from the page cache.
@@ -90,6 +93,17 @@ pub const REMOVER_MAPCOUNT: Site = Site::load(
     "mapcount_inc, over the barriers that the scheme asks for",
 );
 
+/// Looks, with the folio locked, whether it is still in the file.
+pub const REMOVER_MAPPING: Site = Site::load(
+    "remover_mapping",
+    std::sync::atomic::Ordering::Relaxed,
+    "folio->mapping != mapping",
+    "mapping_store of another remover, over the folio lock",
+);
+
+/// The checks of a remover that takes a folio whoever holds it.
+const CHECKS: &[&Site] = &[&REMOVER_MAPPING, &REMOVER_MAPCOUNT];
+
 /// A folio to which a remover has a reference.
 struct Doomed<'a, P: Platform> {
     /// Where in the file it begins.
@@ -103,6 +117,11 @@ impl<P: Platform> Doomed<'_, P> {
     /// The file offsets of its pages.
     fn pgoffs(&self) -> Range<u64> {
         self.index..self.index + u64::from(self.pages)
+    }
+
+    /// Whether it is still in the file, its lock held: another remover may have had it before.
+    fn is_in(&self, mapping: &AddressSpace<P>) -> bool {
+        P::left_out(&REMOVER_MAPPING) || self.folio.mapping(&REMOVER_MAPPING) == mapping.id()
     }
 }
 
@@ -189,7 +208,7 @@ impl<P: Platform> System<P> {
             if !doomed.folio.try_lock() {
                 task.removals.skipped_locked += 1;
                 self.put(doomed.pfn, task);
-            } else if doomed.folio.mapping(&STABLE_READ) == mapping.id() {
+            } else if doomed.is_in(mapping) {
                 each(doomed, task);
             } else {
                 self.unlock_and_put(&doomed, task);
@@ -197,9 +216,14 @@ impl<P: Platform> System<P> {
         }
     }
 
+    /// Whether a folio has to be unmapped (`folio_mapped()`).
+    fn is_mapped(&self, doomed: &Doomed<'_, P>) -> bool {
+        !P::left_out(&REMOVER_MAPCOUNT) && self.memmap.mapcount(doomed.pfn, &REMOVER_MAPCOUNT) != 0
+    }
+
     /// Unmaps one folio if it is mapped (`truncate_cleanup_folio()`).
     fn unmap_if_mapped(&self, mapping: &AddressSpace<P>, doomed: &Doomed<'_, P>, task: &mut Task) {
-        if self.memmap.mapcount(doomed.pfn, &REMOVER_MAPCOUNT) != 0 {
+        if self.is_mapped(doomed) {
             task.removals.unmapped_singly += 1;
             self.unmap_mapping_range(mapping, &doomed.pgoffs(), task);
         }

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{About, Remover};
+use super::{About, Remover, truncate_range};
 use crate::address_space::AddressSpace;
 use crate::platform::{Platform, RwSemaphore};
 use crate::system::{System, Task};
@@ -19,6 +19,7 @@ static ABOUT: About = About {
     summary: "unmap, remove",
     freezes: false,
     zaps_range: true,
+    checks: truncate_range::CHECKS,
 };
 
 impl<P: Platform> Remover<P> for PunchHole {

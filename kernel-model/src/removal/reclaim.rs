@@ -2,12 +2,14 @@
 //! `__remove_mapping()`).
 //!
 //! It waits for nobody, and takes a folio only with all of its references: whoever has got one holds
-//! it off.
+//! it off. A PTE is a reference, too: without the look at the mapcount it takes no folio that is
+//! mapped, and breaks nothing.
 
 use std::ops::Range;
 
-use super::{About, Remover};
+use super::{About, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover};
 use crate::address_space::AddressSpace;
+use crate::folio::site::REF_FREEZE;
 use crate::platform::Platform;
 use crate::system::{System, Task};
 
@@ -21,6 +23,7 @@ static ABOUT: About = About {
     summary: "trylock, unmap if mapped, freeze, remove",
     freezes: true,
     zaps_range: false,
+    checks: &[&REMOVER_MAPPING, &REMOVER_MAPCOUNT, &REF_FREEZE],
 };
 
 impl<P: Platform> Remover<P> for Reclaim {

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::{About, Remover};
+use super::{About, CHECKS, Remover};
 use crate::address_space::AddressSpace;
 use crate::platform::Platform;
 use crate::system::{System, Task};
@@ -23,6 +23,7 @@ static ABOUT: About = About {
     summary: "trylock, unmap if mapped, remove without freezing",
     freezes: false,
     zaps_range: false,
+    checks: CHECKS,
 };
 
 impl<P: Platform> Remover<P> for ShmemSwapout {

@@ -3,10 +3,14 @@
 //! The size goes first, so that no fault maps beyond the new end; the range is unmapped whole,
 //! before the folios and once more after them. The second time is meant for private copies, but
 //! heals a stale PTE as a side effect.
+//!
+//! Two of them never meet: `i_rwsem` is held throughout, and the look at `mapping` is for the sake
+//! of other removers. The order of size and zaps is harmless in the model: `invalidate_lock` keeps
+//! out whoever would read a page anew, and the second zap comes after everything.
 
 use std::ops::Range;
 
-use super::{About, Remover};
+use super::{About, Remover, truncate_range};
 use crate::address_space::AddressSpace;
 use crate::platform::{Platform, RwSemaphore};
 use crate::system::{System, Task};
@@ -21,6 +25,7 @@ static ABOUT: About = About {
     summary: "i_size, unmap, remove, unmap again",
     freezes: false,
     zaps_range: true,
+    checks: truncate_range::CHECKS,
 };
 
 impl<P: Platform> Remover<P> for Truncate {

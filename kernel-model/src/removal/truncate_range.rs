@@ -3,13 +3,16 @@
 //! A first pass takes what it can lock at once, a batch at a time, and removes the batch under one
 //! `xa_lock`. Then the large folios that reach beyond the range are split, so that a second pass, which
 //! sleeps on locks and comes back until nothing is left, finds folios that lie in it.
+//!
+//! A split's own look at mapcounts isn't modelled, and would be harmless: a mapped folio has a
+//! reference too many to be frozen. The model has no PG_writeback, and nothing to wait for.
 
 use std::ops::Range;
 
-use super::Doomed;
+use super::{Doomed, REMOVER_MAPCOUNT, REMOVER_MAPPING};
 use crate::address_space::AddressSpace;
 use crate::folio::PG_DIRTY;
-use crate::folio::site::STABLE_READ;
+use crate::folio::site::{REF_FREEZE, STABLE_READ};
 use crate::platform::{Platform, Site};
 use crate::system::{System, Task};
 
@@ -18,12 +21,20 @@ const PAGEVEC_SIZE: usize = 15;
 
 /// A dirty folio that reaches beyond the range and can't be split stays: what lies outside of the range
 /// is nowhere else.
-pub(super) const DIRTY_STAYS: Site = Site::load(
+pub const DIRTY_STAYS: Site = Site::load(
     "dirty_stays",
     std::sync::atomic::Ordering::Relaxed,
     "folio_test_dirty() in truncate_inode_partial_folio()",
     "nothing: under the folio lock",
 );
+
+/// The checks of both.
+pub(super) const CHECKS: &[&Site] = &[
+    &REMOVER_MAPPING,
+    &REMOVER_MAPCOUNT,
+    &REF_FREEZE,
+    &DIRTY_STAYS,
+];
 
 impl<P: Platform> System<P> {
     /// Removes every folio of the range, but for dirty ones that reach beyond it and can't be split. The
@@ -63,7 +74,7 @@ impl<P: Platform> System<P> {
                 found = true;
                 index = doomed.pgoffs().end;
                 doomed.folio.lock();
-                if doomed.folio.mapping(&STABLE_READ) == mapping.id() {
+                if doomed.is_in(mapping) {
                     batch.push(doomed);
                     self.remove_locked(mapping, &mut batch, task);
                 } else {
@@ -100,7 +111,7 @@ impl<P: Platform> System<P> {
             } else if !doomed.folio.try_lock() {
                 task.removals.skipped_locked += 1;
                 self.put(doomed.pfn, task);
-            } else if doomed.folio.mapping(&STABLE_READ) != mapping.id() {
+            } else if !doomed.is_in(mapping) {
                 self.unlock_and_put(&doomed, task);
             } else {
                 batch.push(doomed);
@@ -125,7 +136,7 @@ impl<P: Platform> System<P> {
     ) -> Option<Range<u64>> {
         let doomed = self.find_folio(mapping, index, task)?;
         doomed.folio.lock();
-        let ours = doomed.folio.mapping(&STABLE_READ) == mapping.id();
+        let ours = doomed.is_in(mapping);
         let pgoffs = doomed.pgoffs();
         let inside = range.start <= pgoffs.start && pgoffs.end <= range.end;
         if !ours || inside {

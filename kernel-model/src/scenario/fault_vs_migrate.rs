@@ -25,7 +25,7 @@ scenario! {
         name: "mapped-vs-migrate",
         summary: "the same with a page that another process has mapped",
         cpus: &["fault", "migrate"],
-        seen: &[Seen::FaultMapped, Seen::Migrated, Seen::FoundBusy, Seen::Unmapped],
+        seen: &[Seen::FaultMapped, Seen::Migrated, Seen::Unmapped],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

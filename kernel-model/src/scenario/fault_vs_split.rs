@@ -1,8 +1,12 @@
 //! Faults on a large folio of which a part goes: it is split or, where the fault's reference forbids
 //! that, removed whole if it is clean, and left if it is dirty.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::{About, Explored, Seen, Sizes, Stage, scenario};
 use crate::fault_around::FaultAround;
+use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 use crate::{Orders, Task};
 
@@ -28,12 +32,38 @@ scenario! {
     }
 }
 
-fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str) -> Stage<P> {
+scenario! {
+    /// The VMA begins in the middle of the folio, and the hole is over the page before it.
+    MiddleVsSplit, middle_vs_split, About {
+        name: "middle-vs-split",
+        summary: "fault-around of a folio from its second page on against a hole over the first",
+        cpus: &["fault", "punch-hole"],
+        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// The VMA begins in the middle of the folio, where the file is cut off.
+    MiddleVsPartialTruncate, middle_vs_partial_truncate, About {
+        name: "middle-vs-partial-truncate",
+        summary: "the same against a truncation of the file between the two pages",
+        cpus: &["fault", "truncate"],
+        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+fn two_pages<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
     let sizes = Sizes {
         orders: Orders::All(1),
         ..Sizes::of(2, 2, 0)
     };
-    let (mut stage, _) = sizes.stage(scheme);
+    sizes.stage(scheme).0
+}
+
+fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str) -> Stage<P> {
+    let mut stage = two_pages(scheme);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.cpu(move |system, file, task| {
@@ -51,4 +81,27 @@ fn fault_vs_split<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> 
 
 fn fault_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
     stage(scheme, "truncate")
+}
+
+fn middle<P: Platform>(
+    scheme: &'static dyn FaultAround<P>,
+    remover: &'static str,
+    range: Range<u64>,
+) -> Stage<P> {
+    let mut stage = two_pages(scheme);
+    let vma = Vma::map(Mm::new(1, 1), Arc::clone(&stage.file), 0, 1, 1);
+    vma.mm.page_table.install_table(0);
+    stage.cpu(move |system, _, task| {
+        system.do_fault_around(&vma, 1, task);
+    });
+    stage.cpu(move |system, file, task| super::remove(system, file, remover, range, task));
+    stage
+}
+
+fn middle_vs_split<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    middle(scheme, "punch-hole", 0..1)
+}
+
+fn middle_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    middle(scheme, "truncate", 1..2)
 }

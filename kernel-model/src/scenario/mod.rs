@@ -31,6 +31,7 @@ mod fault_vs_swapout;
 mod fault_vs_thread;
 mod fault_vs_truncate;
 mod gates;
+mod removers;
 mod seen;
 mod slow_vs_punch;
 mod slow_vs_punch_and_refill;
@@ -54,15 +55,20 @@ pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
 pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
 pub use fault_vs_read_error::FaultVsReadError;
 pub use fault_vs_reclaim::{FaultVsReclaim, FaultVsReclaimAndRefill, FaultVsReclaimAndReuse};
-pub use fault_vs_split::{FaultVsPartialTruncate, FaultVsSplit};
+pub use fault_vs_split::{
+    FaultVsPartialTruncate, FaultVsSplit, MiddleVsPartialTruncate, MiddleVsSplit,
+};
 pub use fault_vs_swapout::FaultVsSwapout;
 pub use fault_vs_thread::FaultVsThread;
 pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
 pub use gates::{GenerationWrap, WindowOverTwoGates};
+pub use removers::{
+    InvalidateVsMigrate, PunchVsMigrate, PunchVsReclaim, TruncateVsTruncate, UnmapVsPunch,
+};
 pub use seen::Seen;
 pub use slow_vs_punch::SlowVsPunch;
 pub use slow_vs_punch_and_refill::SlowVsPunchAndRefill;
-pub use slow_vs_slow::SlowVsSlow;
+pub use slow_vs_slow::{SlowVsSlow, SlowVsThread};
 pub use two_faults_vs_punch::TwoFaultsVsPunch;
 pub use window_past_eof::WindowPastEof;
 pub use window_vs_punch::WindowVsPunch;
@@ -174,6 +180,7 @@ impl<P: Platform> Scenarios<P> {
         &SlowVsPunch,
         &SlowVsPunchAndRefill,
         &SlowVsSlow,
+        &SlowVsThread,
         &FaultVsInvalidate,
         &FirstFaultVsInvalidate,
         &ThreadsVsInvalidate,
@@ -187,6 +194,13 @@ impl<P: Platform> Scenarios<P> {
         &MappedVsMigrate,
         &FaultVsSplit,
         &FaultVsPartialTruncate,
+        &MiddleVsSplit,
+        &MiddleVsPartialTruncate,
+        &PunchVsMigrate,
+        &InvalidateVsMigrate,
+        &PunchVsReclaim,
+        &TruncateVsTruncate,
+        &UnmapVsPunch,
         &WindowOverTwoGates,
         &GenerationWrap,
         &Crowd,

@@ -1,35 +1,48 @@
-//! `slow-vs-slow`: two processes miss on the same page: one reads it, the other sleeps on
-//! its lock and must be woken.
+//! Two whole faults on a page that nobody has read: one reads it, the other sleeps on its lock and
+//! must be woken.
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{About, Explored, Seen, Stage, scenario};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
-/// See the module.
-#[derive(Debug)]
-pub struct SlowVsSlow;
-
-static ABOUT: About = About {
-    name: "slow-vs-slow",
-    summary: "two whole faults on a page that nobody has read",
-    cpus: &["fault", "fault"],
-    seen: &[Seen::SlowMapped, Seen::Filled],
-    explored: Explored::Exhaustively { bound: Some(2) },
-};
-
-impl<P: Platform> Scenario<P> for SlowVsSlow {
-    fn about(&self) -> &'static About {
-        &ABOUT
+scenario! {
+    /// In two processes.
+    SlowVsSlow, slow_vs_slow, About {
+        name: "slow-vs-slow",
+        summary: "two whole faults on a page that nobody has read",
+        cpus: &["fault", "fault"],
+        seen: &[Seen::SlowMapped, Seen::Filled],
+        explored: Explored::Exhaustively { bound: Some(2) },
     }
+}
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, contents) = Stage::new(scheme, 1, 0, 2);
-        for _ in 0..2 {
-            let vma = stage.map_with_table();
-            stage.faults_and_reads(vma, Arc::clone(&contents));
-        }
-        stage
+scenario! {
+    /// By two threads of one process: the second to come finds the PTE there.
+    SlowVsThread, slow_vs_thread, About {
+        name: "slow-vs-thread",
+        summary: "the same by two threads of one process",
+        cpus: &["fault", "fault"],
+        seen: &[Seen::SlowMapped, Seen::Filled],
+        explored: Explored::Exhaustively { bound: Some(2) },
     }
+}
+
+fn slow_vs_slow<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(scheme, 1, 0, 2);
+    for _ in 0..2 {
+        let vma = stage.map_with_table();
+        stage.faults_and_reads(vma, Arc::clone(&contents));
+    }
+    stage
+}
+
+fn slow_vs_thread<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(scheme, 1, 0, 2);
+    let vma = stage.map_with_table();
+    for _ in 0..2 {
+        stage.faults_and_reads(Arc::clone(&vma), Arc::clone(&contents));
+    }
+    stage
 }

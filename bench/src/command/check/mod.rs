@@ -14,7 +14,7 @@ use kernel_model::platform::checked::Mutation;
 use std::time::{Duration, Instant};
 
 use super::output::Format;
-use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated};
+use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated, removers_checks};
 
 pub(super) use options::Options;
 
@@ -96,7 +96,10 @@ fn affected(cells: Vec<Cell>, mutation: &Mutation) -> Vec<Cell> {
         let mut weakened = mutation.weakened.iter();
         let mut left_out = mutation.left_out.iter();
         weakened.any(|(name, _)| sites.iter().any(|site| site.name == *name))
-            || left_out.any(|name| cell.scheme.checks().any(|check| check.name == *name))
+            || left_out.any(|name| {
+                let mut checks = cell.scheme.checks().chain(removers_checks());
+                checks.any(|check| check.name == *name)
+            })
     };
     match *mutation == Mutation::NONE {
         true => cells,
