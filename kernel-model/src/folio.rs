@@ -12,7 +12,7 @@
 //!
 //! A large folio is a run of frames. Its head frame carries the lock, the references, the mapping and
 //! the index; every frame has a mapcount of its own, and the first tail the total, where `struct
-//! folio` has `_large_mapcount`.
+//! folio` has `_large_mapcount`, unless the scheme is one of before that ([`Counting::PerPage`]).
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -45,11 +45,21 @@ const MAPCOUNT_ONE: u64 = 1 << 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counting {
     /// Two words, each with accesses of its own, as the kernel does; one mapcount for each page, and
-    /// a total for a large folio.
+    /// a total for a large folio (since v6.10).
     Apart,
+    /// The same without the total: a look at the mapcount of a large folio goes over its pages
+    /// (`folio_mapped()` of Linux 6.1).
+    PerPage,
     /// Two halves of one word, which one access can change together. A large folio has the total
     /// there, and its pages have no mapcounts (as with the kernel's `CONFIG_NO_PAGE_MAPCOUNT`).
     Fused,
+}
+
+impl Counting {
+    /// Whether the counts are two words.
+    pub const fn is_apart(self) -> bool {
+        matches!(self, Self::Apart | Self::PerPage)
+    }
 }
 
 /// The largest order of a folio: 2 MiB, what a PMD maps.

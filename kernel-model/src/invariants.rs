@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::address_space::AddressSpace;
-use crate::folio::{Counting, Observed, PG_LOCKED, PG_UPTODATE, Pfn};
+use crate::folio::{Observed, PG_LOCKED, PG_UPTODATE, Pfn};
 use crate::platform::{Note, Platform};
 use crate::rmap::rmap_walk;
 use crate::{System, Violation};
@@ -329,7 +329,7 @@ impl<P: Platform> System<P> {
                 );
                 self.violated(Invariant::CountsBalance, folio.index, head, detail);
             }
-            if frames.len() > 1 && self.memmap.counting() == Counting::Apart {
+            if frames.len() > 1 && self.memmap.counting().is_apart() {
                 self.audit_page_mapcounts(frames.clone(), ptes_of);
             }
             if references != 0 && folio.flags & PG_LOCKED != 0 {

@@ -2,7 +2,7 @@
 
 use crate::address_space::AddressSpace;
 use crate::fault_around::FaultAround;
-use crate::folio::{Counting, Folio, Pfn};
+use crate::folio::{Folio, Pfn};
 use crate::invariants::{PtesOfFrames, Removed};
 use crate::orders::Orders;
 use crate::page_allocator::{MemMap, Run};
@@ -156,7 +156,7 @@ impl<P: Platform> System<P> {
         );
         assert!(config.orders.is_allowed(), "a folio is at most 2 MiB");
         let counting = scheme.about().counting;
-        P::keep_counts_apart(counting == Counting::Apart);
+        P::keep_counts_apart(counting.is_apart());
         Self {
             config,
             memmap: MemMap::new(config.folios, config.free_lists, config.orders, counting),

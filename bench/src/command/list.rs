@@ -110,6 +110,17 @@ fn storms_with(removers: &[&str]) -> Vec<&'static str> {
     storms.filter(has).map(|storm| storm.about().name).collect()
 }
 
+/// The read-modify-writes for a window of 16 pages, by the order of its folios.
+fn rmws(about: &About) -> String {
+    let of = |order| about.rmws.of_window(16, order);
+    format!(
+        "{} (order 0), {} (order 2), {} (order 4)",
+        of(0),
+        of(2),
+        of(4)
+    )
+}
+
 fn write_scheme(out: &mut String, about: &About) {
     out.push_str(&wrap(&head(about.name), about.lineage));
     let names: Vec<_> = about.checks().map(|site| site.name).collect();
@@ -136,9 +147,9 @@ fn write_scheme(out: &mut String, about: &About) {
         (
             "costs",
             format!(
-                "read-modify-writes per page mapped (order 0): {}; lines that all faults on the \
-                 file share, written per fault: {}; transient-mapcount: {}",
-                about.rmws_per_page,
+                "read-modify-writes for 16 pages: {}; lines that all faults on the file share, \
+                 written per fault: {}; transient-mapcount: {}",
+                rmws(about),
                 about.shared_lines_per_fault,
                 if about.transient_mapcount {
                     "shown"
@@ -158,6 +169,28 @@ fn write_scheme(out: &mut String, about: &About) {
 mod tests {
     use super::*;
     use harness::report::COLUMNS;
+
+    #[test]
+    fn readme_has_the_read_modify_writes_that_are_declared() {
+        let readme = include_str!("../../../README.md");
+        for scheme in Schemes::<Native>::ALL {
+            let about = scheme.about();
+            let name = format!("`{}`", about.name);
+            let mut rows = readme.lines().filter(|line| line.starts_with("| `"));
+            let row = rows.find(|row| row.split('|').nth(1).is_some_and(|it| it.contains(&name)));
+            let row = row.unwrap_or_else(|| panic!("no row of {name}"));
+            let [order0, order4] = [0, 4].map(|order| about.rmws.of_window(16, order));
+            let cell = row.split('|').nth(3).unwrap();
+            let places = row.split('|').nth(1).unwrap().split(',');
+            let place = places.take_while(|it| !it.contains(&name)).count();
+            let declared = format!("{order0} / {order4}");
+            let written = cell.split(',').nth(place).map(str::trim);
+            assert!(
+                written.is_some_and(|it| it.starts_with(&declared)),
+                "{name}: {cell}"
+            );
+        }
+    }
 
     #[test]
     fn everything_is_listed_within_the_width_of_a_mail() {

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use kernel_model::Task;
-use kernel_model::fault_around::{About, FaultAround, Mapped, Verdict, WINDOW_FLAGS, Window};
+use kernel_model::fault_around::{About, FaultAround, Mapped, Rmws, Verdict, WINDOW_FLAGS, Window};
 use kernel_model::folio::Counting;
 use kernel_model::page_allocator::Run;
 use kernel_model::page_table::Pte;
@@ -39,7 +39,7 @@ const fn about(name: &'static str) -> About {
         },
         transient_mapcount: false,
         counting: Counting::Apart,
-        rmws_per_page: 2,
+        rmws: Rmws::APART,
         shared_lines_per_fault: 0,
         asks_of_removers: "that there be none",
         sites: &[&FLOOR_MAPCOUNT],

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use kernel_model::Orders;
-use kernel_model::fault_around::Schemes;
+use kernel_model::fault_around::{Rmws, Schemes};
 use kernel_model::platform::Native;
 
 use super::platform::Ablated;
@@ -13,10 +13,14 @@ const PAGES: u32 = 256;
 const WINDOW: u32 = 16;
 
 fn setup(turns: u32) -> Setup {
+    setup_of(turns, Orders::All(0))
+}
+
+fn setup_of(turns: u32, orders: Orders) -> Setup {
     let topology = crate::topology::Topology::detect().unwrap();
     Setup {
         pages: PAGES,
-        orders: Orders::All(0),
+        orders,
         window_pages: WINDOW,
         turns,
         visit: Visit::Passes(1),
@@ -27,7 +31,11 @@ fn setup(turns: u32) -> Setup {
 
 /// What a fault of a scheme does how often, by kind.
 fn steps(scheme: &str, kind: Kind) -> BTreeMap<&'static str, f64> {
-    let (steps, _) = count(scheme, &setup(1), &Clock::new());
+    steps_of(scheme, kind, Orders::All(0))
+}
+
+fn steps_of(scheme: &str, kind: Kind, orders: Orders) -> BTreeMap<&'static str, f64> {
+    let (steps, _) = count(scheme, &setup_of(1, orders), &Clock::new());
     let steps = steps.into_iter().filter(|step| step.kind == kind);
     steps
         .map(|step| (step.name, step.times_per_fault))
@@ -47,13 +55,38 @@ fn a_fault_comes_to_each_read_modify_write_once_per_page_as_its_scheme_says() {
     let recheck = steps("mapcount-recheck", Kind::Rmw);
     let expected = ["mapcount_inc", "ref_get_unless_zero"];
     assert_eq!(recheck, expected.map(|name| (name, 16.0)).into());
+}
+
+#[test]
+fn a_fault_has_the_read_modify_writes_that_its_scheme_declares_for_each_order() {
+    // Windows of a mix: a quarter of the file has folios of each order.
+    let of_mix = |rmws: Rmws| Orders::MIX.map(|order| f64::from(rmws.of_window(WINDOW, order)));
     for scheme in Schemes::<Native>::ALL {
         let about = scheme.about();
-        let counted: f64 = steps(about.name, Kind::Rmw).values().sum();
+        let counted = |orders| {
+            steps_of(about.name, Kind::Rmw, orders)
+                .values()
+                .sum::<f64>()
+        };
         // The shared lock is the platform's own, and not a step.
-        let declared = f64::from(about.rmws_per_page * WINDOW);
-        assert_eq!(counted, declared, "{}", about.name);
+        for order in [0, 1, 2, 4, 5] {
+            let declared = f64::from(about.rmws.of_window(WINDOW, order));
+            assert_eq!(
+                counted(Orders::All(order)),
+                declared,
+                "{}, order {order}",
+                about.name
+            );
+        }
+        let declared = of_mix(about.rmws).iter().sum::<f64>() / 4.0;
+        assert_eq!(counted(Orders::Mix), declared, "{}, mix", about.name);
     }
+    // What Linux 6.1 has: a reference, a trylock and an unlock, and two for each page but one.
+    let page_locked = Schemes::<Native>::named("page-locked").unwrap().about();
+    assert_eq!(
+        [0, 4].map(|order| page_locked.rmws.of_window(16, order)),
+        [64, 34]
+    );
 }
 
 #[test]

@@ -12,12 +12,12 @@
 
 use std::slice;
 
-use super::page_locked::{LOCKED_MAPPING, TEST_LOCKED};
-use super::{About, FaultAround, Mapped, PTE_NONE, Verdict, WINDOW_FLAGS, Window};
-use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
-use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO, STABLE_READ};
-use crate::folio::{Counting, Folio, Pfn};
-use crate::page_allocator::{FOLIO_IS_LARGE, Run};
+use super::locked::{LOCKED_MAPPING, TEST_LOCKED};
+use super::{About, FaultAround, Mapped, PTE_NONE, Rmws, Verdict, Window};
+use crate::address_space::site::I_SIZE_READ;
+use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO};
+use crate::folio::{Counting, Pfn};
+use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::Platform;
 use crate::system::Task;
@@ -36,84 +36,16 @@ static ABOUT: About = About {
     },
     transient_mapcount: false,
     counting: Counting::Apart,
-    rmws_per_page: 4,
+    rmws: Rmws {
+        per_page: 1,
+        per_folio: 3,
+        per_large_folio: 2,
+    },
     shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
     sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
     own_checks: &[&LOCKED_MAPPING, &REF_GET_UNLESS_ZERO],
 };
-
-/// A folio that is locked, referenced and fit to be mapped, and its pages in the window.
-struct Candidate<'a, P: Platform> {
-    index: u64,
-    run: Run,
-    folio: &'a Folio<P>,
-}
-
-/// The next folio from `from` on that can be mapped (`next_uptodate_folio()`).
-#[inline(always)]
-fn next_uptodate_folio<'a, P: Platform, const LARGE: bool>(
-    window: &Window<'a, P>,
-    from: u64,
-    end: u64,
-    task: &mut Task,
-) -> Option<Candidate<'a, P>> {
-    let memmap = &window.system.memmap;
-    let mapping = &*window.vma.mapping;
-    let is_mappable = |flags| P::left_out(&WINDOW_FLAGS) || Window::<P>::is_mappable(flags);
-    let mut rest_of_folio = 0;
-    for (index, slot) in (from..end).zip(mapping.slots(from..end).iter()) {
-        if LARGE && rest_of_folio > 0 {
-            rest_of_folio -= 1;
-            continue;
-        }
-        let Some(head) = slot.load() else { continue };
-        let folio = memmap.folio(head);
-        if folio.is_locked(&TEST_LOCKED) {
-            if LARGE {
-                // A guess without a reference, which costs some pages if it is wrong.
-                let run = memmap.run_from(head, folio.flags(&FOLIO_IS_LARGE), index);
-                rest_of_folio = run.pages.min((end - index) as u32) - 1;
-            }
-            task.faults.skipped_locked += 1 + u64::from(rest_of_folio);
-            continue;
-        }
-        if !folio.try_get() {
-            continue;
-        }
-        let mut contended = false;
-        if !P::left_out(&SLOT_RELOAD) && slot.reload() != Some(head) {
-            task.faults.slot_changed += 1;
-        } else if is_mappable(folio.flags(&WINDOW_FLAGS)) {
-            if folio.try_lock() {
-                let ours =
-                    P::left_out(&LOCKED_MAPPING) || folio.mapping(&LOCKED_MAPPING) == mapping.id();
-                let flags = folio.flags(&STABLE_READ);
-                if ours && is_mappable(flags) {
-                    let mut run = Run::single(head);
-                    if LARGE {
-                        run = memmap.run_from(head, flags, index);
-                        run.pages = run.pages.min((end - index) as u32);
-                    }
-                    return Some(Candidate { index, run, folio });
-                }
-                folio.unlock();
-            } else {
-                contended = true;
-            }
-        }
-        if LARGE && slot.reload() == Some(head) {
-            // The walk goes on behind the folio, as the kernel's does (xas_next_entry()).
-            let run = memmap.run_from(head, folio.flags(&FOLIO_IS_LARGE), index);
-            rest_of_folio = run.pages.min((end - index) as u32) - 1;
-        }
-        if contended {
-            task.faults.skipped_locked += 1 + u64::from(rest_of_folio);
-        }
-        window.system.put(head, task);
-    }
-    None
-}
 
 impl<P: Platform> FaultAround<P> for FolioBatched {
     fn about(&self) -> &'static About {
@@ -140,13 +72,18 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
     let end = window.pgoffs.end.min(size);
     let mut mapped = Mapped::default();
     // The first folio is found before the PTE table is installed and locked.
-    let mut next = next_uptodate_folio::<P, LARGE>(window, start, end, task);
+    let mut next = window.next_uptodate_folio::<LARGE>(start, end, task);
     if next.is_none() {
         return mapped;
     }
     let mut locked = window.lock_ptes();
     let ptes: &mut [Pte] = &mut locked;
-    while let Some(Candidate { index, run, folio }) = next {
+    while let Some(candidate) = next {
+        let index = candidate.index;
+        let run = Run {
+            pages: candidate.pages_before(end),
+            ..candidate.run
+        };
         let first = (index - start) as usize;
         let pages = if LARGE {
             let here = &mut ptes[first..first + run.pages as usize];
@@ -154,11 +91,11 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
         } else {
             map_order0_folio(window, &mut ptes[first], run, index, &mut mapped)
         };
-        folio.unlock();
+        candidate.folio.unlock();
         if pages == 0 {
             window.system.put(run.head, task);
         }
-        next = next_uptodate_folio::<P, LARGE>(window, index + u64::from(run.pages), end, task);
+        next = window.next_uptodate_folio::<LARGE>(index + u64::from(run.pages), end, task);
     }
     mapped
 }

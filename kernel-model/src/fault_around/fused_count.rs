@@ -28,7 +28,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::mapcount_recheck::{RECHECK_MAPPING, REMOVER_LOCK_MB};
 use super::walk::{Claim, Skip};
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::folio::site::REF_PUT;
 use crate::folio::{Counting, PG_LOCKED, Pfn};
 use crate::page_allocator::{MemMap, Run};
@@ -77,7 +77,7 @@ static ABOUT: About = About {
     },
     transient_mapcount: true,
     counting: Counting::Fused,
-    rmws_per_page: 1,
+    rmws: Rmws::FUSED,
     shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount; no \
                        BUG_ON(folio_mapped())",

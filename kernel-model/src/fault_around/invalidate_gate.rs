@@ -21,7 +21,7 @@ use super::fused_count::{FUSED_GET, give_back_fused, take_fused};
 use super::invalidate_shared::Unasked;
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, Skip};
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::address_space::AddressSpace;
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -77,7 +77,7 @@ const fn about(
     name: &'static str,
     counting: Counting,
     transient_mapcount: bool,
-    rmws_per_page: u32,
+    rmws: Rmws,
     sites: &'static [&'static Site],
     own_checks: &'static [&'static Site],
 ) -> About {
@@ -91,7 +91,7 @@ const fn about(
         },
         transient_mapcount,
         counting,
-        rmws_per_page,
+        rmws,
         shared_lines_per_fault: 0,
         asks_of_removers: if transient_mapcount {
             "that they count themselves in, full barrier, zap always, and out; no BUG_ON(folio_mapped())"
@@ -107,7 +107,7 @@ static GATE: About = about(
     "invalidate-gate",
     Counting::Apart,
     false,
-    2,
+    Rmws::APART,
     &[
         &GATE_PTL_MB,
         &GATE_READ,
@@ -124,7 +124,7 @@ static GATE_FUSED: About = about(
     "invalidate-gate-fused",
     Counting::Fused,
     true,
-    1,
+    Rmws::FUSED,
     &[
         &GATE_PTL_MB,
         &GATE_READ,

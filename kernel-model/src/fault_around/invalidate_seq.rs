@@ -22,7 +22,7 @@ use super::invalidate_gate::{UnaskedFused, any_closed, is_closed};
 use super::invalidate_shared::Unasked;
 use super::mapcount_recheck::{MAPCOUNT_INC, MAPCOUNT_UNDO};
 use super::walk::Claim;
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::address_space::AddressSpace;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, Pfn};
@@ -93,7 +93,7 @@ const SEQ_LEAVE: Site = Site::rmw(
 const fn about(
     name: &'static str,
     counting: Counting,
-    rmws_per_page: u32,
+    rmws: Rmws,
     sites: &'static [&'static Site],
     own_checks: &'static [&'static Site],
 ) -> About {
@@ -107,7 +107,7 @@ const fn about(
         },
         transient_mapcount: true,
         counting,
-        rmws_per_page,
+        rmws,
         shared_lines_per_fault: 0,
         asks_of_removers: "that they count themselves in, full barrier, and out; no \
                            BUG_ON(folio_mapped())",
@@ -119,7 +119,7 @@ const fn about(
 static SEQ: About = about(
     "invalidate-seq",
     Counting::Apart,
-    2,
+    Rmws::APART,
     &[
         &SEQ_BEGIN,
         &SEQ_MB,
@@ -144,7 +144,7 @@ static SEQ: About = about(
 static SEQ_FUSED: About = about(
     "invalidate-seq-fused",
     Counting::Fused,
-    1,
+    Rmws::FUSED,
     &[
         &SEQ_BEGIN,
         &SEQ_RECHECK,

@@ -8,7 +8,7 @@
 
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, Skip};
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::Invariant;
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -46,7 +46,7 @@ static ABOUT: About = About {
     },
     transient_mapcount: true,
     counting: Counting::Apart,
-    rmws_per_page: 2,
+    rmws: Rmws::APART,
     shared_lines_per_fault: 1,
     asks_of_removers: "invalidate_lock held exclusively, which two of them don't",
     sites: &[&MAPCOUNT_INC],

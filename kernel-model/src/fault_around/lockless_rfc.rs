@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, Skip};
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::Invariant;
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -69,7 +69,7 @@ static ABOUT: About = About {
     },
     transient_mapcount: true,
     counting: Counting::Apart,
-    rmws_per_page: 2,
+    rmws: Rmws::APART,
     shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
     sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],

@@ -15,7 +15,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::walk::{Claim, Skip};
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
 use crate::page_allocator::{MemMap, Run};
@@ -77,7 +77,7 @@ static ABOUT: About = About {
     },
     transient_mapcount: true,
     counting: Counting::Apart,
-    rmws_per_page: 2,
+    rmws: Rmws::APART,
     shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount; no \
                        BUG_ON(folio_mapped())",

@@ -20,6 +20,7 @@ mod fused_count;
 mod invalidate_gate;
 mod invalidate_seq;
 mod invalidate_shared;
+mod locked;
 mod lockless_rfc;
 mod mapcount_recheck;
 mod page_locked;
@@ -96,6 +97,41 @@ impl Verdict {
     }
 }
 
+/// Atomic read-modify-writes on the fault side for pages that all get mapped. The lock of the PTE
+/// table isn't among them, nor are writes to lines that all faults on the file share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rmws {
+    /// For each page.
+    pub per_page: u32,
+    /// For each folio, on top of its pages.
+    pub per_folio: u32,
+    /// For each folio of more than one page, on top of those.
+    pub per_large_folio: u32,
+}
+
+impl Rmws {
+    /// One for the references of a folio's pages, one for each mapcount and, of a large folio, one
+    /// for their total ([`Counting::Apart`]).
+    pub const APART: Self = Self {
+        per_page: 1,
+        per_folio: 1,
+        per_large_folio: 1,
+    };
+    /// One for all counts of a folio ([`Counting::Fused`]).
+    pub const FUSED: Self = Self {
+        per_page: 0,
+        per_folio: 1,
+        per_large_folio: 0,
+    };
+
+    /// For a window of so many pages, aligned to its size, over folios of an order.
+    pub const fn of_window(self, pages: u32, order: u8) -> u32 {
+        let folios = pages.div_ceil(1 << order);
+        let per_folio = self.per_folio + if order > 0 { self.per_large_folio } else { 0 };
+        self.per_page * pages + per_folio * folios
+    }
+}
+
 /// What a scheme says of itself.
 #[derive(Debug)]
 pub struct About {
@@ -112,8 +148,8 @@ pub struct About {
     pub transient_mapcount: bool,
     /// How it keeps a folio's two counts.
     pub counting: Counting,
-    /// Atomic read-modify-writes on the fault side per page mapped, where folios are of one page.
-    pub rmws_per_page: u32,
+    /// Atomic read-modify-writes on the fault side.
+    pub rmws: Rmws,
     /// Lines of the file's own that each fault writes, and so shares with all other faults on the
     /// file, whichever pages they map.
     pub shared_lines_per_fault: u32,

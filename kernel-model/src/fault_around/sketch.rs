@@ -16,7 +16,7 @@ use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
 };
 use super::walk::{Claim, Skip};
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::Invariant;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
@@ -68,7 +68,7 @@ static ABOUT: About = About {
     },
     transient_mapcount: true,
     counting: Counting::Apart,
-    rmws_per_page: 2,
+    rmws: Rmws::APART,
     shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount; no \
                        BUG_ON(folio_mapped())",

@@ -136,12 +136,14 @@ impl<P: Platform> MemMap<P> {
     /// The same for a caller that knows whether there can be large folios.
     #[inline(always)]
     pub(crate) fn mapcount_add_of<const LARGE: bool>(&self, run: Run, site: &'static Site) {
-        if LARGE && self.is_large(run.head) && self.counting == Counting::Apart {
+        if LARGE && self.counting.is_apart() && self.is_large(run.head) {
             for page in self.frames(run) {
                 page.mapcount_add(1, site);
             }
-            let total = self.first_tail(run.head).large_mapcount();
-            total.fetch_add(u64::from(run.pages), site);
+            if self.counting == Counting::Apart {
+                let total = self.first_tail(run.head).large_mapcount();
+                total.fetch_add(u64::from(run.pages), site);
+            }
         } else {
             self.folio(run.head).mapcount_add(run.pages, site);
         }
@@ -150,12 +152,14 @@ impl<P: Platform> MemMap<P> {
     /// Counts the pages of a run as mapped once less (`folio_remove_rmap_ptes()`).
     #[inline(always)]
     pub fn mapcount_sub(&self, run: Run, site: &'static Site) {
-        if self.is_large(run.head) && self.counting == Counting::Apart {
+        if self.counting.is_apart() && self.is_large(run.head) {
             for page in self.frames(run) {
                 page.mapcount_sub(1, site);
             }
-            let total = self.first_tail(run.head).large_mapcount();
-            total.fetch_sub(u64::from(run.pages), site);
+            if self.counting == Counting::Apart {
+                let total = self.first_tail(run.head).large_mapcount();
+                total.fetch_sub(u64::from(run.pages), site);
+            }
         } else {
             self.folio(run.head).mapcount_sub(run.pages, site);
         }
@@ -164,19 +168,27 @@ impl<P: Platform> MemMap<P> {
     /// How many PTEs map any page of a folio (`folio_mapcount()`).
     #[inline]
     pub fn mapcount(&self, head: Pfn, site: &'static Site) -> u32 {
-        if self.is_large(head) && self.counting == Counting::Apart {
-            self.first_tail(head).large_mapcount().load(site) as u32
-        } else {
-            self.folio(head).mapcount(site)
+        match self.counting {
+            Counting::Apart if self.is_large(head) => {
+                self.first_tail(head).large_mapcount().load(site) as u32
+            }
+            Counting::PerPage if self.is_large(head) => {
+                let pages = head.0..head.0 + self.pages(head);
+                pages.map(|pfn| self.folio(Pfn(pfn)).mapcount(site)).sum()
+            }
+            _ => self.folio(head).mapcount(site),
         }
     }
 
     /// The same as an audit sees it.
     pub(crate) fn observe_mapcount(&self, head: Pfn) -> u32 {
-        if self.observe_pages(head) > 1 && self.counting == Counting::Apart {
-            self.first_tail(head).large_mapcount().observe() as u32
-        } else {
-            self.folio(head).observe().counts.mapcount()
+        let of = |pfn| self.folio(Pfn(pfn)).observe().counts.mapcount();
+        match self.counting {
+            Counting::Apart if self.observe_pages(head) > 1 => {
+                self.first_tail(head).large_mapcount().observe() as u32
+            }
+            Counting::PerPage => self.observe_frames(head).map(of).sum(),
+            _ => of(head.0),
         }
     }
 

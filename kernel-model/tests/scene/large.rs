@@ -52,7 +52,7 @@ pub(crate) fn all_counts<P: Platform>(scene: &Scene<P>, index: u64) -> (u32, u32
     let (mapcount, refcount) = scene.counts(index);
     let (memmap, head) = (&scene.system.memmap, scene.pfn(index));
     let pages = match memmap.counting() {
-        Counting::Apart => head.0..head.0 + scene.pages(index),
+        Counting::Apart | Counting::PerPage => head.0..head.0 + scene.pages(index),
         Counting::Fused => 0..0,
     };
     let pages = pages.map(|pfn| memmap.folio(Pfn(pfn)).mapcount(&site::COUNTS_READ));
@@ -66,7 +66,9 @@ pub(crate) fn counts_of<P: Platform>(
     mapped: Range<u32>,
 ) -> (u32, u32, Vec<u32>) {
     let of_pages = match scene.system.memmap.counting() {
-        Counting::Apart => (0..pages).map(|at| mapped.contains(&at).into()).collect(),
+        Counting::Apart | Counting::PerPage => {
+            (0..pages).map(|at| mapped.contains(&at).into()).collect()
+        }
         Counting::Fused => vec![],
     };
     let total = mapped.len() as u32;

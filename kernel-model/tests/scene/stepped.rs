@@ -29,7 +29,7 @@ pub(crate) fn is_pending() -> bool {
 /// The step by which a scheme gets a reference.
 pub(crate) fn get_step<P: Platform>(scheme: super::Scheme<P>) -> &'static str {
     match scheme.about().counting {
-        Counting::Apart => "ref_get_unless_zero",
+        Counting::Apart | Counting::PerPage => "ref_get_unless_zero",
         Counting::Fused => "fused_get",
     }
 }
@@ -38,7 +38,7 @@ pub(crate) fn get_step<P: Platform>(scheme: super::Scheme<P>) -> &'static str {
 pub(crate) fn count_step<P: Platform>(scheme: super::Scheme<P>) -> &'static str {
     match (scheme.about().name, scheme.about().counting) {
         ("page-locked" | "folio-batched", _) => "folio_trylock",
-        (_, Counting::Apart) => "mapcount_inc",
+        (_, Counting::Apart | Counting::PerPage) => "mapcount_inc",
         // Reference and mapcount in one.
         (_, Counting::Fused) => "fused_get",
     }
