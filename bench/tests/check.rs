@@ -456,7 +456,7 @@ fn a_real_herd7_reads_and_confirms_some() {
         return;
     }
     let (text, messages, status) =
-        told(&["--litmus", &model, "--scheme", "invalidate-shared,sketch"]);
+        told(&["--litmus", &model, "--scheme", "invalidate-only,sketch"]);
     assert_eq!((status, messages.as_str()), (0, ""), "{text}");
 }
 

@@ -20,12 +20,15 @@ const WITHOUT: &str = "
     page-locked            slot_reload          fault-vs-reclaim-and-reuse  right-offset
     page-locked            window_flags         fault-vs-read-error         only-uptodate
     page-locked            i_size_read          window-past-eof             no-pte-past-eof
+    page-locked            folio_clip           large-folio-past-eof        no-pte-past-eof
     folio-batched          page_locked_mapping  fault-vs-swapout            no-stale-pte
     folio-batched          ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
     folio-batched          pte_none             fault-vs-thread             counts-balance
     folio-batched          slot_reload          fault-vs-reclaim-and-reuse  right-offset
     folio-batched          window_flags         fault-vs-read-error         only-uptodate
     folio-batched          i_size_read          window-past-eof             no-pte-past-eof
+    folio-batched          folio_clip           large-folio-past-eof        no-pte-past-eof
+    folio-batched          end_before_lookup    large-folio-vs-truncate     no-mapped-removal
     mapcount-recheck       recheck_locked       fault-vs-swapout            no-stale-pte
     mapcount-recheck       recheck_mapping      fault-vs-swapout            no-stale-pte
     mapcount-recheck       ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
@@ -33,6 +36,8 @@ const WITHOUT: &str = "
     mapcount-recheck       slot_reload          fault-vs-punch-and-refill   right-offset
     mapcount-recheck       window_flags         fault-vs-read-error         only-uptodate
     mapcount-recheck       i_size_read          window-past-eof             no-pte-past-eof
+    mapcount-recheck       folio_clip           large-folio-past-eof        no-pte-past-eof
+    mapcount-recheck       large_recheck        fault-vs-smaller-refill     no-mapped-free
     fused-count            fused_get            threads-vs-invalidate       counts-balance
     fused-count            fused_locked         fault-vs-invalidate         no-stale-pte
     fused-count            recheck_mapping      fault-vs-punch              no-stale-pte
@@ -40,6 +45,8 @@ const WITHOUT: &str = "
     fused-count            slot_reload          fault-vs-punch-and-refill   right-offset
     fused-count            window_flags         fault-vs-read-error         only-uptodate
     fused-count            i_size_read          window-past-eof             no-pte-past-eof
+    fused-count            folio_clip           large-folio-past-eof        no-pte-past-eof
+    fused-count            large_recheck        fault-vs-smaller-refill     no-mapped-free
     invalidate-gate        gate_read            threads-vs-invalidate       no-stale-pte
     invalidate-gate        gate_zap             fault-vs-invalidate         no-mapped-removal
     invalidate-gate        gate_counts          fault-vs-two-invalidates    no-stale-pte
@@ -48,6 +55,8 @@ const WITHOUT: &str = "
     invalidate-gate        slot_reload          fault-vs-migrate            no-stale-pte
     invalidate-gate        window_flags         fault-vs-read-error         only-uptodate
     invalidate-gate        i_size_read          window-past-eof             no-pte-past-eof
+    invalidate-gate        folio_clip           large-folio-past-eof        no-pte-past-eof
+    invalidate-gate        large_recheck        fault-vs-smaller-refill     no-mapped-free
     invalidate-seq         seq_recheck          first-fault-vs-punch        no-stale-pte
     invalidate-seq         seq_generation       first-fault-vs-punch        no-stale-pte
     invalidate-seq         seq_counts           fault-vs-two-invalidates    no-stale-pte
@@ -57,6 +66,8 @@ const WITHOUT: &str = "
     invalidate-seq         slot_reload          fault-vs-migrate            no-stale-pte
     invalidate-seq         window_flags         fault-vs-read-error         only-uptodate
     invalidate-seq         i_size_read          window-past-eof             no-pte-past-eof
+    invalidate-seq         folio_clip           large-folio-past-eof        no-pte-past-eof
+    invalidate-seq         large_recheck        fault-vs-smaller-refill     no-mapped-free
     invalidate-gate-fused  gate_read            threads-vs-invalidate       no-stale-pte
     invalidate-gate-fused  gate_zap             fault-vs-invalidate         no-stale-pte
     invalidate-gate-fused  gate_counts          fault-vs-two-invalidates    no-stale-pte
@@ -65,6 +76,8 @@ const WITHOUT: &str = "
     invalidate-gate-fused  slot_reload          fault-vs-reclaim-and-reuse  right-offset
     invalidate-gate-fused  window_flags         fault-vs-read-error         only-uptodate
     invalidate-gate-fused  i_size_read          window-past-eof             no-pte-past-eof
+    invalidate-gate-fused  folio_clip           large-folio-past-eof        no-pte-past-eof
+    invalidate-gate-fused  large_recheck        fault-vs-smaller-refill     no-mapped-free
     invalidate-seq-fused   seq_recheck          first-fault-vs-punch        no-stale-pte
     invalidate-seq-fused   seq_generation       first-fault-vs-punch        no-stale-pte
     invalidate-seq-fused   seq_counts           fault-vs-two-invalidates    no-stale-pte
@@ -74,6 +87,15 @@ const WITHOUT: &str = "
     invalidate-seq-fused   slot_reload          fault-vs-reclaim-and-reuse  right-offset
     invalidate-seq-fused   window_flags         fault-vs-read-error         only-uptodate
     invalidate-seq-fused   i_size_read          window-past-eof             no-pte-past-eof
+    invalidate-seq-fused   folio_clip           large-folio-past-eof        no-pte-past-eof
+    invalidate-seq-fused   large_recheck        fault-vs-smaller-refill     no-mapped-free
+    page-locked-xfs        page_locked_mapping  fault-vs-swapout            no-stale-pte
+    page-locked-xfs        ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
+    page-locked-xfs        pte_none             fault-vs-thread             counts-balance
+    page-locked-xfs        slot_reload          fault-vs-reclaim-and-reuse  right-offset
+    page-locked-xfs        window_flags         fault-vs-read-error         only-uptodate
+    page-locked-xfs        i_size_read          window-past-eof             no-pte-past-eof
+    page-locked-xfs        folio_clip           large-folio-past-eof        no-pte-past-eof
 ";
 
 /// Checks of removers left out: the check, a scenario, and what `page-locked` violates there; `-`
@@ -191,6 +213,10 @@ const WITH: &str = "
     mapcount-recheck       ref_unfreeze         relaxed  fault-vs-migrate           no-stale-pte
     lockless-rfc           window_flags         relaxed  fault-vs-read-error        only-uptodate
     lockless-rfc           set_uptodate         relaxed  fault-vs-read-error        only-uptodate
+    page-locked-xfs        page_alloc_ref       relaxed  fault-vs-reclaim-and-refill right-offset
+    page-locked-xfs        folio_trylock        relaxed  fault-vs-invalidate        no-mapped-removal
+    page-locked-xfs        folio_unlock         relaxed  fault-vs-invalidate        no-mapped-removal
+    page-locked-xfs        ref_get_unless_zero  relaxed  fault-vs-reclaim-and-refill right-offset
 ";
 
 /// Orderings that no scenario needs of these schemes, or of any; docs/checking.md says why.
@@ -202,6 +228,9 @@ const NOT_NEEDED: &[(&str, &[&str])] = &[
     ("pmd_install", &[]),
     ("pmd_read", &[]),
     ("ref_freeze", &[]),
+    // Holes, which are what needs these elsewhere, wait for its invalidate_lock.
+    ("ref_put", &["page-locked-xfs"]),
+    ("ref_unfreeze", &["page-locked-xfs"]),
     ("seq_begin", &["invalidate-seq", "invalidate-seq-fused"]),
     ("seq_leave", &["invalidate-seq", "invalidate-seq-fused"]),
     (
@@ -210,6 +239,7 @@ const NOT_NEEDED: &[(&str, &[&str])] = &[
             "folio-batched",
             "fused-count",
             "page-locked",
+            "page-locked-xfs",
             "mapcount-recheck",
         ],
     ),
@@ -222,6 +252,7 @@ const NOT_NEEDED: &[(&str, &[&str])] = &[
             "folio-batched",
             "invalidate-seq",
             "page-locked",
+            "page-locked-xfs",
             "mapcount-recheck",
         ],
     ),

@@ -112,7 +112,7 @@ macro_rules! litmus {
 }
 
 litmus! {
-    ["page-locked", "folio-batched"] => [
+    ["page-locked", "page-locked-xfs", "folio-batched"] => [
         "page-locked+trylock+lock",
         "page-locked-otherflag+trylock+lock",
     ]
@@ -162,7 +162,7 @@ litmus! {
         "seqfused-threads+add+incmb-get",
         "seqfused-threads+addacq+incmb-get",
     ]
-    ["invalidate-shared"] => ["shared+tryread+none", "shared+tryread+write"]
+    ["invalidate-only"] => ["shared+tryread+none", "shared+tryread+write"]
     ["sketch"] => [
         "sketch+incmb-oncerecheck+lockmb",
         "sketch+incmb-acqrecheck+lockmb",

@@ -200,7 +200,7 @@ fn holds_nothing(done: &Done) -> bool {
 
 /// Whether a scheme maps under the page lock.
 fn locks_pages(scheme: Scheme<Noting>) -> bool {
-    ["page-locked", "folio-batched"].contains(&scheme.about().name)
+    ["page-locked", "page-locked-xfs", "folio-batched"].contains(&scheme.about().name)
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn fault_works_for_each_run_that_it_maps() {
             scene.fault(&vma, 3, FaultOutcome::FaultAround);
             let done = done();
             let runs = match scheme.about().name {
-                "page-locked" => 16,
+                "page-locked" | "page-locked-xfs" => 16,
                 _ => 16 >> order,
             };
             let expected = [(Work::Fault, 1), (Work::Range, runs), (Work::Page, 16)];

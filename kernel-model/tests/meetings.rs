@@ -372,15 +372,15 @@ fn controls_are_caught_at_what_they_do_not_see() {
         ),
         // The hole holds the lock, the invalidation doesn't.
         (
-            Meeting::after_unmap("invalidate-shared", &[COUNT], &[UNMAPPED, DECIDED]),
+            Meeting::after_unmap("invalidate-only", &[COUNT], &[UNMAPPED, DECIDED]),
             &[(&[], &[])],
         ),
         (
-            Meeting::with_invalidation("invalidate-shared", &[COUNT], &[DECIDED]),
+            Meeting::with_invalidation("invalidate-only", &[COUNT], &[DECIDED]),
             &[(&[], EARLY)],
         ),
         (
-            Meeting::with_invalidation("invalidate-shared", &[COUNT], &[DONE]),
+            Meeting::with_invalidation("invalidate-only", &[COUNT], &[DONE]),
             &[(&[], LATE)],
         ),
     ];

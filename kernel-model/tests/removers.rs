@@ -245,9 +245,13 @@ fn fault_during(
 #[test]
 fn faults_are_refused_where_a_remover_is_that_does_not_freeze() {
     every_removal::<Stepped>(|scheme, remover| {
+        if scheme.about().name == "page-locked-xfs" && remover.zaps_range {
+            // The fault would wait for the lock that the removal holds.
+            return;
+        }
         let is_truncate = remover.name == "truncate";
         // The whole file has one lock.
-        let holds_lock = remover.zaps_range && scheme.about().name == "invalidate-shared";
+        let holds_lock = remover.zaps_range && scheme.about().name == "invalidate-only";
         let owes = has_gates(scheme) && !remover.freezes;
         let window = |range: std::ops::Range<u64>| {
             let gone = |at: &u64| *at == 25 || *at > 25 && is_truncate;

@@ -11,6 +11,7 @@ set linetype  5 lc rgb '#009e73' lw 1.8 dt (14,3) pt 13
 set linetype  6 lc rgb '#e69f00' lw 1.8 dt (14,3) pt 11
 set linetype  7 lc rgb '#56b4e9' lw 1.8 dt (14,3) pt 4
 set linetype  8 lc rgb '#cc79a7' lw 1.8 dt (14,3) pt 12
+set linetype  9 lc rgb '#000000' lw 1.8 dt (14,3) pt 7
 set linetype 20 lc rgb '#a5a5a5' lw 1 dt 1 pt 0
 set linetype 21 lc rgb '#d55e00' lw 1.8 dt (5,4) pt 2
 set linetype 22 lc rgb '#0072b2' lw 1.8 dt (1.5,3) pt 1
@@ -18,15 +19,15 @@ set linetype 23 lc rgb '#000000' lw 1.8 dt (7,3,1.5,3,1.5,3) pt 3
 
 # The same colour for a scheme in every figure, whatever else was run.
 SOUND = 'page-locked folio-batched mapcount-recheck fused-count invalidate-gate ' . \
-        'invalidate-gate-fused invalidate-seq invalidate-seq-fused'
-BROKEN = 'invalidate-shared sketch lockless-rfc'
+        'invalidate-gate-fused invalidate-seq invalidate-seq-fused page-locked-xfs'
+BROKEN = 'invalidate-only sketch lockless-rfc'
 place(list, name) = (found = 0, sum [its = 1:words(list)] (word(list, its) eq name ? (found = its) : 0), found)
 look(name) = (seen = place(SOUND, name), seen > 0 ? seen : \
               (seen = place(BROKEN, name), seen > 0 ? 20 + seen : look_of_file(name)))
 # Files of the running kernel, whose names nobody knows, by their place.
 knows(name) = place(SOUND, name) > 0 || place(BROKEN, name) > 0
 look_of_file(name) = (seen = place(schemes, name), \
-                      seen > 0 && !knows(word(schemes, 1)) ? (seen - 1) % 8 + 1 : 9)
+                      seen > 0 && !knows(word(schemes, 1)) ? (seen - 1) % 8 + 1 : 10)
 
 # An ending of .png gives pixels, any other SVG. Two panels take more room.
 is_png(path) = strlen(path) > 4 && path[strlen(path) - 3:] eq '.png'

@@ -222,7 +222,7 @@ mod tests {
     fn a_scheme_looks_the_same_whatever_else_was_run_and_broken_ones_look_broken() {
         assert_eq!(style_of("page-locked", false), Style::sound(0));
         assert_eq!(style_of("sketch", true), Style::broken(1));
-        assert_eq!(style_of("tomorrow's", false), Style::sound(8));
+        assert_eq!(style_of("tomorrow's", false), Style::sound(9));
     }
 
     #[test]

@@ -63,8 +63,8 @@ fn broken_schemes_are_caught_by_a_declared_name() {
         ("sketch", "invalidate"),
         ("lockless-rfc", "punch-hole"),
         ("lockless-rfc", "shmem-swapout"),
-        ("invalidate-shared", "invalidate"),
-        ("invalidate-shared", "mixed"),
+        ("invalidate-only", "invalidate"),
+        ("invalidate-only", "mixed"),
     ];
     for (scheme, storm) in caught {
         let audit = audited(scheme, storm, &setup(60, &[]));

@@ -106,7 +106,7 @@ mod tests {
             "page-locked".to_owned(),
             vec!["1.5~".to_owned(), "7 ".into()],
         );
-        let long = "invalidate-shared (broken)".to_owned();
+        let long = "invalidate-only (broken)".to_owned();
         table.row(long, vec!["2.5 ".to_owned(), "-".to_owned()]);
         table
     }
@@ -117,7 +117,7 @@ mod tests {
 ns                       none   p50
                            x1
 page-locked              1.5~    7
-invalidate-shared (broken)
+invalidate-only (broken)
                          2.5      -
 ";
         assert_eq!(table().text(), expected);
@@ -129,7 +129,7 @@ invalidate-shared (broken)
 | ns | none x1 | p50 |
 |---|---:|---:|
 | page-locked | 1.5\\~ | 7 |
-| invalidate-shared (broken) | 2.5 | - |
+| invalidate-only (broken) | 2.5 | - |
 ";
         assert_eq!(table().markdown(), expected);
     }

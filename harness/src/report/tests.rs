@@ -316,7 +316,7 @@ fn many_schemes_under_many_loads_fit_the_columns_of_several_tables() {
     };
     let text = text_of(&fixture.make());
     assert!(text.matches("\npages/s, ratio").count() > 1, "{text}");
-    assert!(text.contains("\ninvalidate-shared (broken)\n"), "{text}");
+    assert!(text.contains("\ninvalidate-only (broken)\n"), "{text}");
     for name in all {
         assert!(text.contains(name));
     }

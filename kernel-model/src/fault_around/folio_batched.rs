@@ -2,29 +2,40 @@
 //! pages in the window are mapped in one go.
 //!
 //! The caller's reference is handed on to one of the PTEs, as since v6.18; v6.6 takes one for each PTE
-//! and drops the caller's, which for a folio of one page are two more read-modify-writes. The end of the
-//! file is read once, before the first lookup. In v6.18 it is read after that, so that a folio beyond a
-//! new end made a count of pages negative (mended upstream in 2026, "fix to map pages past i_size" and
-//! what followed it).
+//! after it is set, and drops the caller's: for a folio of one page two more read-modify-writes, 6.
+//! Mapcounts are counted as since v6.10, with a total for a large folio.
+//!
+//! The end of the file is read under each folio's lock, and once before the first lookup, as since v7.0
+//! (f58df566524e): the pages of a folio are counted to that end. v6.18 reads that one when it has the
+//! first folio; a file that is cut off before the folio in between makes its count of pages wrap.
 //!
 //! Sound for the reason that `page-locked` is: the folio's lock. That holds for a folio of which a part
 //! is truncated, too, since that part is split off, or the folio removed, under the lock.
 
 use std::slice;
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::locked::{LOCKED_MAPPING, TEST_LOCKED};
-use super::{About, FaultAround, Mapped, PTE_NONE, Rmws, Verdict, Window};
+use super::locked::{Candidate, LOCKED_MAPPING, TEST_LOCKED};
+use super::{About, FOLIO_CLIP, FaultAround, Mapped, PTE_NONE, Rmws, Verdict, Window};
 use crate::address_space::site::I_SIZE_READ;
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO};
 use crate::folio::{Counting, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
-use crate::platform::Platform;
+use crate::platform::{Platform, Site};
 use crate::system::Task;
 
 /// See the module.
 #[derive(Debug)]
 pub struct FolioBatched;
+
+/// The end that the pages of a folio are counted to is read before the first lookup.
+const END_BEFORE_LOOKUP: Site = Site::load(
+    "end_before_lookup",
+    Relaxed,
+    "i_size_read() before next_uptodate_folio(), since f58df566524e",
+    "nothing: a folio is looked for before that end",
+);
 
 static ABOUT: About = About {
     name: "folio-batched",
@@ -44,7 +55,7 @@ static ABOUT: About = About {
     shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
     sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
-    own_checks: &[&LOCKED_MAPPING, &REF_GET_UNLESS_ZERO],
+    own_checks: &[&LOCKED_MAPPING, &END_BEFORE_LOOKUP, &REF_GET_UNLESS_ZERO],
 };
 
 impl<P: Platform> FaultAround<P> for FolioBatched {
@@ -65,11 +76,12 @@ impl<P: Platform> FaultAround<P> for FolioBatched {
 #[inline(always)]
 fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut Task) -> Mapped {
     let start = window.pgoffs.start;
-    let size = match P::left_out(&I_SIZE_READ) {
-        true => u64::MAX,
-        false => window.vma.mapping.i_size_pages(),
+    let late = P::left_out(&END_BEFORE_LOOKUP);
+    let read_end = || match P::left_out(&I_SIZE_READ) {
+        true => window.pgoffs.end,
+        false => window.pgoffs.end.min(window.vma.mapping.i_size_pages()),
     };
-    let end = window.pgoffs.end.min(size);
+    let mut end = if late { window.pgoffs.end } else { read_end() };
     let mut mapped = Mapped::default();
     // The first folio is found before the PTE table is installed and locked.
     let mut next = window.next_uptodate_folio::<LARGE>(start, end, task);
@@ -78,13 +90,18 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
     }
     let mut locked = window.lock_ptes();
     let ptes: &mut [Pte] = &mut locked;
+    if late {
+        end = read_end();
+    }
     while let Some(candidate) = next {
         let index = candidate.index;
-        let run = Run {
-            pages: candidate.pages_before(end),
-            ..candidate.run
-        };
         let first = (index - start) as usize;
+        let mut run = candidate.run;
+        run.pages = match (late, P::left_out(&FOLIO_CLIP)) {
+            (true, _) => pages_as_in_v6_18(window, &candidate, end),
+            (_, true) => candidate.pages_before(window.pgoffs.end),
+            _ => candidate.pages_before(end),
+        };
         let pages = if LARGE {
             let here = &mut ptes[first..first + run.pages as usize];
             map_folio_range(window, here, run, index, &mut mapped)
@@ -98,6 +115,17 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
         next = window.next_uptodate_folio::<LARGE>(index + u64::from(run.pages), end, task);
     }
     mapped
+}
+
+/// How many pages v6.18 maps of a folio, which reads the end when it has looked the first one up. The
+/// count wraps if it isn't positive, and then it goes on to the end of the window.
+fn pages_as_in_v6_18<P: Platform>(window: &Window<'_, P>, of: &Candidate<'_, P>, end: u64) -> u32 {
+    let folio_end = of.index + u64::from(of.run.pages);
+    let after_the_first = folio_end.min(end).wrapping_sub(of.index).wrapping_sub(1);
+    let frames = window.system.memmap.len() as u64 - u64::from(of.run.first.0);
+    let room = frames.min(window.pgoffs.end - of.index);
+    // Truncation is exact: a window has fewer pages.
+    after_the_first.min(room - 1) as u32 + 1
 }
 
 /// Maps a locked folio of one page unless there is a PTE (`filemap_map_order0_folio()`), and hands the

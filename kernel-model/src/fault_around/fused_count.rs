@@ -27,7 +27,7 @@
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::mapcount_recheck::{RECHECK_MAPPING, REMOVER_LOCK_MB};
-use super::walk::{Claim, Skip};
+use super::walk::{Claim, LARGE_RECHECK, Skip};
 use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::folio::site::REF_PUT;
 use crate::folio::{Counting, PG_LOCKED, Pfn};
@@ -89,7 +89,7 @@ static ABOUT: About = About {
         &RECHECK_MAPPING,
         &REMOVER_LOCK_MB,
     ],
-    own_checks: &[&FUSED_GET, &FUSED_LOCKED, &RECHECK_MAPPING],
+    own_checks: &[&FUSED_GET, &FUSED_LOCKED, &RECHECK_MAPPING, &LARGE_RECHECK],
 };
 
 /// Takes both counts of a run in one access.

@@ -18,9 +18,9 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::fused_count::{FUSED_GET, give_back_fused, take_fused};
-use super::invalidate_shared::Unasked;
+use super::invalidate_only::Unasked;
 use super::mapcount_recheck::MAPCOUNT_INC;
-use super::walk::{Claim, Skip};
+use super::walk::{Claim, LARGE_RECHECK, Skip};
 use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::address_space::AddressSpace;
 use crate::folio::Counting;
@@ -118,7 +118,13 @@ static GATE: About = about(
         &GATE_COUNTS,
         &MAPCOUNT_INC,
     ],
-    &[&GATE_READ, &GATE_ZAP, &GATE_COUNTS, &REF_GET_UNLESS_ZERO],
+    &[
+        &GATE_READ,
+        &GATE_ZAP,
+        &GATE_COUNTS,
+        &REF_GET_UNLESS_ZERO,
+        &LARGE_RECHECK,
+    ],
 );
 static GATE_FUSED: About = about(
     "invalidate-gate-fused",
@@ -135,7 +141,13 @@ static GATE_FUSED: About = about(
         &GATE_COUNTS,
         &FUSED_GET,
     ],
-    &[&GATE_READ, &GATE_ZAP, &GATE_COUNTS, &FUSED_GET],
+    &[
+        &GATE_READ,
+        &GATE_ZAP,
+        &GATE_COUNTS,
+        &FUSED_GET,
+        &LARGE_RECHECK,
+    ],
 );
 
 /// Whether removers are at work, by one gate's state.

@@ -19,9 +19,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::fused_count::FUSED_GET;
 use super::invalidate_gate::{UnaskedFused, any_closed, is_closed};
-use super::invalidate_shared::Unasked;
+use super::invalidate_only::Unasked;
 use super::mapcount_recheck::{MAPCOUNT_INC, MAPCOUNT_UNDO};
-use super::walk::Claim;
+use super::walk::{Claim, LARGE_RECHECK};
 use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::address_space::AddressSpace;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -139,6 +139,7 @@ static SEQ: About = about(
         &SEQ_COUNTS,
         &SEQ_PTES_LAST,
         &REF_GET_UNLESS_ZERO,
+        &LARGE_RECHECK,
     ],
 );
 static SEQ_FUSED: About = about(
@@ -162,6 +163,7 @@ static SEQ_FUSED: About = about(
         &SEQ_COUNTS,
         &SEQ_PTES_LAST,
         &FUSED_GET,
+        &LARGE_RECHECK,
     ],
 );
 

@@ -1,5 +1,6 @@
 //! `lockless-rfc`: the RFC patch of 13 October 2020, which drops the page lock from fault-around
-//! and looks at the mapping once. A control: it is broken, as K. Shutemov pointed out at once.
+//! and looks at the mapping once. A control: it is broken, as Kirill A. Shutemov pointed out at once.
+//! Hugh Dickins's load of that day tripped `VM_BUG_ON_PAGE(page_mapped(page))` in `collapse_file()`.
 //!
 //! A whole removal fits between the look at the mapping and the increment, and a folio with
 //! `mapping == NULL` ends up in a PTE. Not under a truncation, for the reason that
@@ -8,7 +9,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapcount_recheck::MAPCOUNT_INC;
-use super::walk::{Claim, Skip};
+use super::walk::{Claim, LARGE_RECHECK, Skip};
 use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::Invariant;
 use crate::folio::Counting;
@@ -73,7 +74,7 @@ static ABOUT: About = About {
     shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
     sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],
-    own_checks: &[&CHECK_MAPPING, &REF_GET_UNLESS_ZERO],
+    own_checks: &[&CHECK_MAPPING, &REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
 };
 
 /// One look at the mapping.

@@ -14,7 +14,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use super::walk::{Claim, Skip};
+use super::walk::{Claim, LARGE_RECHECK, Skip};
 use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
@@ -89,7 +89,12 @@ static ABOUT: About = About {
         &MAPCOUNT_UNDO,
         &REMOVER_LOCK_MB,
     ],
-    own_checks: &[&RECHECK_LOCKED, &RECHECK_MAPPING, &REF_GET_UNLESS_ZERO],
+    own_checks: &[
+        &RECHECK_LOCKED,
+        &RECHECK_MAPPING,
+        &REF_GET_UNLESS_ZERO,
+        &LARGE_RECHECK,
+    ],
 };
 
 /// A re-check against one file.

@@ -18,23 +18,25 @@ use crate::system::{System, Task};
 mod folio_batched;
 mod fused_count;
 mod invalidate_gate;
+mod invalidate_only;
 mod invalidate_seq;
-mod invalidate_shared;
 mod locked;
 mod lockless_rfc;
 mod mapcount_recheck;
 mod page_locked;
+mod page_locked_xfs;
 mod sketch;
 mod walk;
 
 pub use folio_batched::FolioBatched;
 pub use fused_count::FusedCount;
 pub use invalidate_gate::InvalidateGate;
+pub use invalidate_only::InvalidateOnly;
 pub use invalidate_seq::InvalidateSeq;
-pub use invalidate_shared::InvalidateShared;
 pub use lockless_rfc::LocklessRfc;
 pub use mapcount_recheck::MapcountRecheck;
 pub use page_locked::PageLocked;
+pub use page_locked_xfs::PageLockedXfs;
 pub use sketch::Sketch;
 
 /// What is known of a scheme before it runs.
@@ -220,7 +222,8 @@ impl<P: Platform> Schemes<P> {
         &InvalidateGate::<true>,
         &InvalidateSeq::<false>,
         &InvalidateSeq::<true>,
-        &InvalidateShared,
+        &PageLockedXfs,
+        &InvalidateOnly,
         &Sketch,
         &LocklessRfc,
     ];
@@ -269,7 +272,13 @@ impl<P: Platform> Window<'_, P> {
 
 /// The checks that every scheme makes in its walk, for whoever leaves one out. How it gets a reference
 /// is its own.
-const WALK_CHECKS: [&Site; 4] = [&PTE_NONE, &SLOT_RELOAD, &WINDOW_FLAGS, &I_SIZE_READ];
+const WALK_CHECKS: [&Site; 5] = [
+    &PTE_NONE,
+    &SLOT_RELOAD,
+    &WINDOW_FLAGS,
+    &I_SIZE_READ,
+    &FOLIO_CLIP,
+];
 
 /// Skips what is mapped already.
 pub const PTE_NONE: Site = Site::load(
@@ -277,6 +286,15 @@ pub const PTE_NONE: Site = Site::load(
     std::sync::atomic::Ordering::Relaxed,
     "pte_none(*vmf->pte)",
     "nothing: under the PTE-table lock",
+);
+
+/// Maps no page of a large folio beyond the file's end. Without it all of the folio that lies in the
+/// window is mapped, as for some releases before 74207de2ba10 of November 2025.
+pub const FOLIO_CLIP: Site = Site::load(
+    "folio_clip",
+    std::sync::atomic::Ordering::Relaxed,
+    "min(end_pgoff, file_end), for the pages of a folio",
+    "nothing: what i_size_read has read",
 );
 
 /// Reads the flags of a folio with a reference to it.

@@ -14,13 +14,14 @@
 //! order 4; v6.2 did away with it.
 //!
 //! Findings of `check --weaken`: under the page lock the acquire of the first look at the flags isn't
-//! needed, nor is the order of the slot. Of its checks, only the one of the end of the file isn't for
-//! the sake of a race: it is for folios that lie beyond it (`window-past-eof`).
+//! needed, nor is the order of the slot. Of its checks, only those of the end of the file aren't for
+//! the sake of a race: they are for folios that lie or reach beyond it (`window-past-eof`,
+//! `large-folio-past-eof`).
 
 use std::slice;
 
 use super::locked::{LOCKED_MAPPING, TEST_LOCKED};
-use super::{About, FaultAround, Mapped, PTE_NONE, Rmws, Verdict, Window};
+use super::{About, FOLIO_CLIP, FaultAround, Mapped, PTE_NONE, Rmws, Verdict, Window};
 use crate::address_space::site::I_SIZE_READ;
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO};
 use crate::folio::{Counting, Pfn};
@@ -33,7 +34,8 @@ use crate::system::Task;
 #[derive(Debug)]
 pub struct PageLocked;
 
-static ABOUT: About = About {
+/// What it says of itself.
+pub(super) const ABOUT: About = About {
     name: "page-locked",
     lineage: "Linux v6.1 (to v6.5)",
     summary: "trylock each folio, re-check, map page by page, unlock",
@@ -56,7 +58,8 @@ static ABOUT: About = About {
 
 impl<P: Platform> FaultAround<P> for PageLocked {
     fn about(&self) -> &'static About {
-        &ABOUT
+        static IT: About = ABOUT;
+        &IT
     }
 
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
@@ -85,7 +88,11 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
     }
     while let Some(candidate) = next {
         let folio = candidate.folio;
-        let pages = candidate.pages_before(end);
+        let pages = candidate.pages_before(if P::left_out(&FOLIO_CLIP) {
+            window.pgoffs.end
+        } else {
+            end
+        });
         let mut at = 0;
         // The reference of the last page that was looked at is the caller's, unless a PTE has it.
         let last_is_mapped = loop {

@@ -1,5 +1,8 @@
 //! `sketch`: the five steps of Torvalds' message of 14 October 2020, taken literally. A control:
-//! it is broken, and must be seen to be.
+//! it is broken, and must be seen to be. Kirill A. Shutemov drew the hole on 15 October 2020 in the
+//! same thread, with `try_to_unmap()` as the remover. Torvalds answered that day that the race that
+//! matters is with `__remove_mapping()`, which freezes the references; here it is the removers that
+//! don't freeze them that matter.
 //!
 //! A whole removal fits between the first look at the lock and the increment: the remover finds a
 //! mapcount of 0 and has nothing to zap, and by the second look the lock is free again. Nothing
@@ -15,7 +18,7 @@
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
 };
-use super::walk::{Claim, Skip};
+use super::walk::{Claim, LARGE_RECHECK, Skip};
 use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::Invariant;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -79,7 +82,7 @@ static ABOUT: About = About {
         &MAPCOUNT_UNDO,
         &REMOVER_LOCK_MB,
     ],
-    own_checks: &[&RECHECK_LOCKED, &REF_GET_UNLESS_ZERO],
+    own_checks: &[&RECHECK_LOCKED, &REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
 };
 
 impl<P: Platform> Claim<P> for Sketch {

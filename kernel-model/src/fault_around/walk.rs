@@ -1,11 +1,13 @@
 //! The walk that the lockless schemes share.
 
-use super::{Mapped, PTE_NONE, WINDOW_FLAGS, Window};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{FOLIO_CLIP, Mapped, PTE_NONE, WINDOW_FLAGS, Window};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::folio::Pfn;
 use crate::page_allocator::{FOLIO_IS_LARGE, MemMap, Run};
 use crate::page_table::Pte;
-use crate::platform::Platform;
+use crate::platform::{Platform, Site};
 use crate::system::{System, Task};
 
 /// Why a folio to which there is a reference isn't mapped after all.
@@ -20,6 +22,15 @@ pub(super) enum Skip {
     /// Its mapcount was incremented, and decremented again after a re-check.
     Undone,
 }
+
+/// Is a large folio, now that it can't be split nor freed, what it seemed to be? Its size was read
+/// without a reference.
+pub(super) const LARGE_RECHECK: Site = Site::load(
+    "large_recheck",
+    Relaxed,
+    "folio_nr_pages() and folio->index again, with a reference",
+    "page_alloc_ref or ref_unfreeze, through the reference",
+);
 
 /// How a scheme gets hold of the pages of a folio, and what makes it believe that it may map them.
 pub(super) trait Claim<P: Platform> {
@@ -137,7 +148,12 @@ impl<P: Platform> Window<'_, P> {
             let mut run = Run::single(head);
             if LARGE {
                 run = memmap.run_from(head, folio.flags(&FOLIO_IS_LARGE), index);
-                run.pages = none_at_start(&ptes[at..length], run.pages).max(1);
+                let room = if P::left_out(&FOLIO_CLIP) {
+                    ptes.len()
+                } else {
+                    length
+                };
+                run.pages = none_at_start(&ptes[at..room], run.pages).max(1);
             }
             if claim.leaves_alone(memmap, head) {
                 task.faults.skipped_locked += u64::from(run.pages);
@@ -154,8 +170,7 @@ impl<P: Platform> Window<'_, P> {
                 continue;
             }
             let flags = folio.flags(&WINDOW_FLAGS);
-            if LARGE {
-                // Now that it can't be split, nor freed: is it still what it seemed to be?
+            if LARGE && !P::left_out(&LARGE_RECHECK) {
                 let is = memmap.run_from(head, flags, index);
                 if is.first != run.first || is.pages < run.pages {
                     self.skip(run, Skip::Moved, claim, task);

@@ -1,7 +1,8 @@
 //! Faults against reclaim, which freezes a folio's references before it takes it, and what becomes of
 //! its frame then. Reclaim owes no scheme anything: a reference must be enough.
 
-use super::{About, Explored, Seen, Stage, remove, scenario};
+use super::{About, Explored, Seen, Sizes, Stage, remove, scenario};
+use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
@@ -38,6 +39,32 @@ scenario! {
         seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
+}
+
+scenario! {
+    /// A large folio, of whose frames the first comes back at the same place, as a folio of its own.
+    FaultVsSmallerRefill, fault_vs_smaller_refill, About {
+        name: "fault-vs-smaller-refill",
+        summary: "a fault on a large folio that is reclaimed and comes back smaller",
+        cpus: &["fault", "reclaim, refill"],
+        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::Filled],
+        explored: Explored::Exhaustively { bound: Some(1) },
+    }
+}
+
+fn fault_vs_smaller_refill<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let sizes = Sizes {
+        orders: Orders::All(1),
+        ..Sizes::of(2, 2, 0)
+    };
+    let (mut stage, _) = sizes.stage(scheme);
+    let vma = stage.map_with_table();
+    stage.faults_around(vma);
+    stage.cpu(|system, file, task| {
+        remove(system, file, "reclaim", 0..2, task);
+        system.read_ahead(file, 0..1, task);
+    });
+    stage
 }
 
 fn fault_vs_reclaim<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {

@@ -31,6 +31,7 @@ mod fault_vs_swapout;
 mod fault_vs_thread;
 mod fault_vs_truncate;
 mod gates;
+mod large_folio_eof;
 mod removers;
 mod seen;
 mod slow_vs_punch;
@@ -54,7 +55,9 @@ pub use fault_vs_migrate::{FaultVsMigrate, MappedVsMigrate};
 pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
 pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
 pub use fault_vs_read_error::FaultVsReadError;
-pub use fault_vs_reclaim::{FaultVsReclaim, FaultVsReclaimAndRefill, FaultVsReclaimAndReuse};
+pub use fault_vs_reclaim::{
+    FaultVsReclaim, FaultVsReclaimAndRefill, FaultVsReclaimAndReuse, FaultVsSmallerRefill,
+};
 pub use fault_vs_split::{
     FaultVsPartialTruncate, FaultVsSplit, MiddleVsPartialTruncate, MiddleVsSplit,
 };
@@ -62,6 +65,7 @@ pub use fault_vs_swapout::FaultVsSwapout;
 pub use fault_vs_thread::FaultVsThread;
 pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
 pub use gates::{GenerationWrap, WindowOverTwoGates};
+pub use large_folio_eof::{LargeFolioPastEof, LargeFolioVsTruncate};
 pub use removers::{
     InvalidateVsMigrate, PunchVsMigrate, PunchVsReclaim, TruncateVsTruncate, UnmapVsPunch,
 };
@@ -190,6 +194,7 @@ impl<P: Platform> Scenarios<P> {
         &FaultVsReclaim,
         &FaultVsReclaimAndRefill,
         &FaultVsReclaimAndReuse,
+        &FaultVsSmallerRefill,
         &FaultVsMigrate,
         &MappedVsMigrate,
         &FaultVsSplit,
@@ -201,6 +206,8 @@ impl<P: Platform> Scenarios<P> {
         &PunchVsReclaim,
         &TruncateVsTruncate,
         &UnmapVsPunch,
+        &LargeFolioPastEof,
+        &LargeFolioVsTruncate,
         &WindowOverTwoGates,
         &GenerationWrap,
         &Crowd,

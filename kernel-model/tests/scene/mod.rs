@@ -314,7 +314,7 @@ pub(crate) fn unlinked<P: Platform>(scene: &Scene<P>) -> Vma<P> {
 /// Whether a scheme asks removers to count themselves in and out.
 pub(crate) fn has_gates<P: Platform>(scheme: Scheme<P>) -> bool {
     let name = scheme.about().name;
-    name.starts_with("invalidate-") && name != "invalidate-shared"
+    name.starts_with("invalidate-") && name != "invalidate-only"
 }
 
 /// Mapcount and refcount.

@@ -37,7 +37,7 @@ pub(crate) fn get_step<P: Platform>(scheme: super::Scheme<P>) -> &'static str {
 /// The last step of a scheme before a mapping is counted.
 pub(crate) fn count_step<P: Platform>(scheme: super::Scheme<P>) -> &'static str {
     match (scheme.about().name, scheme.about().counting) {
-        ("page-locked" | "folio-batched", _) => "folio_trylock",
+        ("page-locked" | "page-locked-xfs" | "folio-batched", _) => "folio_trylock",
         (_, Counting::Apart | Counting::PerPage) => "mapcount_inc",
         // Reference and mapcount in one.
         (_, Counting::Fused) => "fused_get",

@@ -2,7 +2,7 @@ use super::*;
 use crate::chart::{Axis, Content, Marks, Panel, Part, Row, Scale, Series, Ticks};
 use crate::style::Style;
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "page-locked",
     "folio-batched",
     "mapcount-recheck",
@@ -11,13 +11,14 @@ const NAMES: [&str; 11] = [
     "invalidate-gate-fused",
     "invalidate-seq",
     "invalidate-seq-fused",
-    "invalidate-shared (broken)",
+    "page-locked-xfs",
+    "invalidate-only (broken)",
     "sketch (broken)",
     "lockless-rfc (broken)",
 ];
 
 fn styles() -> impl Iterator<Item = Style> {
-    (0..8).map(Style::sound).chain((0..3).map(Style::broken))
+    (0..9).map(Style::sound).chain((0..3).map(Style::broken))
 }
 
 fn axis(label: &str, scale: Scale, ticks: Ticks) -> Axis {

@@ -1,5 +1,5 @@
-//! `invalidate-shared`: the mapping's `invalidate_lock` held shared around the window, and no page
-//! lock. XFS once took such a lock around `filemap_map_pages()`, in addition to the page locks.
+//! `invalidate-only`: the mapping's `invalidate_lock` held shared around the window, instead of the
+//! page locks. No kernel did that: XFS held such a lock in addition to them (`page-locked-xfs`).
 //!
 //! A control: it is broken under removers that don't take that lock exclusively, invalidation and
 //! tmpfs's swapping out. And it shows what a shared line costs: every fault on the file writes the word
@@ -7,7 +7,7 @@
 //! may sleep: hence the trylock.
 
 use super::mapcount_recheck::MAPCOUNT_INC;
-use super::walk::{Claim, Skip};
+use super::walk::{Claim, LARGE_RECHECK, Skip};
 use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
 use crate::Invariant;
 use crate::folio::Counting;
@@ -18,11 +18,11 @@ use crate::system::Task;
 
 /// See the module.
 #[derive(Debug)]
-pub struct InvalidateShared;
+pub struct InvalidateOnly;
 
 static ABOUT: About = About {
-    name: "invalidate-shared",
-    lineage: "XFS's MMAPLOCK around map_pages, v5.10 to v6.3",
+    name: "invalidate-only",
+    lineage: "a control: invalidate_lock instead of the page locks",
     summary: "invalidate_lock shared around the window, no page lock",
     verdict: Verdict::Broken {
         under: &["invalidate", "shmem-swapout"],
@@ -50,7 +50,7 @@ static ABOUT: About = About {
     shared_lines_per_fault: 1,
     asks_of_removers: "invalidate_lock held exclusively, which two of them don't",
     sites: &[&MAPCOUNT_INC],
-    own_checks: &[&REF_GET_UNLESS_ZERO],
+    own_checks: &[&REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
 };
 
 /// Asks nothing: the lock keeps removers out, or should.
@@ -69,7 +69,7 @@ impl<P: Platform> Claim<P> for Unasked {
     }
 }
 
-impl<P: Platform> FaultAround<P> for InvalidateShared {
+impl<P: Platform> FaultAround<P> for InvalidateOnly {
     fn about(&self) -> &'static About {
         &ABOUT
     }
