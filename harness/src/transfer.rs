@@ -45,20 +45,9 @@ fn one_way(first: u32, other: u32, clock: &Clock) -> Option<f64> {
     let line = Line(AtomicU64::new(0));
     let line = &line.0;
     thread::scope(|scope| {
-        let answer = move || {
-            let pinned = pin_current_thread(other);
-            // Acquire and release, here and below, pair with each other, though nothing but the
-            // line itself goes to and fro.
-            let mut turn = if pinned.is_ok() { 1 } else { OVER };
-            line.store(turn, Ordering::Release);
-            while turn != OVER {
-                turn = line.load(Ordering::Acquire);
-                if turn != OVER && turn.is_multiple_of(2) {
-                    // A store that came too late would hide that it is over.
-                    let next = turn + 1;
-                    let _ = line.compare_exchange(turn, next, Ordering::AcqRel, Ordering::Relaxed);
-                }
-            }
+        let answer = move || match pin_current_thread(other) {
+            Ok(()) => send_back(line),
+            Err(_) => line.store(OVER, Ordering::Release),
         };
         let ask = move || {
             let pinned = pin_current_thread(first);
@@ -76,6 +65,20 @@ fn one_way(first: u32, other: u32, clock: &Clock) -> Option<f64> {
         answering.join().ok()?;
         way
     })
+}
+
+/// Says that it is here, and sends the line back until it is over. Whatever comes too late for that,
+/// its being here included, must not hide that it is over: it is exchanged, and never stored.
+fn send_back(line: &AtomicU64) {
+    // Acquire and release, here and on the other side, pair with each other, though nothing but the
+    // line itself goes to and fro.
+    let mut turn = 0;
+    while turn != OVER {
+        if turn.is_multiple_of(2) {
+            let _ = line.compare_exchange(turn, turn + 1, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        turn = line.load(Ordering::Acquire);
+    }
 }
 
 /// Sends the line away and waits for it, again and again.
@@ -202,6 +205,13 @@ mod tests {
             let ways = from_the_first(&[a, b], &clock);
             assert!(ways.iter().all(|ns| *ns > 0.5 && *ns < 2e7), "{ways:?}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_comes_when_it_is_over_does_not_hide_that() {
+        let line = AtomicU64::new(OVER);
+        send_back(&line);
+        assert_eq!(line.load(Ordering::Relaxed), OVER);
     }
 
     #[test]
