@@ -130,6 +130,27 @@ fn bad_input_is_told_in_one_line_with_status_2() {
         (&["--breakdown", "--without", "pte_none"], &["--without"]),
         (&["--breakdown", "--pages", "100"], &["100", "96 or 112"]),
         (&["--breakdown", "--scheme", "x"], &["x", "page-locked"]),
+        (&["--cpus", "60000"], &["--cpus"]),
+        (
+            &["--calibrated", "/dev/zero"],
+            &["--calibrated", "never end"],
+        ),
+        (&["--rounds", "auto", "--width", "0%"], &["--width", "0.1%"]),
+        (&["--plant", "-0%"], &["--plant", "from 0%"]),
+        (&["--readahead", "3"], &["--readahead", "power of two"]),
+        (
+            &["--storm", "none", "--refill"],
+            &["--refill", "--storm none"],
+        ),
+        (&["--storm", "none", "--neighbour"], &["--neighbour"]),
+        (&["--storm", "none", "--readahead", "4"], &["--readahead"]),
+        (&["--storm", "none", "--fill-ns", "4"], &["--fill-ns"]),
+        (&["--storm", "none", "--rate", "4"], &["--rate"]),
+        (&["--storm", "none", "--hole", "16"], &["--hole"]),
+        (
+            &["--storm", "none", "--storm-threads", "2"],
+            &["--storm-threads"],
+        ),
     ] {
         let arguments = [&["storm"], arguments].concat();
         let output = run(&arguments);
@@ -150,6 +171,65 @@ fn bad_input_is_told_in_one_line_with_status_2() {
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
     }
+}
+
+/// What a shell makes of a command: `$0` is the program.
+fn shell(script: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_faultaround")]);
+    command.args(arguments).output().expect("a shell")
+}
+
+#[test]
+fn more_than_memory_is_refused_before_anything_begins() {
+    let out = tempfile::tempdir().unwrap();
+    let place = out.path().to_str().unwrap();
+    let limited =
+        "ulimit -v 600000; exec \"$0\" storm --pages 16777216 --scheme page-locked \"$@\"";
+    for mode in [
+        &[
+            "--storm",
+            "none",
+            "--threads",
+            "1",
+            "--watch",
+            "0s",
+            "--out",
+            place,
+        ][..],
+        &["--audit", "--storm", "punch-hole"],
+        &["--breakdown"],
+    ] {
+        let output = shell(limited, mode);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{mode:?}: {message}");
+        assert_eq!(message.lines().count(), 1, "{mode:?}: {message}");
+        assert!(
+            message.contains("ulimit -v") && message.contains("fewer --pages"),
+            "{message}"
+        );
+    }
+    assert_eq!(entries(out.path()), [""; 0]);
+}
+
+#[test]
+fn a_small_stack_and_a_closed_output_are_told_from_success() {
+    let small = shell("ulimit -s 64; exec \"$0\" list", &[]);
+    assert!(
+        small.status.success() && !small.stdout.is_empty(),
+        "{}",
+        stderr(&small)
+    );
+    let closed = shell("exec \"$0\" list >&-", &[]);
+    assert_eq!(closed.status.code(), Some(2));
+    assert_eq!(stderr(&closed).lines().count(), 1, "{}", stderr(&closed));
+    assert!(shell("exec \"$0\" list >/dev/null", &[]).status.success());
+    let long = run(&["storm", "--seed", &"9".repeat(5_000)]);
+    assert!(
+        stderr(&long).len() < 400 && stderr(&long).contains("--seed"),
+        "{}",
+        stderr(&long)
+    );
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn runs_with_other_windows_and_rates_give_curves_over_them_and_others_are_named(
     left_out("rates", &window, "window (4, not 16)");
     // 20 ms are too short for a p99.9 of every scheme; if it is there, so is its reason.
     let drawn = names.contains(&"rates-punch-hole-1.svg".to_owned());
-    assert!(drawn || printed.contains("left out: rates-punch-hole-1: no scheme has a p99.9"));
+    assert!(drawn || printed.contains("left out: rates-punch-hole-1: no curve has a p99.9"));
     assert!(!printed.contains("rates-none"), "{printed}");
 }
 

@@ -273,6 +273,14 @@ fn a_run_that_cannot_be_read_is_told_in_one_line() {
             "older",
         ),
         (&*whole.replacen("\"baseline\"", "\"basis\"", 1), "baseline"),
+        (
+            &*whole.replacen(
+                "\"recording_ns\": ",
+                "\"recording_ns\": 1e308, \"more\": ",
+                1,
+            ),
+            "recording_ns is",
+        ),
     ] {
         fs::write(&run_json, contents).unwrap();
         for command in [&["--markdown"][..], &[]] {
@@ -280,6 +288,13 @@ fn a_run_that_cannot_be_read_is_told_in_one_line() {
         }
     }
     fs::write(&run_json, &whole).unwrap();
+    let drawn = [
+        "plot",
+        directory.to_str().unwrap(),
+        "--breakdown",
+        "/dev/zero",
+    ];
+    assert_refused(&run(&drawn), &["/dev/zero", "never end"]);
 
     let log = directory.join("none-1-mapcount-recheck-faults.hlog");
     let latencies = fs::read(&log).unwrap();
@@ -295,6 +310,18 @@ fn a_run_that_cannot_be_read_is_told_in_one_line() {
     assert_refused(&report(&directory, &[]), &["mapcount-recheck-faults.hlog"]);
     // What isn't drawn needn't be there.
     assert!(report(&directory, &["--plots", "none"]).status.success());
+
+    let endless = ["--verdicts", "/dev/zero", "--plots", "none"];
+    assert_refused(&report(&directory, &endless), &["/dev/zero", "never end"]);
+    fs::remove_file(&run_json).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&run_json)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_refused(&report(&directory, &[]), &["run.json", "never end"]);
 
     assert_refused(&report(out.path(), &[]), &["no run.json"]);
     assert_refused(&report(&run_json, &[]), &["it is a file"]);

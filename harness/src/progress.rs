@@ -28,24 +28,44 @@ enum Measure {
     Time(Duration),
 }
 
+/// A terminal of fewer columns has no room for a bar and what stands beside it.
+const NARROW: u16 = 60;
+
+/// The width of the terminal on standard error.
+fn columns() -> Option<u16> {
+    let mut size = std::mem::MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the pointer is valid for the structure that the call fills in.
+    let result = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, size.as_mut_ptr()) };
+    // SAFETY: zeroes are a valid value, and so is what the call wrote.
+    let size = unsafe { size.assume_init() };
+    (result == 0 && size.ws_col > 0).then_some(size.ws_col)
+}
+
 /// Between two lines, where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Progress {
     /// Work of `total` steps that has just begun.
     pub fn new(total: u64) -> Self {
-        let template = "{bar:24} {pos}/{len}, about {eta} left: {msg}";
+        let template = "{bar:24} {pos}/{len}, about {eta} left: {wide_msg}";
         Self::following(Measure::Steps(total), total, template)
     }
 
     /// Work that has just begun and takes so long at most.
     pub fn until(limit: Duration) -> Self {
-        let template = "{bar:24} {pos} s of at most {len} s: {msg}";
+        let template = "{bar:24} {pos} s of at most {len} s: {wide_msg}";
         Self::following(Measure::Time(limit), limit.as_secs(), template)
     }
 
     fn following(measure: Measure, length: u64, template: &str) -> Self {
         let bar = stderr().is_terminal().then(|| {
+            // On a narrow terminal without the bar itself, so that nothing is broken into lines.
+            let narrow = columns().is_some_and(|columns| columns < NARROW);
+            let template = if narrow {
+                "{pos}/{len} {wide_msg}"
+            } else {
+                template
+            };
             let style = ProgressStyle::with_template(template)
                 .expect("the template is a constant")
                 .progress_chars("##-");

@@ -12,7 +12,7 @@ set linetype  6 lc rgb '#e69f00' lw 1.8 dt (14,3) pt 11
 set linetype  7 lc rgb '#56b4e9' lw 1.8 dt (14,3) pt 4
 set linetype  8 lc rgb '#cc79a7' lw 1.8 dt (14,3) pt 12
 set linetype  9 lc rgb '#000000' lw 1.8 dt (14,3) pt 7
-set linetype 20 lc rgb '#a5a5a5' lw 1 dt 1 pt 0
+set linetype 20 lc rgb '#c8003c' lw 1 dt 1 pt 0
 set linetype 21 lc rgb '#d55e00' lw 1.8 dt (5,4) pt 2
 set linetype 22 lc rgb '#0072b2' lw 1.8 dt (1.5,3) pt 1
 set linetype 23 lc rgb '#000000' lw 1.8 dt (7,3,1.5,3,1.5,3) pt 3

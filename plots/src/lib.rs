@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use harness::record::ReadError;
+use harness::results::read_input;
 use thiserror::Error;
 
 pub use render::{PNG_SCALE, write_png, write_svg};
@@ -113,7 +114,7 @@ pub fn plot(
                 path: path.to_owned(),
                 reason,
             };
-            let table = fs::read(path).map_err(|error| fail(error.to_string()))?;
+            let table = read_input(path).map_err(|error| fail(error.to_string()))?;
             let table = String::from_utf8(table).map_err(|_| fail("it is no text".to_owned()))?;
             figures
                 .drawn

@@ -162,7 +162,7 @@ pub(crate) fn style(source: &Source<'_>, row: &Row) -> Style {
     let mut files = source.run.configuration.schemes.iter();
     let file = files.position(|it| it.kernel && it.name == row.scheme);
     match (row.variant, file) {
-        (Variant::Again, _) => Style::light(),
+        (Variant::Again, _) => Style::again(),
         (_, Some(place)) => Style::sound(place),
         (_, None) => style_of(&row.scheme, row.broken),
     }

@@ -134,10 +134,11 @@ impl Style {
         }
     }
 
-    /// A thin, light line for what is only there to compare with, as a second run of the baseline.
-    pub fn light() -> Self {
+    /// A thin line, in a colour that no other has, for the second run of the baseline: how far it lies
+    /// from the first is what every other difference is to be held against.
+    pub fn again() -> Self {
         Self {
-            color: Color(165, 165, 165),
+            color: Color(200, 0, 60),
             dash: Dash::Solid,
             mark: Mark::Circle,
         }
@@ -188,7 +189,9 @@ mod tests {
 
     #[test]
     fn every_colour_stands_out_from_white() {
-        for Style { color, .. } in all() {
+        let again = Style::again();
+        assert!(all().iter().all(|it| it.color != again.color));
+        for Style { color, .. } in all().into_iter().chain([again]) {
             let Color(red, green, blue) = color;
             let luminance =
                 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);

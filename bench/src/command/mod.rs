@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use harness::cancel::{Cancel, INTERRUPTED};
 use harness::cell::worker::{self, WORKER};
 use harness::environment::BUILD;
@@ -111,7 +111,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").is_some();
     let invocation = Invocation::of(&arguments, by_cargo);
-    let result = match Cli::try_parse_from(&arguments) {
+    let cli = Cli::command().mut_subcommand("host", host::with_own_help);
+    let matches = cli.try_get_matches_from(&arguments);
+    let result = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Err(error) => return clap_says(&error),
         Ok(cli) => match cli.command {
             Command::List => list::run(),
@@ -135,11 +137,33 @@ pub fn exit(result: Result<(), Failure>) -> ExitCode {
     };
     match &failure {
         Failure::Usage(line) | Failure::Broke(line) => {
-            say(&format!("faultaround: {line}"));
+            say(&format!("faultaround: {}", shortened(line)));
         }
         Failure::NotAsDeclared | Failure::Unfit | Failure::Interrupted => {}
     }
     ExitCode::from(failure.exit_code())
+}
+
+/// The longest word that is said again: longer than any path that one types.
+const LONGEST_WORD: usize = 200;
+/// The longest line that is said, for words that come by the thousand.
+const LONGEST_LINE: usize = 2_000;
+
+/// A line in which nobody's value is so long that the rest of it can't be found.
+fn shortened(line: &str) -> String {
+    let cut = |text: &str, kept: usize| {
+        let start: String = text.chars().take(kept).collect();
+        format!("{start}...({} characters)", text.chars().count())
+    };
+    let word = |word: &str| match word.chars().count() > LONGEST_WORD {
+        true => cut(word, LONGEST_WORD / 4),
+        false => word.to_owned(),
+    };
+    let words: Vec<_> = line.split(' ').map(word).collect();
+    match words.join(" ") {
+        line if line.chars().count() > LONGEST_LINE => cut(&line, LONGEST_LINE),
+        line => line,
+    }
 }
 
 /// Help goes out as clap makes it; an error is cut down to a line.
@@ -215,7 +239,37 @@ fn removers_checks() -> impl Iterator<Item = &'static Site> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+
+    #[test]
+    fn a_line_is_no_longer_than_one_can_read() {
+        let usual = "cannot read \"results/x\": no such file";
+        assert_eq!(shortened(usual), usual);
+        let long = shortened(&format!(
+            "invalid value '{}' for --seed: 0 to 9",
+            "\u{e9}".repeat(5_000)
+        ));
+        assert!(
+            long.ends_with("...(5002 characters) for --seed: 0 to 9"),
+            "{long}"
+        );
+        assert!(shortened(&"a b ".repeat(5_000)).len() < LONGEST_LINE + 100);
+    }
+
+    #[test]
+    fn each_command_tells_its_own_defaults() {
+        let mut cli = Cli::command().mut_subcommand("host", host::with_own_help);
+        let mut help = |name: &str| {
+            let command = cli.find_subcommand_mut(name).expect(name);
+            let help = command.render_long_help().to_string();
+            help.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let host = help("host");
+        assert!(host.contains("with --calibrate 2000"), "{host}");
+        for other in ["audit", "mixed", "5000"] {
+            assert!(!host.contains(other), "{other}: {host}");
+        }
+        assert!(!help("storm").contains("2000") && help("storm").contains("[default: 5000]"));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -191,12 +191,21 @@ pub(super) fn rounds(text: &str) -> Result<Rounds, String> {
     }
 }
 
-/// A share in percent, with or without the sign.
+/// A share in percent, with or without the sign for that.
 pub(super) fn percent(text: &str) -> Result<f64, String> {
     let figure = text.strip_suffix('%').unwrap_or(text);
     match figure.parse() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        // There is a zero below zero, too.
+        Ok(percent) if (0.0..=100.0).contains(&percent) && !figure.starts_with('-') => Ok(percent),
         _ => Err("a percentage is from 0% to 100%".to_owned()),
+    }
+}
+
+/// The width of an interval in percent: one of no width never comes.
+pub(super) fn width(text: &str) -> Result<f64, String> {
+    match percent(text) {
+        Ok(percent) if percent >= 0.1 => Ok(percent),
+        _ => Err("a width is from 0.1% to 100%".to_owned()),
     }
 }
 
@@ -215,13 +224,11 @@ pub(super) fn write_pages(text: &str) -> Result<u32, String> {
     }
 }
 
-/// A window: an aligned power of two of pages within a PTE table.
-pub(super) fn window(text: &str) -> Result<u32, String> {
-    let pages = whole(text, 1, 512)?;
-    if pages.is_power_of_two() {
-        Ok(pages)
-    } else {
-        Err("a window is a power of two of pages, from 1 to 512".to_owned())
+/// A window, or what is read at once: an aligned power of two of pages within a PTE table.
+pub(super) fn power_of_two(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(pages @ 1..=512_u32) if pages.is_power_of_two() => Ok(pages),
+        _ => Err("a power of two of pages from 1 to 512 is allowed".to_owned()),
     }
 }
 
@@ -319,7 +326,7 @@ mod tests {
         );
         assert_eq!((percent("5%"), percent("0.5")), (Ok(5.0), Ok(0.5)));
         assert_eq!(limit("10min"), Ok(Duration::from_secs(600)));
-        assert_eq!(window("512"), Ok(512));
+        assert_eq!((power_of_two("512"), width("0.1")), (Ok(512), Ok(0.1)));
         assert_eq!(pages("1048576"), Ok(1 << 20));
         assert_eq!(fill_ns("0"), Ok(0));
         assert_eq!(rate("0.5"), Ok(Rate::PerSecond(0.5)));
@@ -347,8 +354,10 @@ mod tests {
             thread_numbers("0..2").err(),
             thread_numbers("1-4").err(),
             pages("0").err(),
-            window("24").err(),
-            window("1024").err(),
+            power_of_two("24").err(),
+            power_of_two("1024").err(),
+            percent("-0%").err(),
+            width("0%").err(),
             rate("-3").err(),
             rate("0").err(),
             rate("nan").err(),

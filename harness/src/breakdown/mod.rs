@@ -37,7 +37,7 @@ use crate::statistics::{COVERAGE, Interval};
 use crate::topology::{TopologyError, pin_current_thread};
 use subject::{Subject, Variant};
 
-pub use report::{Report, text, tsv};
+pub use report::{PROBE_SHARE, Report, text, tsv};
 pub use steps::{Kind, Step};
 
 /// How much is timed in a visit.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Breakdown, Setup, StepCost, Visit};
@@ -25,6 +26,8 @@ pub struct Report<'a> {
     pub caveats: Vec<String>,
     /// A command that runs the same again.
     pub rerun: String,
+    /// When it began (UTC).
+    pub started: Timestamp,
     /// One for each scheme.
     pub breakdowns: &'a [Breakdown],
 }
@@ -93,6 +96,7 @@ pub fn text(report: &Report<'_>) -> String {
         ("costs", costs(report)),
         ("sum", sum()),
         ("method", method(report)),
+        ("date", date(report.started)),
         ("machine", report.environment.headline()),
         ("build", report.environment.build_line()),
     ] {
@@ -104,6 +108,13 @@ pub fn text(report: &Report<'_>) -> String {
     out.push_str(&wrap_command("again     ", &report.rerun));
     out
 }
+
+fn date(started: Timestamp) -> String {
+    started.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A probe that costs a larger share of the fault than this is the layout of its code, mostly.
+pub const PROBE_SHARE: f64 = 0.25;
 
 fn label(breakdown: &Breakdown) -> String {
     match breakdown.broken {
@@ -154,6 +165,15 @@ fn write_breakdown(out: &mut String, breakdown: &Breakdown, setup: &Setup) {
     }
     for (name, what, ns, interval) in whole(breakdown) {
         out.push_str(&row(&format!("{name} ({what})"), "", ns, interval));
+    }
+    let probe = breakdown.probe.median / breakdown.native.median;
+    if probe > PROBE_SHARE {
+        let text = format!(
+            "the probe costs {:.0}% of the native fault here: the layout of code, and the steps' \
+             ns may hold some of it; build or run again",
+            100.0 * probe
+        );
+        out.push_str(&wrap("CAVEAT: ", &text));
     }
     let needed = breakdown.steps.iter().filter(|cost| cost.ns.is_none());
     let needed: Vec<String> = needed
@@ -244,18 +264,22 @@ fn method(report: &Report<'_>) -> String {
 
 /// A line for each step of each scheme, and for what else there is of it. Columns keep their
 /// places; `nan` stands where there is nothing to tell.
-pub fn tsv(breakdowns: &[Breakdown]) -> String {
+pub fn tsv(report: &Report<'_>) -> String {
+    let environment = report.environment;
+    let (machine, build) = (environment.headline(), environment.build_line());
+    let started = date(report.started);
     let mut out = String::from(
         "scheme\tbroken\tstep\tkind\tstands_for\ttimes_per_fault\tns_per_fault\tns_lo\tns_hi\t\
-         coverage\tturns\tshare\ttold_apart\n",
+         coverage\tturns\tshare\ttold_apart\tmachine\tbuild\tstarted\n",
     );
-    for breakdown in breakdowns {
+    for breakdown in report.breakdowns {
         let mut line = |what: [&str; 6], ns: f64, interval: Option<&Interval>| {
             let [name, kind, stands_for, times, turns, told_apart] = what;
             let of = |of: fn(&Interval) -> f64| number(interval.map_or(f64::NAN, of));
             let _ = writeln!(
                 out,
-                "{}\t{}\t{name}\t{kind}\t{stands_for}\t{times}\t{}\t{}\t{}\t{}\t{turns}\t{}\t{told_apart}",
+                "{}\t{}\t{name}\t{kind}\t{stands_for}\t{times}\t{}\t{}\t{}\t{}\t{turns}\t{}\t{told_apart}\t\
+                 {machine}\t{build}\t{started}",
                 breakdown.scheme,
                 breakdown.broken,
                 number(ns),

@@ -1,6 +1,5 @@
 //! A calibration as it stands in its directory, and for whom it holds.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use crate::cell::Setup;
 use crate::environment::Environment;
 use crate::host::WINDOW_PAGES;
 use crate::noise::Floor;
+use crate::results::read_input;
 
 /// The name of the file in a calibration's directory.
 pub const FILE: &str = "calibration.json";
@@ -114,7 +114,7 @@ impl Recorded {
             true => given.join(FILE),
             false => given.to_owned(),
         };
-        let text = fs::read_to_string(&path).map_err(|source| CalibrationError::Read {
+        let text = read_input(&path).map_err(|source| CalibrationError::Read {
             path: given.to_owned(),
             source,
         })?;
@@ -123,11 +123,11 @@ impl Recorded {
             reason,
         };
         let version: Versioned =
-            serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         if version.schema_version != SCHEMA_VERSION {
             return Err(wrong(format!("its version is {}", version.schema_version)));
         }
-        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+        serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
     }
 
     /// Whether a directory has a calibration in it, and no run.

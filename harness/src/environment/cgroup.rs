@@ -26,7 +26,7 @@ impl CpuQuota {
             .iter()
             .flat_map(|mount| levels(mount, unified))
             .filter_map(|group| Self::parse(&root.text(&format!("{group}/cpu.max"))?));
-        let own = groups.lines().find_map(version_1);
+        let own = groups.lines().find_map(|line| version_1(line, "cpu"));
         let older = ["sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"]
             .iter()
             .flat_map(|mount| levels(mount, own))
@@ -65,12 +65,28 @@ impl CpuQuota {
     }
 }
 
-/// The path of the group that a line of `/proc/self/cgroup` names for version 1's CPU controller.
-fn version_1(line: &str) -> Option<&str> {
+/// The least that a control group above this process may have of memory, in bytes; `None` without a limit.
+pub(super) fn memory_limit(root: Root<'_>) -> Option<u64> {
+    let groups = root.text("proc/self/cgroup").unwrap_or_default();
+    let unified = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let own = groups.lines().find_map(|line| version_1(line, "memory"));
+    let limits = levels("sys/fs/cgroup", unified)
+        .into_iter()
+        .map(|group| format!("{group}/memory.max"));
+    let older = levels("sys/fs/cgroup/memory", own)
+        .into_iter()
+        .map(|group| format!("{group}/memory.limit_in_bytes"));
+    // No limit is `max`, or in version 1 a number that no machine has.
+    let bytes = limits.chain(older).filter_map(|file| root.value(&file));
+    bytes.filter(|&bytes: &u64| bytes < 1 << 60).min()
+}
+
+/// The path of the group that a line of `/proc/self/cgroup` names for a controller of version 1.
+fn version_1<'l>(line: &'l str, controller: &str) -> Option<&'l str> {
     let (_, rest) = line.split_once(':')?;
     let (controllers, path) = rest.split_once(':')?;
-    let is_cpu = controllers.split(',').any(|controller| controller == "cpu");
-    is_cpu.then_some(path)
+    let is_named = controllers.split(',').any(|it| it == controller);
+    is_named.then_some(path)
 }
 
 /// The directories of a group and of those above it. In a container the path may be one that only

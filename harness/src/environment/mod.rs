@@ -11,6 +11,7 @@ mod frequency;
 mod idle;
 mod isolation;
 mod kernel;
+mod memory;
 mod processor;
 mod source;
 mod steal;
@@ -29,6 +30,7 @@ pub use frequency::Frequency;
 pub use idle::Idle;
 pub use isolation::Isolation;
 pub use kernel::{Kernel, Mitigations};
+pub use memory::Memory;
 pub use processor::Processor;
 pub use steal::StealMeter;
 pub use virtualization::Virtualization;
@@ -90,18 +92,12 @@ impl Environment {
             stolen_share: steal::share_since_boot(root, &topology.ids()),
             kernel,
             memlock: memlock(root),
-            memory_bytes: memory_bytes(root),
+            memory_bytes: memory::of_the_machine(root),
             load_average_1min: load_average(root),
             cpu_quota: CpuQuota::read(root),
             build: Build::of_this_binary(),
         }
     }
-}
-
-fn memory_bytes(root: Root<'_>) -> Option<u64> {
-    let total = root.line("proc/meminfo", "MemTotal:")?;
-    let kibibytes: u64 = total.strip_suffix("kB")?.trim().parse().ok()?;
-    kibibytes.checked_mul(1024)
 }
 
 /// The soft limit: `Max locked memory  65536  65536  bytes`.

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::fake::*;
+use super::source::Root;
 use super::*;
 
 #[test]

@@ -1,14 +1,14 @@
 //! Reading a run back from its directory.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::{Run, SCHEMA_VERSION, Side, stem};
-use crate::results::read_hlog;
+use crate::results::{read_hlog, read_input};
 use crate::statistics::Latency;
 use crate::summary::{GroupSummary, Row};
 
@@ -32,6 +32,22 @@ impl ReadError {
     }
 }
 
+/// More than any time, count or rate of a run; sums of such numbers are still numbers.
+const LARGEST: f64 = 1e18;
+
+/// A number of which figures would come that aren't any, and its name; whole ones may be seeds.
+fn beyond_measure<'j>(json: &'j Value, name: &'j str) -> Option<(&'j str, f64)> {
+    match json {
+        Value::Number(number) if number.is_f64() => {
+            let number = number.as_f64().filter(|number| number.abs() > LARGEST)?;
+            Some((name, number))
+        }
+        Value::Array(all) => all.iter().find_map(|it| beyond_measure(it, name)),
+        Value::Object(all) => all.iter().find_map(|(name, it)| beyond_measure(it, name)),
+        _ => None,
+    }
+}
+
 /// The file of a run directory that has everything but the histograms.
 const RUN_JSON: &str = "run.json";
 
@@ -44,7 +60,7 @@ impl Run {
     pub fn read(directory: &Path) -> Result<Self, ReadError> {
         let path = directory.join(RUN_JSON);
         let fail = |reason: String| ReadError::new(&path, reason);
-        let bytes = fs::read(&path).map_err(|error| {
+        let bytes = read_input(&path).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound && directory.is_dir() {
                 ReadError::new(directory, "there is no run.json in it, so it is no run")
             } else if error.kind() == io::ErrorKind::NotADirectory {
@@ -55,7 +71,7 @@ impl Run {
                 fail(error.to_string())
             }
         })?;
-        let json: serde_json::Value =
+        let json: Value =
             serde_json::from_slice(&bytes).map_err(|error| fail(format!("no JSON: {error}")))?;
         let version = json.get("schema_version").and_then(|it| it.as_u64());
         let Some(version) = version else {
@@ -68,6 +84,11 @@ impl Run {
             let age = if version > ours { "newer" } else { "older" };
             return Err(fail(format!(
                 "its schema_version is {version}, {age} than this program's, which is {ours}"
+            )));
+        }
+        if let Some((name, number)) = beyond_measure(&json, "run.json") {
+            return Err(fail(format!(
+                "{name} is {number}, and nothing measured is so large"
             )));
         }
         serde_json::from_value(json).map_err(|error| fail(error.to_string()))
@@ -94,7 +115,7 @@ impl Run {
         };
         let name = stem(&group.storm, group.threads, row, side);
         let path = directory.join(format!("{name}.hlog"));
-        let text = fs::read(&path).map_err(|error| ReadError::new(&path, error))?;
+        let text = read_input(&path).map_err(|error| ReadError::new(&path, error))?;
         let histogram = read_hlog(&text).map_err(|reason| ReadError::new(&path, reason))?;
         if histogram.len() == latency.count {
             Ok(Some(histogram))

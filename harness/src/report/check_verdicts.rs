@@ -1,12 +1,12 @@
 //! What is declared of the schemes that were run, and what the model checker found.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::document::{Block, Document};
 use crate::record::{ReadError, Run, SchemeInfo};
+use crate::results::read_input;
 
 /// What `faultaround check --format json` has printed.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,7 +40,7 @@ impl CheckVerdicts {
     /// the checker.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let fail = |reason: String| ReadError::new(path, reason);
-        let bytes = fs::read(path).map_err(|error| fail(error.to_string()))?;
+        let bytes = read_input(path).map_err(|error| fail(error.to_string()))?;
         let verdicts: Self = serde_json::from_slice(&bytes).map_err(|error| {
             fail(format!(
                 "it isn't what faultaround check --format json prints: {error}"
@@ -143,6 +143,7 @@ pub(super) fn add(out: &mut Document, run: &Run, verdicts: Option<&CheckVerdicts
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn read(json: &str) -> Result<CheckVerdicts, String> {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -125,11 +125,19 @@ fn counts(run: &Run, group: &GroupSummary) -> Table {
                 counted(fit(share(row.totals.skipped_locked, 1e3), 7)),
                 counted(fit(share(row.totals.undone, 1e3), 7)),
                 counted(fit(share(row.totals.gate_closed, 1e3), 7)),
-                format!("{:.3}", row.fairness.median),
+                fairness(row.fairness.median),
             ],
         );
     }
     table
+}
+
+/// Of no faults at all there is none.
+fn fairness(of: f64) -> String {
+    match of.is_finite() {
+        true => format!("{of:.3}"),
+        false => "-".to_owned(),
+    }
 }
 
 /// Of no faults at all there is no share.

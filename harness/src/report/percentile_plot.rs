@@ -125,11 +125,13 @@ impl Scale {
     /// Columns of round figures, and what is written there: as many as have room.
     fn ticks(&self) -> Vec<(usize, String)> {
         // Figures of a decade, and of how many decades one has them.
-        const CHOICES: [(&[f64], usize); 4] = [
+        const CHOICES: [(&[f64], usize); 5] = [
             (&[1.0, 2.0, 5.0], 1),
             (&[1.0, 3.0], 1),
             (&[1.0], 1),
             (&[1.0], 3),
+            // For a factor of two, in which there are two of these at least.
+            (&[1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], 1),
         ];
         let of = |(figures, step): (&[f64], usize)| -> Vec<(usize, String)> {
             let decades = (0..11).step_by(step).map(|power| 10_f64.powi(power));
@@ -141,10 +143,10 @@ impl Scale {
                 .filter(|(column, text)| column + text.len() <= WIDTH)
                 .collect()
         };
+        // One tick alone is no scale.
         let fits = |ticks: &[(usize, String)]| {
-            ticks
-                .windows(2)
-                .all(|pair| pair[0].0 + pair[0].1.len() < pair[1].0)
+            let mut pairs = ticks.windows(2);
+            ticks.len() > 1 && pairs.all(|pair| pair[0].0 + pair[0].1.len() < pair[1].0)
         };
         let choices = CHOICES.into_iter().map(of);
         let mut choices = choices.filter(|ticks| fits(ticks));
@@ -155,10 +157,10 @@ impl Scale {
 /// A round number of nanoseconds.
 fn in_units(ns: f64) -> String {
     match ns {
-        ns if ns < 1e3 => format!("{ns:.0}ns"),
-        ns if ns < 1e6 => format!("{:.0}us", ns / 1e3),
-        ns if ns < 1e9 => format!("{:.0}ms", ns / 1e6),
-        ns => format!("{:.0}s", ns / 1e9),
+        ns if ns < 1e3 => format!("{ns}ns"),
+        ns if ns < 1e6 => format!("{}us", ns / 1e3),
+        ns if ns < 1e9 => format!("{}ms", ns / 1e6),
+        ns => format!("{}s", ns / 1e9),
     }
 }
 
@@ -217,7 +219,9 @@ mod tests {
 
     #[test]
     fn drawings_fit_a_mail_whatever_their_range() {
-        for (lowest, highest) in [(1, 1), (1, 9_999_999_999), (180, 550), (999, 1_001)] {
+        let mut ranges = vec![(1, 9_999_999_999), (180, 550), (4_100, 9_000)];
+        ranges.extend((10..100).map(|lowest| (lowest, lowest)));
+        for (lowest, highest) in ranges {
             let curves = [
                 curve('a', &[(lowest, 10_000)]),
                 curve('b', &[(highest, 10_000)]),
@@ -228,7 +232,7 @@ mod tests {
                 drawing.lines().all(|line| line.len() <= COLUMNS),
                 "{drawing}"
             );
-            assert!(drawing.contains('|'), "a scale: {drawing}");
+            assert!(drawing.matches('|').count() > 1, "a scale: {drawing}");
         }
         assert!(draw(&[curve('a', &[(5, 19)])]).is_none(), "too few");
         assert!(draw(&[]).is_none());

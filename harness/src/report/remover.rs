@@ -120,8 +120,14 @@ fn add_rate(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)])
     let Some(rate) = run.configuration.setup.rate_per_s else {
         return;
     };
-    let slowest = removals.iter().map(|(_, remover)| remover.ops_per_s.median);
-    let slowest = slowest.fold(f64::INFINITY, f64::min);
+    let kept = |it: &&(&Row, &RemoverSummary)| it.1.ops_per_s.median;
+    let Some(slowest) = removals
+        .iter()
+        .min_by(|one, other| kept(one).total_cmp(&kept(other)))
+    else {
+        return;
+    };
+    let (name, slowest) = (label(run, slowest.0), kept(&slowest));
     if slowest < RATE_KEPT * rate {
         let why = match slowest == 0.0 {
             // It ran all the time, but did what should have been done before.
@@ -132,7 +138,10 @@ fn add_rate(out: &mut Document, run: &Run, removals: &[(&Row, &RemoverSummary)])
             }
             false => "the remover's latencies count what piled up, and its ratio isn't given",
         };
-        let text = format!("the storm did not keep its rate ({slowest:.0} of {rate}/s): {why}");
+        let text = format!(
+            "the storm did not keep its rate, least of all against {name} ({slowest:.0} of \
+             {rate}/s): {why}"
+        );
         out.note("caveat", text);
     }
 }

@@ -17,8 +17,7 @@ pub fn read_hlog(text: &[u8]) -> Result<Histogram<u64>, String> {
     let mut deserializer = Deserializer::new();
     for (number, entry) in IntervalLogIterator::new(text).enumerate() {
         let number = number + 1;
-        let entry =
-            entry.map_err(|error| format!("entry {number} is no interval log: {error:?}"))?;
+        let entry = entry.map_err(|_| format!("entry {number} isn't one of an interval log"))?;
         let LogEntry::Interval(interval) = entry else {
             continue;
         };

@@ -17,6 +17,7 @@ mod disk;
 mod hgrm;
 mod hlog;
 mod hlog_reader;
+mod input;
 mod run_directory;
 
 pub use batch::Batch;
@@ -24,4 +25,5 @@ pub use disk::{RunDirectoryError, size_limit_is_an_error};
 pub use hgrm::write_hgrm;
 pub use hlog::{HlogError, Interval, write_hlog};
 pub use hlog_reader::read_hlog;
+pub use input::read_input;
 pub use run_directory::RunDirectory;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use harness::breakdown::PROBE_SHARE;
+
 use super::Named;
 use crate::chart::{Axis, Content, Figure, Panel, Part, Row, Scale, Ticks};
 use crate::style::Style;
@@ -25,6 +27,8 @@ struct Scheme {
     whisker: Option<(f64, f64)>,
     coverage: f64,
     native: f64,
+    /// When it was measured, on what, and with which build; empty in tables of older versions.
+    source: [String; 3],
 }
 
 /// The figure of a table.
@@ -47,16 +51,34 @@ pub(crate) fn figure(table: &str, file: &Path) -> Result<Named, String> {
     });
     let first = &schemes[0];
     let file = file.file_name().unwrap_or(file.as_os_str());
+    let [machine, build, started] = first.source.clone();
+    let layout = schemes
+        .iter()
+        .filter(|it| it.total - it.native > PROBE_SHARE * it.native);
+    let layout: Vec<_> = layout.map(|it| it.name.as_str()).collect();
+    let mut notes = Vec::new();
+    if !layout.is_empty() {
+        notes.push(format!(
+            "The probe costs more than {:.0}% of the native fault of {}: the layout of its code, which \
+             may be in its steps, too.",
+            100.0 * PROBE_SHARE,
+            layout.join(", ")
+        ));
+    }
     Ok(Named {
         name: "breakdown".to_owned(),
         figure: Figure {
             title: "What a fault's steps cost, by scheme".to_owned(),
-            subtitle: vec![format!(
-                "faultaround storm --breakdown: one thread, everything cached, no storm; {} turns; \
-                 from {}",
-                first.turns,
-                file.display()
-            )],
+            subtitle: vec![
+                machine,
+                build,
+                format!(
+                    "{started}: faultaround storm --breakdown: one thread, everything cached, no storm; {} \
+                     turns; from {}",
+                    first.turns,
+                    file.display()
+                ),
+            ],
             panels: vec![Panel {
                 title: String::new(),
                 content: Content::Rows {
@@ -68,7 +90,7 @@ pub(crate) fn figure(table: &str, file: &Path) -> Result<Named, String> {
                     rows: rows.collect(),
                 },
             }],
-            notes: vec![
+            notes: [
                 "A step's part is what a fault saves when that step alone is made cheap. Steps \
                  overlap, so parts need not add up: the rest is what they leave of the total, and \
                  a bar that ends beyond its whisker has none."
@@ -80,7 +102,10 @@ pub(crate) fn figure(table: &str, file: &Path) -> Result<Named, String> {
                     100.0 * SHARE,
                     100.0 * first.coverage
                 ),
-            ],
+            ]
+            .into_iter()
+            .chain(notes)
+            .collect(),
         },
     })
 }
@@ -97,6 +122,8 @@ fn read(table: &str) -> Result<Vec<Scheme>, String> {
     let (kind, ns, turns) = (column("kind")?, column("ns_per_fault")?, column("turns")?);
     let (lo, hi) = (column("ns_lo")?, column("ns_hi")?);
     let (coverage, told_apart) = (column("coverage")?, column("told_apart")?);
+
+    let source = ["machine", "build", "started"].map(|it| (it, column(it).ok()));
 
     let mut schemes: Vec<Scheme> = Vec::new();
     for (at, line) in lines.enumerate() {
@@ -124,6 +151,10 @@ fn read(table: &str) -> Result<Vec<Scheme>, String> {
                 whisker: None,
                 coverage: f64::NAN,
                 native: f64::NAN,
+                source: source.map(|(name, at)| match at {
+                    Some(at) => fields[at].to_owned(),
+                    None => format!("{name} unknown: a table of an older version"),
+                }),
             });
         }
         let known = schemes.last_mut().expect("one has been pushed");
@@ -262,6 +293,28 @@ mod tests {
         };
         let rest = parts.iter().find(|it| it.name.as_deref() == Some(REST));
         assert_eq!(rest.map(|it| it.value), Some(0.0));
+    }
+
+    #[test]
+    fn machine_and_date_stand_under_the_title_and_a_costly_probe_below() {
+        let header = HEADER.trim_end().to_owned() + "\tmachine\tbuild\tstarted\n";
+        let table = |native: &str| {
+            let lines = [
+                line("total", "whole", "168", "nan"),
+                line("native", "whole", native, "nan"),
+            ];
+            let end = "\tSome CPU\tcommit 0123\t2026-11-27 21:00 UTC\n";
+            header.clone() + &lines.concat().replace('\n', end)
+        };
+        let drawn = |table: &str| figure(table, Path::new("b.tsv")).unwrap().figure;
+        let drawing = drawn(&table("101"));
+        assert_eq!(drawing.subtitle[..2], ["Some CPU", "commit 0123"]);
+        assert!(drawing.subtitle[2].starts_with("2026-11-27 21:00 UTC: "));
+        assert_eq!(drawing.notes.len(), 3);
+        assert!(drawing.notes[2].contains("native fault of sketch"));
+        assert_eq!(drawn(&table("150")).notes.len(), 2);
+        let older = HEADER.to_owned() + &line("total", "whole", "100", "nan");
+        assert!(drawn(&older).subtitle[0].contains("machine unknown"));
     }
 
     #[test]

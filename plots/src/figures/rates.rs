@@ -1,5 +1,7 @@
 //! The faults' tail against the storm's rate.
 
+use std::collections::BTreeMap;
+
 use harness::rounds::Variant;
 use harness::summary::GroupSummary;
 
@@ -52,10 +54,13 @@ fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &G
          all rounds, without an interval; the thin line is the baseline's second run (A/A)."
             .to_owned(),
     ];
-    if without > 0 {
+    if !without.is_empty() {
+        let names = without
+            .iter()
+            .map(|(name, points)| format!("{name} at {}", counted(*points, "rate")));
         notes.push(format!(
-            "{} left out: fewer than 10,000 faults have no p99.9.",
-            counted(without, "point")
+            "Left out, since fewer than 10,000 faults have no p99.9: {}.",
+            names.collect::<Vec<_>>().join(", ")
         ));
     }
     notes.extend(other_builds(members));
@@ -89,10 +94,13 @@ fn add_load(figures: &mut Figures, members: &[&Source<'_>], groups: &[(usize, &G
     figures.draw(name, figure);
 }
 
-/// A curve for each scheme, and how many points have no p99.9.
-fn curves(source: &Source<'_>, groups: &[(usize, &GroupSummary)]) -> (Vec<Series>, u32) {
+/// A curve for each scheme, and how many points of which have no p99.9.
+fn curves(
+    source: &Source<'_>,
+    groups: &[(usize, &GroupSummary)],
+) -> (Vec<Series>, BTreeMap<String, u32>) {
     let mut all: Vec<Series> = Vec::new();
-    let mut without = 0;
+    let mut without = BTreeMap::new();
     for row in groups.iter().flat_map(|(_, group)| drawn(group)) {
         let name = label(row);
         let known = all.iter().position(|it| it.name == name);
@@ -111,13 +119,17 @@ fn curves(source: &Source<'_>, groups: &[(usize, &GroupSummary)]) -> (Vec<Series
         let ops_per_s = row.remover.as_ref().map(|it| it.ops_per_s.median);
         match (ops_per_s, p999_ns) {
             (Some(ops_per_s), Some(ns)) => all[at].points.push((ops_per_s, ns as f64)),
-            _ => without += 1,
+            _ => *without.entry(label(row)).or_default() += 1,
         }
     }
     for series in &mut all {
         series
             .points
             .sort_by(|one, other| one.0.total_cmp(&other.0));
+        // A line through one point is none.
+        if series.points.len() == 1 {
+            series.marks = Marks::AtPoints;
+        }
     }
     all.retain(|it| !it.points.is_empty());
     (all, without)

@@ -12,7 +12,7 @@ use harness::cancel::Cancel;
 use harness::cell::CellError;
 use harness::clock::Clock;
 use harness::environment::{Environment, StealMeter};
-use harness::host::{FileKind, fault_around_pages, uses_folio_batching};
+use harness::host::{FileKind, PAGE_BYTES, fault_around_pages, uses_folio_batching};
 use harness::machine::Sizes;
 use harness::progress::{Progress, say};
 use harness::results::RunDirectory;
@@ -85,7 +85,8 @@ pub(super) fn run(
         setup.warm_up_ns = setup.duration_ns / 5;
     }
     let environment = Environment::capture(topology);
-    refuse_more_than_memory(&setup, topology.cpus().len() as u32, true, &environment)?;
+    let page = PAGE_BYTES as u64;
+    refuse_more_than_memory(setup.sizes.pages, page, topology.cpus().len() as u32)?;
     let release = environment.kernel.release.clone().unwrap_or_default();
     let scheme = match uses_folio_batching(&release) {
         true => "folio-batched",

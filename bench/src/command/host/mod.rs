@@ -7,7 +7,7 @@ mod plan;
 use super::measuring::{self, seed_from_time, topology};
 use super::{Failure, Invocation, cancel_on_signals};
 
-pub(super) use options::Options;
+pub(super) use options::{Options, with_own_help};
 pub(super) use plan::can_be_called;
 
 /// The last part of a run directory's name.

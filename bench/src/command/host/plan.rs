@@ -15,8 +15,8 @@ use kernel_model::platform::Native;
 
 use super::options::Options;
 use crate::command::measuring::{
-    Load, Work, format_words, groups_of, pages_and_hole, refuse_idle_threads, rerun, rounds, setup,
-    storms_named,
+    Load, Work, format_words, groups_of, pages_and_hole, refuse_for_no_storm, refuse_idle_threads,
+    rerun, rounds, setup, storms_named,
 };
 use crate::command::values::Rate;
 use crate::command::{Failure, Invocation, quoted_word, refuse_repeated};
@@ -68,6 +68,7 @@ pub(super) fn work(
         controls: Vec::new(),
         seed,
     };
+    refuse_for_no_storm(load, &plan.groups, &[])?;
     let setup = setup(load, sizes, topology, RATE)?;
     refuse_idle_threads(load, &setup, &plan)?;
     let mut words = format!("host {}", rerun(load, &plan, &setup));

@@ -6,13 +6,15 @@ mod plan;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use harness::calibration::CalibrationError;
 use harness::cancel::Cancel;
 use harness::cell::{CellError, Setup, cost_of_sigbus_ns};
 use harness::clock::{Clock, Step};
 use harness::counters::Availability;
 use harness::doctor::{examine, judge_noise, judge_step};
-use harness::environment::{Environment, StealMeter};
+use harness::environment::{Environment, Memory, StealMeter};
 use harness::host::PAGE_BYTES;
+use harness::machine::MmKind;
 use harness::noise::{self, Noise, least_comparable_ns};
 use harness::progress::{Progress, say};
 use harness::record::{Header, Run, RunWriter};
@@ -26,8 +28,9 @@ use jiff::Timestamp;
 
 pub use options::{Load, Mm, Order};
 pub(super) use plan::{
-    Work, duration, format_words, groups, groups_of, pages_and_hole, pages_and_hole_of,
-    refuse_idle_threads, rerun, rounds, setup, storms, storms_named,
+    Work, any_removes, duration, format_words, groups, groups_of, pages_and_hole,
+    pages_and_hole_of, refuse_for_no_storm, refuse_idle_threads, rerun, rounds, setup, storms,
+    storms_named,
 };
 
 use crate::command::output::Format;
@@ -57,15 +60,14 @@ pub(super) fn run(
     if let Some(calibration) = &calibration {
         calibration
             .may_be_carried(&environment)
-            .map_err(Failure::usage)?;
+            .map_err(of_the_calibration)?;
     }
-    let mappings = plan.groups.iter().map(|group| group.fault_threads).max();
-    refuse_more_than_memory(
-        &setup,
-        mappings.unwrap_or(1),
-        is_kernel(&plan),
-        &environment,
-    )?;
+    let threads = plan.groups.iter().map(|group| group.fault_threads).max();
+    let page = match is_kernel(&plan) {
+        true => PAGE_BYTES as u64,
+        false => BYTES_PER_PAGE,
+    };
+    refuse_more_than_memory(setup.sizes.file_pages(), page, mappings(&setup, threads))?;
     let out = load.out.as_deref().unwrap_or(Path::new(RESULTS));
     let writer = RunWriter::create(out, label, &plan).map_err(Failure::usage)?;
 
@@ -449,38 +451,47 @@ fn on_the_first_cpu<T: Send>(
 
 /// The CPUs to use: those that were named, or else those of the process's affinity.
 pub(in crate::command) fn topology(cpus: Option<&str>) -> Result<Topology, Failure> {
-    let chosen = match cpus {
-        None => Topology::detect(),
-        Some(list) => {
-            parse_cpu_list(list).and_then(|list| Topology::detect_reachable()?.restrict(&list))
-        }
+    let Some(list) = cpus else {
+        return Topology::detect().map_err(Failure::usage);
     };
-    chosen.map_err(Failure::usage)
+    let chosen =
+        parse_cpu_list(list).and_then(|list| Topology::detect_reachable()?.restrict(&list));
+    chosen.map_err(|error| Failure::Usage(format!("--cpus: {error}")))
+}
+
+/// What is wrong with the file that `--calibrated` names.
+pub(in crate::command) fn of_the_calibration(error: CalibrationError) -> Failure {
+    Failure::Usage(format!("--calibrated: {error}"))
 }
 
 /// What a page takes in bytes, and what each mapping of it takes.
 pub(in crate::command) const BYTES_PER_PAGE: u64 = 100;
-pub(in crate::command) const BYTES_PER_PTE: u64 = 8;
+const BYTES_PER_PTE: u64 = 8;
 
+/// Refuses so many pages, of `page` bytes each, that are mapped so many times, where there is no memory
+/// for them.
 pub(in crate::command) fn refuse_more_than_memory(
-    setup: &Setup,
+    pages: u32,
+    page: u64,
     mappings: u32,
-    on_the_kernel: bool,
-    environment: &Environment,
 ) -> Result<(), Failure> {
-    let page = match on_the_kernel {
-        true => PAGE_BYTES as u64,
-        false => BYTES_PER_PAGE,
-    };
-    let needed = u64::from(setup.sizes.pages) * (page + BYTES_PER_PTE * u64::from(mappings));
-    match environment.memory_bytes {
-        Some(memory) if needed > memory => Err(Failure::Usage(format!(
-            "{} pages mapped {mappings} times need {} MiB, and this machine has {}: fewer --pages",
-            setup.sizes.pages,
+    let needed = u64::from(pages) * (page + BYTES_PER_PTE * u64::from(mappings));
+    match Memory::here() {
+        Some(memory) if needed > memory.bytes => Err(Failure::Usage(format!(
+            "{pages} pages mapped {mappings} times need {} MiB, and {} {}: fewer --pages",
             needed >> 20,
-            memory >> 20
+            memory.whose,
+            memory.bytes >> 20
         ))),
         _ => Ok(()),
+    }
+}
+
+/// How often a page is mapped.
+fn mappings(setup: &Setup, threads: Option<u32>) -> u32 {
+    match setup.mm {
+        MmKind::Shared => 1,
+        MmKind::Private => threads.unwrap_or(1),
     }
 }
 

@@ -14,14 +14,13 @@ use crate::command::values;
 /// Options of every command that measures under storms.
 #[derive(Debug, Args)]
 pub struct Load {
-    /// Storms, separated by commas [default: none, truncate, punch-hole and mixed, of which host has
-    /// all but mixed; in an audit all that remove something]
+    /// Storms, separated by commas [default: none, truncate, punch-hole and mixed; in an audit all
+    /// that remove something]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::storm)]
     pub storm: Vec<String>,
 
     /// Operations per second that all storm threads together start, latencies counted from the
-    /// intended start; max: flat out, each when the one before has ended [default: 5000; of host 1000,
-    /// with --calibrate 2000]
+    /// intended start; max: flat out, each when the one before has ended [default: 5000]
     #[arg(long, value_name = "R/S", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<values::Rate>,
 
@@ -49,18 +48,17 @@ pub struct Load {
     pub access: Option<Order>,
 
     /// Time measured per scheme, storm, number of threads and round [default: 200ms], or audited
-    /// per scheme and storm [default: 10s]; of each storm with --calibrate [default: 100ms]
+    /// per scheme and storm [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
     /// Rounds, each of them all schemes under all storms; auto: until the interval of each ratio is
-    /// narrower than --width, or --limit is over [default: 10]; of a calibration's fits, of which storms
-    /// have a sixth [default: 120]
+    /// narrower than --width, or --limit is over [default: 10]
     #[arg(long, value_name = "N|auto", value_parser = values::rounds, allow_hyphen_values = true)]
     pub rounds: Option<values::Rounds>,
 
     /// How narrow intervals have to be for --rounds auto, in percent [default: 5%]
-    #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
+    #[arg(long, value_name = "PERCENT", value_parser = values::width, allow_hyphen_values = true)]
     pub width: Option<f64>,
 
     /// How long --rounds auto goes on at most [default: 10min]

@@ -112,6 +112,35 @@ pub(in crate::command) fn events(load: &Load) -> Result<Vec<Event>, Failure> {
     Ok(Event::standard_and(events))
 }
 
+/// Refuses what is given to a storm where no storm does anything.
+pub(in crate::command) fn refuse_for_no_storm(
+    load: &Load,
+    groups: &[Group],
+    more: &[(&str, bool)],
+) -> Result<(), Failure> {
+    let named = [
+        ("--rate", load.rate.is_some()),
+        ("--storm-threads", load.storm_threads.is_some()),
+        ("--hole", load.hole.is_some()),
+    ];
+    let given = named.iter().chain(more).find(|(_, is_given)| *is_given);
+    match given {
+        Some((option, _)) if !load.storm.is_empty() && !any_removes(groups) => {
+            Err(Failure::Usage(format!(
+                "{option} is about what storms do, and --storm none does nothing: leave one of them away"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether any load has a storm that removes something.
+pub(in crate::command) fn any_removes(groups: &[Group]) -> bool {
+    groups
+        .iter()
+        .any(|group| !group.storm.removers().is_empty())
+}
+
 /// Threads of one process deal the windows out; each must get one.
 pub(in crate::command) fn refuse_idle_threads(
     load: &Load,
@@ -254,10 +283,9 @@ pub(in crate::command) fn rerun(load: &Load, plan: &Plan, setup: &Setup) -> Stri
         .collect();
     storms.dedup();
     let mut words = format!(
-        "--storm {} --storm-threads {} --cpus {} --mm {} --access {} --duration {} --rounds {} \
-         --arrival {} --pages {} --hole {} --seed {}",
+        "--storm {} --cpus {} --mm {} --access {} --duration {} --rounds {} --arrival {} \
+         --pages {} --seed {}",
         storms.join(","),
-        setup.storm_threads,
         format_cpu_list(&setup.cpus),
         match setup.mm {
             MmKind::Private => "private",
@@ -271,9 +299,17 @@ pub(in crate::command) fn rerun(load: &Load, plan: &Plan, setup: &Setup) -> Stri
         rounds_words(plan.rounds),
         setup.arrival,
         setup.sizes.pages,
-        setup.sizes.hole_pages,
         plan.seed
     );
+    if any_removes(&plan.groups) {
+        let rate = setup
+            .rate_per_s
+            .map_or("max".to_owned(), |rate| rate.to_string());
+        words.push_str(&format!(
+            " --storm-threads {} --hole {} --rate {rate}",
+            setup.storm_threads, setup.sizes.hole_pages
+        ));
+    }
     // Left away, they depend on the CPUs and the storm, and so they do the next time.
     if !load.threads.is_empty() {
         let threads: Vec<_> = load.threads.iter().map(ToString::to_string).collect();
@@ -284,10 +320,6 @@ pub(in crate::command) fn rerun(load: &Load, plan: &Plan, setup: &Setup) -> Stri
     }
     if let Some(watch) = load.watch {
         words.push_str(&format!(" --watch {}", duration(watch.as_nanos() as u64)));
-    }
-    match setup.rate_per_s {
-        Some(rate) => words.push_str(&format!(" --rate {rate}")),
-        None => words.push_str(" --rate max"),
     }
     if load.oversubscribe {
         words.push_str(" --oversubscribe");

@@ -11,7 +11,7 @@ use harness::storms::{Storm, Storms};
 
 use super::options::Options;
 use super::plan::{MIX_PAGES, schemes, sizes};
-use crate::command::measuring::{Order, storms};
+use crate::command::measuring::{BYTES_PER_PAGE, Order, refuse_more_than_memory, storms};
 use crate::command::output::Format;
 use crate::command::values::Threads;
 use crate::command::{Failure, checks_named, output};
@@ -34,6 +34,7 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
         schemes.iter().map(|scheme| scheme.about()),
     )?;
     let setup = setup(options)?;
+    refuse_more_than_memory(setup.pages, BYTES_PER_PAGE, setup.fault_threads)?;
     let mut audits = Vec::new();
     let mut failure = None;
     let mut progress = Progress::new((schemes.len() * storms.len()) as u64);

@@ -6,13 +6,14 @@ use harness::clock::Clock;
 use harness::environment::Environment;
 use harness::machine::orders_in_words;
 use harness::progress::{Progress, say};
+use jiff::Timestamp;
 use kernel_model::fault_around::FaultAround;
 use kernel_model::platform::Native;
 
 use super::options::Options;
 use super::plan::{self, schemes, sizes};
 use crate::command::measuring::{
-    BYTES_PER_PAGE, BYTES_PER_PTE, duration, format_words, seed_from_time,
+    BYTES_PER_PAGE, duration, format_words, refuse_more_than_memory, seed_from_time,
 };
 use crate::command::output::Format;
 use crate::command::values::Rounds;
@@ -23,7 +24,7 @@ const PASSES: u32 = 5;
 const TURNS: u32 = 300;
 const PAGES: u32 = 4096;
 /// A scheme's machines: on [`Native`], and probed.
-const MACHINES: u64 = 2;
+const MACHINES: u32 = 2;
 
 pub(super) fn run(
     options: &Options,
@@ -34,8 +35,8 @@ pub(super) fn run(
     let sizes = sizes(options, PAGES, 1)?;
     let topology = super::topology(options.load.cpus.as_deref())?;
     let environment = Environment::capture(&topology);
-    let copies = schemes.len() as u64 * MACHINES;
-    refuse_more_than_memory(sizes.pages, copies, &environment)?;
+    let copies = schemes.len() as u32 * MACHINES;
+    refuse_more_than_memory(sizes.pages, BYTES_PER_PAGE * u64::from(copies), copies)?;
     let setup = Setup {
         pages: sizes.pages,
         orders: sizes.orders,
@@ -56,6 +57,7 @@ pub(super) fn run(
         cpu: topology.ids()[0],
         seed: options.load.seed.unwrap_or_else(seed_from_time),
     };
+    let started = Timestamp::now();
     let mut progress = Progress::new(u64::from(setup.turns));
     let measured = measure(&schemes, &setup, &Clock::new(), cancel, &mut progress);
     progress.finish();
@@ -71,12 +73,13 @@ pub(super) fn run(
         setup: &setup,
         caveats: environment.caveats(),
         environment: &environment,
+        started,
         rerun: invocation.with(&rerun(options.load.format, &schemes, &setup)),
         breakdowns: &measured.breakdowns,
     };
     output::print(&match options.load.format {
         Format::Text => text(&report),
-        Format::Tsv => tsv(&measured.breakdowns),
+        Format::Tsv => tsv(&report),
         Format::Json => {
             let json = serde_json::to_string_pretty(&report);
             json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
@@ -90,22 +93,6 @@ pub(super) fn run(
         measured.turns, setup.turns
     ));
     Err(Failure::Interrupted)
-}
-
-fn refuse_more_than_memory(
-    pages: u32,
-    copies: u64,
-    environment: &Environment,
-) -> Result<(), Failure> {
-    let needed = u64::from(pages) * (BYTES_PER_PAGE + BYTES_PER_PTE) * copies;
-    match environment.memory_bytes {
-        Some(memory) if needed > memory => Err(Failure::Usage(format!(
-            "{pages} pages {copies} times need {} MiB, and this machine has {}: fewer --pages",
-            needed >> 20,
-            memory >> 20
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// The words of a command that runs the same again, with every default written out.

@@ -30,7 +30,7 @@ pub struct Options {
     pub unrecorded: bool,
 
     /// Pages that a fault maps at most, a power of two
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = values::window,
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = values::power_of_two,
           allow_hyphen_values = true)]
     pub window: u32,
 
@@ -55,7 +55,7 @@ pub struct Options {
     pub calibrated: Option<PathBuf>,
 
     /// Pages that a miss reads, a power of two [default: the window]
-    #[arg(long, value_name = "N", value_parser = values::window, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::power_of_two, allow_hyphen_values = true)]
     pub readahead: Option<u32>,
 
     /// Nanoseconds that reading a page takes [default: 200]

@@ -11,7 +11,8 @@ use kernel_model::platform::Platform;
 
 use super::options::Options;
 use crate::command::measuring::{
-    Work, format_words, groups, pages_and_hole_of, refuse_idle_threads, rounds, setup,
+    Work, any_removes, format_words, groups, pages_and_hole_of, refuse_for_no_storm,
+    refuse_idle_threads, rounds, setup,
 };
 use crate::command::values::Rate;
 use crate::command::{Failure, Invocation, measuring, quoted_word, refuse_repeated};
@@ -86,6 +87,13 @@ pub(super) fn work(
     if options.calibrated.is_some() {
         groups = bare_and_calibrated(groups);
     }
+    let given = [
+        ("--neighbour", options.neighbour),
+        ("--refill", options.refill),
+        ("--readahead", options.readahead.is_some()),
+        ("--fill-ns", options.fill_ns.is_some()),
+    ];
+    refuse_for_no_storm(&options.load, &groups, &given)?;
     let setup = setup(&options.load, sizes, topology, RATE)?;
     let plan = Plan {
         subjects: schemes.into_iter().map(Subject::from).collect(),
@@ -97,7 +105,9 @@ pub(super) fn work(
     refuse_idle_threads(&options.load, &setup, &plan)?;
     let calibration = options.calibrated.as_deref().map(Recorded::read);
     Ok(Work {
-        calibration: calibration.transpose().map_err(Failure::usage)?,
+        calibration: calibration
+            .transpose()
+            .map_err(measuring::of_the_calibration)?,
         rerun: invocation.with(&rerun(options, &plan, &setup)),
         plan,
         setup,
@@ -149,13 +159,15 @@ pub(super) fn scheme_words<'n>(names: impl Iterator<Item = &'n str>) -> String {
 fn rerun(options: &Options, plan: &Plan, setup: &harness::cell::Setup) -> String {
     let sizes = &setup.sizes;
     let mut words = format!(
-        "storm {} {} --window {} --readahead {} --fill-ns {}",
+        "storm {} {} --window {}",
         scheme_words(plan.subjects.iter().map(Subject::name)),
         measuring::rerun(&options.load, plan, setup),
         sizes.window_pages,
-        sizes.readahead_pages,
-        sizes.fill_ns_per_page,
     );
+    if any_removes(&plan.groups) {
+        let (pages, ns) = (sizes.readahead_pages, sizes.fill_ns_per_page);
+        words.push_str(&format!(" --readahead {pages} --fill-ns {ns}"));
+    }
     if sizes.orders != Orders::All(0) {
         words.push_str(&format!(" --order {}", orders_in_words(sizes.orders)));
     }

@@ -136,6 +136,32 @@ fn turbo_is_also_told_by_boost() {
 }
 
 #[test]
+fn the_least_of_memory_is_what_there_is() {
+    let machine = Machine::bare();
+    let least = |limit| {
+        let found = Memory::least(Root::new(machine.path()), limit);
+        found.map(|memory| (memory.bytes, memory.whose.split(' ').nth(1).unwrap()))
+    };
+    assert_eq!(least(None), None);
+    assert_eq!(least(Some(7)), Some((7, "limit")));
+    machine.file("proc/meminfo", "MemTotal:       1024 kB\nMemFree: 1 kB");
+    assert_eq!(least(Some(1 << 21)), Some((1 << 20, "machine")));
+    // Version 1, where 2^63 or so is no limit; the group above is the tighter one.
+    machine
+        .file("proc/self/cgroup", "9:memory:/a/b\n0::/c")
+        .file(
+            "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+            "9223372036854771712",
+        )
+        .file("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "5000");
+    assert_eq!(least(None), Some((5000, "control")));
+    machine.file("sys/fs/cgroup/c/memory.max", "max");
+    assert_eq!(least(None), Some((5000, "control")));
+    machine.file("sys/fs/cgroup/c/memory.max", "400");
+    assert_eq!(least(None), Some((400, "control")));
+}
+
+#[test]
 fn caveats_of_the_build() {
     let mut environment = bare_metal().capture("0");
     let mut caveats = |change: fn(&mut Build)| {
