@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -135,15 +136,27 @@ impl ThreadWatch {
 
 /// Those of the calling thread.
 fn involuntary_switches() -> u64 {
+    thread_usage().map_or(0, |usage| u64::try_from(usage.ru_nivcsw).unwrap_or(0))
+}
+
+/// What the calling thread had of its CPUs so far; nothing where the system doesn't say.
+pub(crate) fn thread_cpu_time() -> Duration {
+    let of = |time: libc::timeval| {
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        Duration::from_secs(seconds) + Duration::from_micros(time.tv_usec.unsigned_abs())
+    };
+    thread_usage().map_or(Duration::ZERO, |usage| {
+        of(usage.ru_utime) + of(usage.ru_stime)
+    })
+}
+
+fn thread_usage() -> Option<libc::rusage> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the pointer is valid for the structure that the call fills in.
     let result = unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
-    if result != 0 {
-        return 0;
-    }
-    // SAFETY: the call succeeded, and zeroes are a valid value as well.
+    // SAFETY: zeroes are a valid value, and so is what the call fills in.
     let usage = unsafe { usage.assume_init() };
-    u64::try_from(usage.ru_nivcsw).unwrap_or(0)
+    (result == 0).then_some(usage)
 }
 
 /// Watches CPUs from outside.

@@ -40,7 +40,10 @@ pub(crate) fn rmap_walk<P: Platform>(
 
 /// The parts of a range of virtual pages that have a PTE table each. Whether one is there is asked when
 /// its turn comes, and without a lock.
-fn tables_of<P: Platform>(vma: &Vma<P>, vpns: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+pub(crate) fn tables_of<P: Platform>(
+    vma: &Vma<P>,
+    vpns: Range<u64>,
+) -> impl Iterator<Item = Range<u64>> {
     let page_table = &vma.mm.page_table;
     let mut rest = vpns;
     std::iter::from_fn(move || {

@@ -128,6 +128,9 @@ impl<T, L: SpinLock<T>> SpinLock<T> for Classed<L> {
     fn lock(&self) -> Self::Guard<'_> {
         Held::new(self.0.lock(), self.1)
     }
+    fn try_lock(&self) -> Option<Self::Guard<'_>> {
+        Some(Held::new(self.0.try_lock()?, self.1))
+    }
 }
 
 impl<T, L: RwSemaphore<T>> RwSemaphore<T> for Classed<L> {
@@ -150,6 +153,9 @@ impl<T, L: RwSemaphore<T>> RwSemaphore<T> for Classed<L> {
     }
     fn write(&self) -> Self::WriteGuard<'_> {
         Held::new(self.0.write(), self.1)
+    }
+    fn try_write(&self) -> Option<Self::WriteGuard<'_>> {
+        Some(Held::new(self.0.try_write()?, self.1))
     }
 }
 

@@ -1,4 +1,4 @@
-//! One episode of an audit.
+//! One episode of an audit: threads that run freely, with stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::FaultAround;
 use kernel_model::folio::Pfn;
+use kernel_model::gates::Gates;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::Jitter;
-use kernel_model::{Config, Instantly, Invariant, System, Task, Violation};
+use kernel_model::scenario::Contents;
+use kernel_model::{Config, Invariant, System, Task, Violation};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::{AuditError, AuditSetup, Audited, Work};
 use crate::cancel::Cancel;
 use crate::cell::thread_seed;
+use crate::conditions::thread_cpu_time;
 use crate::machine::MmKind;
 use crate::order::Touches;
 use crate::storms::{Operation, Storm, Target};
@@ -24,6 +27,9 @@ use crate::topology::pin_current_thread;
 
 /// Entries of a PTE table in windows: few, so that there are tables to be missing.
 const WINDOWS_PER_TABLE: u32 = 2;
+
+/// Gates of a file at most.
+const MOST_GATES: u32 = 16;
 
 /// Frames beyond the file's, in windows per thread: few, so that they are reused at once.
 const SPARE_WINDOWS: u32 = 2;
@@ -42,6 +48,7 @@ pub(super) struct Episode(Arc<Shared>);
 struct Shared {
     system: System<Audited>,
     mapping: Arc<AddressSpace<Audited>>,
+    contents: Arc<Contents<Audited>>,
     /// The one that all share, if they do.
     shared_vma: Option<Arc<Vma<Audited>>>,
     storm: &'static dyn Storm<Audited>,
@@ -77,10 +84,18 @@ impl Episode {
             readahead_pages: setup.readahead_pages,
             orders: setup.orders,
         };
-        let mapping = Arc::new(AddressSpace::new(1, u64::from(setup.pages)));
+        // A gate for each window of the file, so that a window that isn't aligned has two.
+        let window = setup.window_pages.next_power_of_two();
+        let gates = (setup.pages / window)
+            .clamp(1, MOST_GATES)
+            .next_power_of_two();
+        let gates = Gates::new(gates, u64::from(window), 0);
+        let mapping = Arc::new(AddressSpace::with_gates(1, u64::from(setup.pages), gates));
+        let contents = Arc::new(Contents::new(config.folios));
         let mut shared = Shared {
-            system: System::new(config, scheme, Box::new(Instantly)),
+            system: System::new(config, scheme, Box::new(Arc::clone(&contents))),
             mapping,
+            contents,
             shared_vma: None,
             storm,
             seed: thread_seed(setup.seed, number),
@@ -179,11 +194,13 @@ impl Shared {
         };
         jitter.enter();
         let random = Pcg64Mcg::seed_from_u64(seed);
-        Ok(if faults {
+        let mut work = if faults {
             self.fault(number, random)
         } else {
             self.remove(number, random)
-        })
+        };
+        work.cpu_time = thread_cpu_time();
+        Ok(work)
     }
 
     fn has_one_cpu(&self) -> bool {
@@ -222,6 +239,7 @@ impl Shared {
                     break;
                 }
             }
+            self.contents.read_mapped(&self.system, &vma);
             if own && random.random_range(0..4) == 0 {
                 self.system.unmap(&vma, &mut task);
                 // Half a window in, so that windows are clipped at both ends of the VMA.
@@ -231,14 +249,12 @@ impl Shared {
                 self.system.zap_range(&vma, vpns, &mut task);
             }
         }
-        Work {
+        let mut work = Work {
             faults: fault_count,
-            pages_mapped: task.faults.mapped + task.faults.mapped_slowly,
-            skipped_locked: task.faults.skipped_locked,
-            undone: task.faults.undone,
-            slot_changed: task.faults.slot_changed,
             ..Work::default()
-        }
+        };
+        work.add_task(&task);
+        work
     }
 
     fn remove(&self, number: u32, mut random: Pcg64Mcg) -> Work {
@@ -262,11 +278,11 @@ impl Shared {
                 std::hint::spin_loop();
             }
         }
-        Work {
+        let mut work = Work {
             removals: removal_count,
-            folios_removed: task.removals.removed,
-            transient_mapcount: task.removals.transient_mapcount,
             ..Work::default()
-        }
+        };
+        work.add_task(&task);
+        work
     }
 }

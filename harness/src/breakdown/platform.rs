@@ -281,6 +281,13 @@ impl<T: Send + 'static, const COUNTING: bool> SpinLock<T> for ProbedLock<T, COUN
             value: PhantomData,
         }
     }
+
+    fn try_lock(&self) -> Option<Self::Guard<'_>> {
+        self.try_take().then(|| ProbedGuard {
+            lock: self,
+            value: PhantomData,
+        })
+    }
 }
 
 /// Holds a [`ProbedLock`].

@@ -35,7 +35,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, RFC patch of 13 Oct 2020",
     summary: "check the mapping once, mapcount++, map",
     verdict: Verdict::Broken {
-        under: &["punch-hole", "invalidate", "shmem-swapout"],
+        under: &["truncate", "punch-hole", "invalidate", "shmem-swapout"],
         scenarios: &[
             "fault-vs-punch",
             "first-fault-vs-punch",

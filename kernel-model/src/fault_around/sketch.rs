@@ -36,7 +36,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, 14 Oct 2020, the five steps literally",
     summary: "not locked, mapcount++, still not locked, map",
     verdict: Verdict::Broken {
-        under: &["punch-hole", "invalidate", "shmem-swapout"],
+        under: &["truncate", "punch-hole", "invalidate", "shmem-swapout"],
         scenarios: &[
             "fault-vs-punch",
             "first-fault-vs-punch",

@@ -1,4 +1,5 @@
-//! Any platform, with stops of a random length at random sites, so that narrow race windows open.
+//! Any platform, with stops of a random length at random sites, so that narrow race windows open, or
+//! with two threads that run in turns ([`Relay`](super::Relay)).
 //!
 //! The code under it is the same; what changes is how long a thread may stand between two of its
 //! accesses. Checks can be left out by name, to see that the audit notices.
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::{AtomicWord, Holds, Note, Platform, Site, Work};
+use super::{AtomicWord, Holds, Note, Platform, RwSemaphore, Site, SpinLock, Work, relay};
 
 /// `P`, audited, with random stops.
 #[derive(Debug)]
@@ -73,6 +74,9 @@ impl Jitter {
 
     #[inline]
     fn maybe_stop(site: &'static Site) {
+        if relay::before(site.name) {
+            return;
+        }
         let mut stops = STOPS.get();
         if stops.random == 0 {
             return;
@@ -122,8 +126,8 @@ impl<P: Platform> Platform for Jittered<P> {
     const WORKS: bool = P::WORKS;
 
     type AtomicU64 = JitteredAtomic<P>;
-    type SpinLock<T: Send + 'static> = P::SpinLock<T>;
-    type RwSemaphore<T: Send + Sync + 'static> = P::RwSemaphore<T>;
+    type SpinLock<T: Send + 'static> = JitteredLock<P::SpinLock<T>>;
+    type RwSemaphore<T: Send + Sync + 'static> = JitteredLock<P::RwSemaphore<T>>;
 
     fn smp_mb(site: &'static Site) {
         P::smp_mb(site);
@@ -134,15 +138,25 @@ impl<P: Platform> Platform for Jittered<P> {
     }
 
     fn cpu_relax() {
-        P::cpu_relax();
+        if !relay::relax() {
+            P::cpu_relax();
+        }
     }
 
     fn wait_on(key: usize, still_needed: impl FnOnce() -> bool) {
-        P::wait_on(key, still_needed);
+        if relay::is_running() {
+            relay::wait_on(key, still_needed);
+        } else {
+            P::wait_on(key, still_needed);
+        }
     }
 
     fn wake_one(key: usize, queue_is_empty: impl FnOnce()) {
-        P::wake_one(key, queue_is_empty);
+        if relay::is_running() {
+            relay::wake_one(key, queue_is_empty);
+        } else {
+            P::wake_one(key, queue_is_empty);
+        }
     }
 
     fn left_out(check: &'static Site) -> bool {
@@ -209,5 +223,77 @@ impl<P: Platform> AtomicWord for JitteredAtomic<P> {
     fn add_unless(&self, mask: u64, value: u64, site: &'static Site) -> bool {
         Jitter::maybe_stop(site);
         self.0.add_unless(mask, value, site)
+    }
+}
+
+/// A lock of `P` before which a thread that runs in turns may stand, and at which it never waits in
+/// its own turn.
+#[derive(Debug)]
+pub struct JitteredLock<L> {
+    class: &'static str,
+    lock: L,
+}
+
+impl<T: Send + 'static, L: SpinLock<T>> SpinLock<T> for JitteredLock<L> {
+    type Guard<'a>
+        = L::Guard<'a>
+    where
+        L: 'a;
+
+    fn new(class: &'static str, value: T) -> Self {
+        let lock = L::new(class, value);
+        Self { class, lock }
+    }
+
+    fn lock(&self) -> Self::Guard<'_> {
+        match relay::is_running() {
+            true => relay::acquire(self.class, || self.lock.try_lock()),
+            false => self.lock.lock(),
+        }
+    }
+
+    fn try_lock(&self) -> Option<Self::Guard<'_>> {
+        relay::before(self.class);
+        self.lock.try_lock()
+    }
+}
+
+impl<T: Send + Sync + 'static, L: RwSemaphore<T>> RwSemaphore<T> for JitteredLock<L> {
+    type ReadGuard<'a>
+        = L::ReadGuard<'a>
+    where
+        L: 'a;
+    type WriteGuard<'a>
+        = L::WriteGuard<'a>
+    where
+        L: 'a;
+
+    fn new(class: &'static str, value: T) -> Self {
+        let lock = L::new(class, value);
+        Self { class, lock }
+    }
+
+    fn read(&self) -> Self::ReadGuard<'_> {
+        match relay::is_running() {
+            true => relay::acquire(self.class, || self.lock.try_read()),
+            false => self.lock.read(),
+        }
+    }
+
+    fn try_read(&self) -> Option<Self::ReadGuard<'_>> {
+        relay::before(self.class);
+        self.lock.try_read()
+    }
+
+    fn write(&self) -> Self::WriteGuard<'_> {
+        match relay::is_running() {
+            true => relay::acquire(self.class, || self.lock.try_write()),
+            false => self.lock.write(),
+        }
+    }
+
+    fn try_write(&self) -> Option<Self::WriteGuard<'_>> {
+        relay::before(self.class);
+        self.lock.try_write()
     }
 }

@@ -15,6 +15,7 @@ mod burdened;
 pub mod checked;
 mod jittered;
 mod native;
+mod relay;
 mod site;
 mod step;
 mod work;
@@ -26,6 +27,7 @@ pub use checked::Loom;
 pub use checked::Shuttle;
 pub use jittered::{Jitter, Jittered};
 pub use native::Native;
+pub use relay::{Leg, Relay, Why};
 pub use site::{Access, Site};
 pub use step::{Holds, Note, Step, What, Word};
 pub use work::Work;
@@ -142,6 +144,8 @@ pub trait SpinLock<T>: Send + Sync {
     fn new(class: &'static str, value: T) -> Self;
     /// Takes the lock.
     fn lock(&self) -> Self::Guard<'_>;
+    /// Takes the lock if it is free (`spin_trylock()`).
+    fn try_lock(&self) -> Option<Self::Guard<'_>>;
 }
 
 /// A lock that is held shared or exclusively. `class` is its name, in lockdep's sense.
@@ -162,4 +166,6 @@ pub trait RwSemaphore<T>: Send + Sync {
     fn try_read(&self) -> Option<Self::ReadGuard<'_>>;
     /// Takes the lock exclusively (`down_write()`).
     fn write(&self) -> Self::WriteGuard<'_>;
+    /// Takes the lock exclusively if it is free (`down_write_trylock()`).
+    fn try_write(&self) -> Option<Self::WriteGuard<'_>>;
 }

@@ -213,6 +213,11 @@ impl<T: Send + 'static> SpinLock<T> for Mutex<RawSpinLock, T> {
     fn lock(&self) -> Self::Guard<'_> {
         self.lock()
     }
+
+    #[inline]
+    fn try_lock(&self) -> Option<Self::Guard<'_>> {
+        self.try_lock()
+    }
 }
 
 impl<T: Send + Sync + 'static> RwSemaphore<T> for RwLock<T> {
@@ -236,6 +241,11 @@ impl<T: Send + Sync + 'static> RwSemaphore<T> for RwLock<T> {
     #[inline]
     fn write(&self) -> Self::WriteGuard<'_> {
         HandingOver(Some(self.write()))
+    }
+
+    #[inline]
+    fn try_write(&self) -> Option<Self::WriteGuard<'_>> {
+        self.try_write().map(|held| HandingOver(Some(held)))
     }
 }
 

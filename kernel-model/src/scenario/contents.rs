@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::folio::Pfn;
 use crate::mm::Vma;
 use crate::platform::{AtomicWord, Holds, Note, Platform, Site};
+use crate::rmap::tables_of;
 use crate::system::BackingStore;
 use crate::{Invariant, System};
 
@@ -28,7 +29,8 @@ pub const CONTENTS_READ: Site = Site::load(
 pub struct Contents<P: Platform>(Box<[P::AtomicU64]>);
 
 impl<P: Platform> Contents<P> {
-    pub(super) fn new(frames: u32) -> Self {
+    /// Of so many frames, with nothing in them.
+    pub fn new(frames: u32) -> Self {
         Self(
             (0..frames)
                 .map(|_| P::AtomicU64::new(Holds::Contents, 0))
@@ -40,24 +42,28 @@ impl<P: Platform> Contents<P> {
     ///
     /// The PTE-table lock is taken for the look at the PTEs, where a CPU would walk without: it
     /// orders the caller after zaps, and not after whoever filled the page.
-    pub(super) fn read_mapped(&self, system: &System<P>, vma: &Vma<P>) {
-        let vpns = vma.vpns_of(&vma.pgoffs());
-        if !vma.mm.page_table.has_table(vpns.start) {
-            return;
-        }
+    pub fn read_mapped(&self, system: &System<P>, vma: &Vma<P>) {
         P::note(|| Note::Begins("the process reads", vma.pgoffs()));
-        let ptes = vma.mm.page_table.lock(vpns);
-        for (index, pte) in (vma.pgoff..).zip(ptes.iter()) {
-            let Some(pfn) = pte.pfn() else { continue };
-            let found = self.0[pfn.0 as usize].load(&CONTENTS_READ);
-            if found != index + 1 {
-                let (invariant, found) = match found.checked_sub(1) {
-                    None => (Invariant::OnlyUptodate, "nothing read into it".to_owned()),
-                    Some(other) => (Invariant::RightOffset, format!("page {other}'s contents")),
-                };
-                let detail = format!("a process that reads the page finds {found}");
-                system.violated(invariant, index, pfn, detail);
+        for vpns in tables_of(vma, vma.vpns_of(&vma.pgoffs())) {
+            let first = vma.pgoff_of(vpns.start);
+            let ptes = vma.mm.page_table.lock(vpns);
+            for (index, pte) in (first..).zip(ptes.iter()) {
+                if let Some(pfn) = pte.pfn() {
+                    self.read(system, index, pfn);
+                }
             }
+        }
+    }
+
+    fn read(&self, system: &System<P>, index: u64, pfn: Pfn) {
+        let found = self.0[pfn.0 as usize].load(&CONTENTS_READ);
+        if found != index + 1 {
+            let (invariant, found) = match found.checked_sub(1) {
+                None => (Invariant::OnlyUptodate, "nothing read into it".to_owned()),
+                Some(other) => (Invariant::RightOffset, format!("page {other}'s contents")),
+            };
+            let detail = format!("a process that reads the page finds {found}");
+            system.violated(invariant, index, pfn, detail);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use harness::audit::{Audit, AuditError, AuditSetup, Audited, audit};
+use harness::audit::{Audit, AuditError, AuditSetup, Audited, Schedule, Verdict, audit, repeat};
 use harness::cancel::Cancel;
 use harness::progress::{Progress, say};
 use harness::report::wrap;
@@ -27,12 +27,22 @@ const WINDOWS: u32 = 2;
 const SHOWN: usize = 3;
 
 pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
-    let schemes = schemes::<Audited>(&options.scheme)?;
+    let mut schemes = schemes::<Audited>(&options.scheme)?;
     let storms = removing(options)?;
-    checks_named(
+    let left_out = checks_named(
         &options.without,
         schemes.iter().map(|scheme| scheme.about()),
     )?;
+    // Those that make none of these checks are what they were.
+    schemes.retain(|scheme| {
+        let mut checks = scheme.about().checks();
+        left_out.is_empty() || checks.any(|check| left_out.iter().any(|it| it.name == check.name))
+    });
+    if options.schedule.is_some() && (schemes.len() != 1 || storms.len() != 1) {
+        return Err(Failure::Usage(
+            "--schedule shows one --scheme under one --storm: name both".to_owned(),
+        ));
+    }
     let setup = setup(options)?;
     refuse_more_than_memory(setup.pages, BYTES_PER_PAGE, setup.fault_threads)?;
     let mut audits = Vec::new();
@@ -44,11 +54,15 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
     for (scheme, storm) in pairs {
         let (name, under) = (scheme.about().name, storm.about().name);
         progress.step_begins(&format!("auditing {name} under {under}"));
-        match audit(*scheme, *storm, &setup, cancel) {
+        let result = match &options.schedule {
+            Some(schedule) => repeat(*scheme, *storm, &setup, schedule),
+            None => audit(*scheme, *storm, &setup, cancel),
+        };
+        match result {
             Ok(audit) => {
                 if options.load.format == Format::Text {
                     progress.finish();
-                    output::print(&text(&audit, &setup))?;
+                    output::print(&text(&audit, &setup, options.schedule.is_some()))?;
                 }
                 audits.push(audit);
             }
@@ -83,9 +97,15 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
             schemes.len() * storms.len()
         ));
     }
+    // As for check: what is left out is to be noticed somewhere.
+    let is_good = |audit: &Audit| audit.verdict.is_good();
+    let all_is_well = match options.without.is_empty() {
+        true => audits.iter().all(is_good),
+        false => audits.iter().any(is_good),
+    };
     match failure {
         Some(failure) => Err(failure),
-        None if audits.iter().all(|audit| audit.as_declared) => Ok(()),
+        None if all_is_well => Ok(()),
         None => Err(Failure::NotAsDeclared),
     }
 }
@@ -141,20 +161,67 @@ fn setup(options: &Options) -> Result<AuditSetup, Failure> {
     })
 }
 
-fn text(audit: &Audit, setup: &AuditSetup) -> String {
-    let Audit { scheme, storm, .. } = audit;
-    let noticed = match (audit.to_be_caught, audit.as_declared) {
-        (true, true) => "as declared: it is known to be broken",
-        (true, false) if !audit.worked => "NO VERDICT: too little was done, give it longer",
-        (true, false) => "NOT AS DECLARED: it should have been caught",
-        (false, true) if audit.broken => "as declared: this storm doesn't show that it is broken",
-        (false, true) if !setup.left_out.is_empty() => {
-            "as declared: what was left out was NOT noticed, under this storm and in this time"
+/// What is to be said of what came out.
+fn in_words(audit: &Audit, is_repeated: bool) -> &'static str {
+    let found = !audit.found.is_empty();
+    match audit.verdict {
+        Verdict::AsDeclared if found => "as declared: it is known to be broken",
+        Verdict::AsDeclared if audit.broken => {
+            "as declared: this storm doesn't show that it is broken"
         }
-        (false, true) => "as declared",
-        (false, false) if !audit.worked => "NO VERDICT: too little was done, give it longer",
-        (false, false) => "NOT AS DECLARED: it should be sound here",
-    };
+        Verdict::AsDeclared => "as declared",
+        Verdict::NotAsDeclared if !found => "NOT AS DECLARED: it should have been caught",
+        Verdict::NotAsDeclared if audit.to_be_caught => {
+            "NOT AS DECLARED: it should violate something else"
+        }
+        Verdict::NotAsDeclared => "NOT AS DECLARED: it should be sound here",
+        Verdict::Noticed => "what was left out was noticed",
+        Verdict::TooLittleDone | Verdict::NotNoticed if is_repeated => {
+            "NO VERDICT: it is one schedule, and shows nothing"
+        }
+        Verdict::NotNoticed => {
+            "what was left out was NOT noticed, under this storm and in this time"
+        }
+        Verdict::TooLittleDone => "NO VERDICT: too little was done, give it longer",
+        Verdict::TooLittleTime => {
+            "NO VERDICT: its threads had too little of the CPUs, give it longer or a machine that \
+             has less to do"
+        }
+    }
+}
+
+/// The turns of a schedule, and the command that shows them again.
+fn schedule_text(audit: &Audit, schedule: &Schedule, setup: &AuditSetup) -> String {
+    let [a, b] = &schedule.trial.programs;
+    let machine = schedule.trial.shape.name;
+    let mut out = format!("    schedule on machine {machine}: A does {a}, B does {b}\n");
+    let mut made = [0; 2];
+    for turn in &audit.turns {
+        let its = &mut made[usize::from(turn.thread == 'B')];
+        let accesses = turn.accesses - *its;
+        *its = turn.accesses;
+        let ends = match turn.before {
+            "" => "to its end".to_owned(),
+            before if turn.waits => format!("waits for the other at {before}"),
+            before => format!("stands before {before}"),
+        };
+        let _ = writeln!(out, "      {} {accesses:>4} accesses, {ends}", turn.thread);
+    }
+    let _ = write!(
+        out,
+        "    again: faultaround storm --audit --scheme {} \\\n        --storm {}",
+        audit.scheme, audit.storm
+    );
+    if !setup.left_out.is_empty() {
+        let _ = write!(out, " --without {}", setup.left_out.join(","));
+    }
+    let _ = writeln!(out, " \\\n        --schedule {schedule}");
+    out
+}
+
+fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool) -> String {
+    let Audit { scheme, storm, .. } = audit;
+    let noticed = in_words(audit, is_repeated);
     let name = if audit.broken {
         format!("{scheme} (broken)")
     } else {
@@ -183,7 +250,25 @@ fn text(audit: &Audit, setup: &AuditSetup) -> String {
     if more > 0 {
         let _ = writeln!(out, "    and {more} more");
     }
+    if let Some(schedule) = &audit.schedule {
+        out.push_str(&schedule_text(audit, schedule, setup));
+    }
     let work = &audit.work;
+    let mut done = format!("{} schedules of two threads", work.schedules);
+    if work.episodes > 0 {
+        let _ = write!(
+            done,
+            ", {} episodes of {} threads that run freely, which had {:.0}% of the CPUs",
+            work.episodes,
+            setup.fault_threads + setup.storm_threads,
+            100.0 * audit.free.had_s / audit.free.possible_s.max(f64::MIN_POSITIVE)
+        );
+    }
+    let cpu_time = work.cpu_time.as_secs_f64();
+    out.push_str(&wrap(
+        "    ",
+        &format!("{done}; {cpu_time:.2} s of CPU time"),
+    ));
     let line = format!(
         "{} faults mapped {} pages, {} pages skipped as locked, {} re-checks undone; {} removals \
          took {} folios, {} of them with a transient-mapcount",
@@ -202,7 +287,7 @@ fn text(audit: &Audit, setup: &AuditSetup) -> String {
 fn tsv(audits: &[Audit]) -> String {
     let mut out = String::from(
         "scheme\tstorm\tbroken\tto_be_caught\tas_declared\tviolations\tinvariant\toffset\tfolio\telapsed_s\t\
-         faults\tremovals\tfolios_removed\tundone\ttransient_mapcount\n",
+         faults\tremovals\tfolios_removed\tundone\ttransient_mapcount\tcpu_time_s\tschedule\n",
     );
     for audit in audits {
         let first = audit.found.first();
@@ -210,12 +295,12 @@ fn tsv(audits: &[Audit]) -> String {
             |of: fn(&harness::audit::Found) -> String| first.map_or_else(|| "nan".to_owned(), of);
         let _ = writeln!(
             out,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}",
             audit.scheme,
             audit.storm,
             audit.broken,
             audit.to_be_caught,
-            audit.as_declared,
+            audit.verdict.is_good(),
             audit.violations,
             field(|found| found.invariant.name().to_owned()),
             field(|found| found.offset.to_string()),
@@ -225,7 +310,12 @@ fn tsv(audits: &[Audit]) -> String {
             audit.work.removals,
             audit.work.folios_removed,
             audit.work.undone,
-            audit.work.transient_mapcount
+            audit.work.transient_mapcount,
+            audit.work.cpu_time.as_secs_f64(),
+            audit
+                .schedule
+                .as_ref()
+                .map_or_else(|| "nan".to_owned(), Schedule::to_string)
         );
     }
     out

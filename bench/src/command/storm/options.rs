@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use harness::audit::Schedule;
 use kernel_model::Orders;
 
 use crate::command::measuring::Load;
@@ -62,8 +63,9 @@ pub struct Options {
     #[arg(long, value_name = "NS", value_parser = values::fill_ns, allow_hyphen_values = true)]
     pub fill_ns: Option<u32>,
 
-    /// Stop threads at random sites and check the invariants at every removal: gives verdicts, no
-    /// timings, and no run directory
+    /// Direct two threads through every pair of places where they can meet, then let more stop at
+    /// random sites, and check the invariants at every removal: gives verdicts, no timings, and no run
+    /// directory. --duration is of an audit that finds nothing [default: 10s]
     #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe", "neighbour", "refill",
           "calibrated", "width", "limit", "arrival", "plant", "unrecorded",
           "event", "watch"])]
@@ -77,7 +79,14 @@ pub struct Options {
           "event", "watch"])]
     pub breakdown: bool,
 
-    /// Leave out checks of the schemes, by name (see faultaround list), to see the audit fail
+    /// Leave out checks of the schemes, by name (see faultaround list), to see the audit notice: exit
+    /// status 0 if it does, 1 if not
     #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
     pub without: Vec<String>,
+
+    /// Repeat one schedule that an audit has printed, such as page/fault/punch-hole/A7,B12
+    #[arg(long, value_name = "SCHEDULE", requires = "audit", value_parser = str::parse::<Schedule>,
+          conflicts_with_all = ["threads", "storm_threads", "mm", "access", "duration", "pages", "hole",
+          "cpus", "seed", "window", "order", "readahead"])]
+    pub schedule: Option<Schedule>,
 }

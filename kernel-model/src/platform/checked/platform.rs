@@ -310,6 +310,11 @@ macro_rules! checked_platform {
             fn lock(&self) -> Self::Guard<'_> {
                 Guard::new(self.class, false, lock(&self.lock))
             }
+
+            fn try_lock(&self) -> Option<Self::Guard<'_>> {
+                let held = self.lock.try_lock().ok()?;
+                Some(Guard::new(self.class, false, held))
+            }
         }
 
         /// A sleeping reader-writer lock as one object.
@@ -339,6 +344,11 @@ macro_rules! checked_platform {
             fn write(&self) -> Self::WriteGuard<'_> {
                 let held = self.lock.write().expect("no thread of a checker survives a panic");
                 Guard::new(self.class, false, held)
+            }
+
+            fn try_write(&self) -> Option<Self::WriteGuard<'_>> {
+                let held = self.lock.try_write().ok()?;
+                Some(Guard::new(self.class, false, held))
             }
         }
 
