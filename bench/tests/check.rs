@@ -477,9 +477,18 @@ fn ctrl_c_keeps_the_verdicts_that_were_reached() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let child = command.spawn().expect("the command starts");
-    // By then the small one is done, and the large one isn't by far.
-    thread::sleep(Duration::from_secs(3));
+    // When it has had so much of the CPUs the small one is done, and the large one isn't by far.
     let pid = child.id().to_string();
+    let cpu_ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let (_, fields) = stat.rsplit_once(") ").expect("its name is in brackets");
+        let fields: Vec<_> = fields.split(' ').collect();
+        let ticks = |field: &str| field.parse::<u64>().expect("a number");
+        ticks(fields[11]) + ticks(fields[12])
+    };
+    while cpu_ticks() < 300 {
+        thread::sleep(Duration::from_millis(20));
+    }
     let killed = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(killed.success());
     let since = Instant::now();

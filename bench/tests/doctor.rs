@@ -130,8 +130,17 @@ fn an_interrupt_ends_the_watch() {
     let mut command = doctor(&["--watch", "1h"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command starts");
-    thread::sleep(Duration::from_millis(500));
     let pid = child.id().to_string();
+    // Until it has a handler for SIGINT, the second signal.
+    let status = format!("/proc/{pid}/status");
+    let caught = || {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap_or(0) & 2 != 0)
+    };
+    while !caught() {
+        thread::sleep(Duration::from_millis(5));
+    }
     let kill = Command::new("kill").args(["-INT", &pid]).status();
     assert!(kill.expect("kill starts").success());
     let status = child.wait().expect("the command ends");

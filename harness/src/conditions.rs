@@ -221,6 +221,7 @@ fn khz(root: &Path, cpu: u32) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::topology::{Topology, pin_current_thread};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
     #[test]
     fn each_cause_makes_a_round_unstable_and_a_quiet_one_has_none() {
@@ -264,18 +265,28 @@ mod tests {
     #[test]
     fn two_threads_on_one_cpu_are_preempted() {
         let cpu = Topology::detect().unwrap().ids()[0];
-        let spin = move || {
-            pin_current_thread(cpu).unwrap();
-            let watch = ThreadWatch::start(cpu);
-            let start = std::time::Instant::now();
-            while start.elapsed().as_millis() < 300 {
-                std::hint::spin_loop();
-            }
-            watch.stop().involuntary_switches
-        };
-        let other = std::thread::spawn(spin);
-        let ours = std::thread::spawn(spin).join().unwrap();
-        assert!(ours + other.join().unwrap() > 0);
+        let (rounds, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
+        let switches = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                pin_current_thread(cpu).unwrap();
+                while !is_over.load(Relaxed) {
+                    rounds.fetch_add(1, Relaxed);
+                }
+            });
+            let ours = scope.spawn(|| {
+                pin_current_thread(cpu).unwrap();
+                let watch = ThreadWatch::start(cpu);
+                // Where the other goes on, this one was taken off: it never gives the CPU away.
+                let seen = rounds.load(Relaxed);
+                while rounds.load(Relaxed) == seen {
+                    std::hint::spin_loop();
+                }
+                is_over.store(true, Relaxed);
+                watch.stop().involuntary_switches
+            });
+            ours.join().unwrap()
+        });
+        assert!(switches > 0);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What the model runs on: its atomics, fences, locks and sleeping.
 //!
 //! Every scheme and every remover is written once, generic over [`Platform`]. [`Native`] is the
-//! machine itself and is what is measured; [`Jittered`] is any other platform with random stops at
-//! random sites, and is what is audited; `Loom` and `Shuttle`, behind the features of their names,
-//! are model checkers; [`Burdened`] is the machine with the work that the model leaves out. A
+//! machine itself and is what is measured; [`Jittered`] is any other platform with threads that run in
+//! turns ([`Relay`]) or stop at random, and is what is audited; `Loom` and `Shuttle`, behind the
+//! features of their names, are model checkers; [`Burdened`] is the machine with the work that the
+//! model leaves out. A
 //! virtual-time simulator would be one more implementation of the same trait. Each access names a
 //! [`Site`], and each lock is an object of the platform: a checker must see one lock, not the loop
 //! that spins on it.
