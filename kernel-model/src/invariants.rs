@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::address_space::AddressSpace;
 use crate::folio::{Observed, PG_LOCKED, PG_UPTODATE, Pfn};
-use crate::platform::{Note, Platform};
-use crate::rmap::rmap_walk;
+use crate::platform::{Note, Platform, RwSemaphore};
+use crate::rmap::tables_of;
 use crate::{System, Violation};
 
 /// A property that no run of a sound scheme breaks.
@@ -127,18 +127,29 @@ impl PtesOfFrames {
     }
 }
 
-/// Calls `each` with every present PTE that maps a part of `pgoffs`, its table locked.
+/// Calls `each` with every present PTE that maps a part of `pgoffs`. A table that somebody has locked is
+/// left out: to wait for a fault would hide what it races with, and the next look sees what it left.
 fn for_each_pte<P: Platform>(
     mapping: &AddressSpace<P>,
     pgoffs: &Range<u64>,
     mut each: impl FnMut(u64, Pfn),
 ) {
-    rmap_walk(mapping, pgoffs, |index, pte| {
-        if let Some(pfn) = pte.pfn() {
-            each(index, pfn);
+    let Some(vmas) = mapping.i_mmap.try_read() else {
+        return;
+    };
+    for vma in vmas.iter() {
+        for here in tables_of(vma, vma.vpns_of(pgoffs)) {
+            let first = vma.pgoff_of(here.start);
+            let Some(ptes) = vma.mm.page_table.try_lock(here) else {
+                continue;
+            };
+            for (index, pte) in (first..).zip(ptes.iter()) {
+                if let Some(pfn) = pte.pfn() {
+                    each(index, pfn);
+                }
+            }
         }
-        false
-    });
+    }
 }
 
 impl<P: Platform> System<P> {

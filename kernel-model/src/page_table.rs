@@ -165,11 +165,25 @@ impl<P: Platform> PageTable<P> {
     /// Locks the table that `vpns` lie in, which must be there and be one.
     #[inline(always)]
     pub fn lock(&self, vpns: Range<u64>) -> LockedPtes<'_, P> {
-        let start = (vpns.start & ((1 << self.table_shift) - 1)) as usize;
         LockedPtes {
             ptl: self.tables[self.table_of(vpns.start)].ptl.lock(),
-            range: start..start + (vpns.end - vpns.start) as usize,
+            range: self.entries(&vpns),
         }
+    }
+
+    /// The same unless somebody has it locked; for audits.
+    pub(crate) fn try_lock(&self, vpns: Range<u64>) -> Option<LockedPtes<'_, P>> {
+        Some(LockedPtes {
+            ptl: self.tables[self.table_of(vpns.start)].ptl.try_lock()?,
+            range: self.entries(&vpns),
+        })
+    }
+
+    /// Where in their table virtual pages are.
+    #[inline(always)]
+    fn entries(&self, vpns: &Range<u64>) -> Range<usize> {
+        let start = (vpns.start & ((1 << self.table_shift) - 1)) as usize;
+        start..start + (vpns.end - vpns.start) as usize
     }
 
     /// Takes away the tables that lie wholly in a range (`free_pgtables()`): their entries are

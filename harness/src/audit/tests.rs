@@ -91,7 +91,7 @@ fn broken_schemes_are_caught_by_a_declared_name() {
         let schedule = audit.schedule.expect("it is caught");
         assert_eq!(schedule.trial.shape.name, "folios", "{scheme}");
     }
-    let audit = audited("invalidate-shared", "truncate", &setup(0, &[]));
+    let audit = audited("invalidate-only", "truncate", &setup(0, &[]));
     assert!(audit.broken && !audit.to_be_caught, "{audit:?}");
     assert!(audit.found.is_empty(), "{audit:?}");
     assert_eq!(audit.verdict, Verdict::AsDeclared);
