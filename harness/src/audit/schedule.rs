@@ -134,6 +134,17 @@ impl Shape {
             past_eof: true,
             ..PAGE
         },
+        // One large folio, beyond whose third page the file ends.
+        Self {
+            name: "clip",
+            pages: 4,
+            cached: 4,
+            frames: 8,
+            window: 4,
+            order: 2,
+            past_eof: true,
+            ..PAGE
+        },
         Self {
             name: "gates",
             pages: 2,
@@ -349,6 +360,7 @@ pub(super) fn trials(removers: &[&'static dyn Remover<Audited>]) -> Vec<(Trial, 
     all.extend(of(removers, "no-table", &[Fault], &[]));
     all.extend(of(&removers[..1], "unread", &[Fault], &[]));
     all.extend(of(&removers[..1], "past-eof", &[Fault], &[]));
+    all.extend(of(&removers[..1], "clip", &[Fault], &[]));
     all.extend(of(removers, "reuse", &[Fault], &[Refill]));
     all.extend(of(removers, "page", &[Fault], &[again]));
     all.extend(of(removers, "beside", &[Fault], &[]));
