@@ -117,7 +117,7 @@ const CAUGHT: &[(&str, &[&str])] = &[
     ("window_flags", &["reclaim"]),
     ("i_size_read", &["reclaim"]),
     ("end_before_lookup", &["truncate"]),
-    ("folio_clip", &["reclaim"]),
+    ("folio_clip", &["reclaim", "migrate", "punch-hole"]),
 ];
 
 /// Checks that directed trials don't show the lack of, and why not.
