@@ -106,7 +106,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     /// What is seen of a clock whose reading is `floor(time / step)` steps, told in whole ticks, by
-    /// reads that are 20 to 75 ticks apart. One pair in a hundred is interrupted.
+    /// reads that are 20 to 75 ticks apart. One pair in twenty is interrupted.
     fn seen(step: f64) -> Vec<Ticks> {
         let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(5);
         let mut now = 1e6;
@@ -117,7 +117,7 @@ mod tests {
         (0..5_000)
             .map(|_| {
                 let start = read(random.random_range(0.0..100.0));
-                let interrupted = random.random_bool(0.01);
+                let interrupted = random.random_bool(0.05);
                 let apart = match interrupted {
                     true => random.random_range(1e3..1e5),
                     false => random.random_range(20.0..75.0),

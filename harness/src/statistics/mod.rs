@@ -216,6 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn a_latency_is_within_a_step_of_what_was_read_in_each_phase() {
+        let step = 40;
+        for (phase, ns) in (0..step).flat_map(|phase| (150..250).map(move |ns| (phase, ns))) {
+            let read = known(Some((phase + ns) / step * step), step as f64);
+            assert!(
+                read.lo <= ns as f64 && ns as f64 <= read.hi,
+                "{read:?}: {ns} from {phase}"
+            );
+        }
+    }
+
+    #[test]
     fn a_sparse_histogram_loses_nothing() {
         let mut histogram = new_histogram();
         for value in [1, 1, 77, 12_345, 9_999_999_999] {
