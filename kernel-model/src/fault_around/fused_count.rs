@@ -21,7 +21,7 @@
 //!   `CONFIG_NO_PAGE_MAPCOUNT` does since v6.15. That is how the model keeps it under this scheme.
 //! - `BUG_ON(folio_mapped())` in `invalidate_inode_pages2_range()` and in `shmem_writepage()`, and the
 //!   checks in `filemap_unaccount_folio()`, would have to go: a count that will be taken back is no error.
-//! - `folio->mapping = NULL` would have to be a `WRITE_ONCE()`, for `mapcount-recheck` as well.
+//! - `folio->mapping = NULL` would have to be a `WRITE_ONCE()`, as for `mapcount-recheck`.
 //! - 32-bit machines have no such word.
 
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -79,8 +79,8 @@ static ABOUT: About = About {
     counting: Counting::Fused,
     rmws: Rmws::FUSED,
     shared_lines_per_fault: 0,
-    asks_of_removers: "a full barrier between the folio lock and the read of mapcount; no \
-                       BUG_ON(folio_mapped())",
+    asks_of_removers: "a full barrier between the folio lock and the read of mapcount; \
+                       WRITE_ONCE(folio->mapping); no BUG_ON(folio_mapped())",
     sites: &[
         &TEST_LOCKED,
         &FUSED_GET,

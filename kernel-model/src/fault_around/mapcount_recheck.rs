@@ -79,8 +79,8 @@ static ABOUT: About = About {
     counting: Counting::Apart,
     rmws: Rmws::APART,
     shared_lines_per_fault: 0,
-    asks_of_removers: "a full barrier between the folio lock and the read of mapcount; no \
-                       BUG_ON(folio_mapped())",
+    asks_of_removers: "a full barrier between the folio lock and the read of mapcount; \
+                       WRITE_ONCE(folio->mapping); no BUG_ON(folio_mapped())",
     sites: &[
         &MAPCOUNT_INC,
         &MAPCOUNT_INC_MB,
