@@ -21,7 +21,7 @@ impl Invocation {
             true => cargo_run(Path::new(name)),
             false => quoted_word(name),
         };
-        let words = arguments.iter().skip(1).map(|word| quoted_word(word));
+        let words = arguments.iter().skip(1).map(quoted_word);
         let words: Vec<String> = std::iter::once(program.clone()).chain(words).collect();
         let command = words.join(" ");
         Self { program, command }
