@@ -5,6 +5,7 @@ use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -422,8 +423,8 @@ fn litmus_tests_go_on_after_one_that_fails() {
 
 #[test]
 fn ctrl_c_keeps_the_litmus_tests_that_were_run() {
-    let but = "[ $name = page-locked+trylock+lock ] || exec sleep 600";
-    let (_directory, arguments) = fake_herd7(CAT_6_12, but);
+    let but = r#"[ $name = page-locked+trylock+lock ] || { echo $$ >pid; exec sleep 600; }"#;
+    let (directory, arguments) = fake_herd7(CAT_6_12, but);
     let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
     command
         .arg("check")
@@ -435,6 +436,12 @@ fn ctrl_c_keeps_the_litmus_tests_that_were_run() {
     // A test is told as soon as it was run; the next one runs for good.
     let first = rows.nth(1).unwrap().unwrap();
     assert!(first.contains("\tpage-locked+trylock+lock\t"), "{first}");
+    let herd7 = loop {
+        match fs::read_to_string(directory.path().join("pid")) {
+            Ok(pid) if pid.ends_with('\n') => break pid,
+            _ => thread::sleep(Duration::from_millis(1)),
+        }
+    };
     let pid = child.id().to_string();
     let killed = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(killed.success());
@@ -443,6 +450,8 @@ fn ctrl_c_keeps_the_litmus_tests_that_were_run() {
     assert_eq!(output.status.code(), Some(130));
     let messages = String::from_utf8(output.stderr).unwrap();
     assert!(messages.contains("interrupted: 1 of "), "{messages}");
+    let herd7 = Path::new("/proc").join(herd7.trim());
+    assert!(!herd7.exists(), "{herd7:?}");
 }
 
 #[test]
