@@ -28,7 +28,7 @@ const WITHOUT: &str = "
     folio-batched          window_flags         fault-vs-read-error         only-uptodate
     folio-batched          i_size_read          window-past-eof             no-pte-past-eof
     folio-batched          folio_clip           large-folio-past-eof        no-pte-past-eof
-    folio-batched          end_before_lookup    large-folio-vs-truncate     no-mapped-removal
+    folio-batched          end_before_lookup    large-folio-vs-truncate     pte-holds-reference
     mapcount-recheck       recheck_locked       fault-vs-swapout            no-stale-pte
     mapcount-recheck       recheck_mapping      fault-vs-swapout            no-stale-pte
     mapcount-recheck       ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
