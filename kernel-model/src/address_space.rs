@@ -39,6 +39,13 @@ pub mod site {
         "xas_store(): rcu_assign_pointer()",
         "slot_load",
     );
+    /// Counts a folio's references once, instead of freezing them.
+    pub const REF_COUNT: Site = Site::load(
+        "ref_count",
+        Relaxed,
+        "folio_ref_count() in collapse_file()",
+        "nothing: who comes later is kept off by the folio lock",
+    );
     /// Reads the file's size.
     pub const I_SIZE_READ: Site = Site::load(
         "i_size_read",
@@ -59,6 +66,7 @@ pub mod site {
         &SLOT_LOAD,
         &SLOT_RELOAD,
         &SLOT_STORE,
+        &REF_COUNT,
         &I_SIZE_READ,
         &I_SIZE_WRITE,
     ];
@@ -238,6 +246,36 @@ impl<P: Platform> AddressSpace<P> {
         self.slots(index..index + u64::from(pages)).fill(Some(pfn));
         old.unfreeze(1);
         true
+    }
+
+    /// Puts a locked `new` in the place of the locked folio `old` of one page if nobody holds that but the
+    /// cache and the caller; returns whether it did. The old one stays frozen.
+    pub(crate) fn replace_frozen(&self, old: &Folio<P>, index: u64, new: Pfn) -> bool {
+        let _cached = self.xa_lock.0.lock();
+        let is_frozen = old.try_freeze(2);
+        if is_frozen {
+            self.slot(index).store(Some(new));
+        }
+        is_frozen
+    }
+
+    /// Puts a frozen folio back in its place, with the cache's reference and the caller's.
+    pub(crate) fn restore_frozen(&self, old: &Folio<P>, index: u64, pfn: Pfn) {
+        let _cached = self.xa_lock.0.lock();
+        old.unfreeze(2);
+        self.slot(index).store(Some(pfn));
+    }
+
+    /// Whether nobody holds a folio of one page but the cache and the caller, for now.
+    pub(crate) fn is_held_once(&self, folio: &Folio<P>) -> bool {
+        let _cached = self.xa_lock.0.lock();
+        folio.counts(&site::REF_COUNT).refcount() == 2
+    }
+
+    /// Puts one folio in the place of all that is cached in a range.
+    pub(crate) fn replace(&self, range: &Range<u64>, new: Pfn) {
+        let _cached = self.xa_lock.0.lock();
+        self.slots(range.clone()).fill(Some(new));
     }
 
     /// Makes folios of one page of a locked large one if nobody holds it but the cache and the caller

@@ -136,10 +136,7 @@ impl<P: Platform> System<P> {
         };
         let vpn = vma.vpn_of(pgoff);
         let page_table = &vma.mm.page_table;
-        if !page_table.has_table(vpn) {
-            page_table.install_table(vpn);
-        }
-        let mut ptes = page_table.lock(vpn..vpn + 1);
+        let mut ptes = page_table.install_and_lock(vpn..vpn + 1);
         let raced = !ptes[0].is_none();
         if !raced {
             self.memmap.mapcount_add(page, &MAPCOUNT_INC_LOCKED);

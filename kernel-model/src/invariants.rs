@@ -31,6 +31,8 @@ pub enum Invariant {
     OnlyUptodate,
     /// What a process has written stays in the cache until it is written back or the process drops it.
     NoLostData,
+    /// No PTE table is used after it was freed, or taken away with PTEs in it.
+    NoFreedTableUse,
     /// At rest, all counts are what they count and nothing is locked.
     CountsBalance,
     /// Every fault and every removal ends.
@@ -39,7 +41,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoStalePte,
         Self::NoMappedRemoval,
         Self::NoMappedFree,
@@ -49,6 +51,7 @@ impl Invariant {
         Self::NoPtePastEof,
         Self::OnlyUptodate,
         Self::NoLostData,
+        Self::NoFreedTableUse,
         Self::CountsBalance,
         Self::Progress,
     ];
@@ -65,6 +68,7 @@ impl Invariant {
             Self::NoPtePastEof => "no-pte-past-eof",
             Self::OnlyUptodate => "only-uptodate",
             Self::NoLostData => "no-lost-data",
+            Self::NoFreedTableUse => "no-freed-table-use",
             Self::CountsBalance => "counts-balance",
             Self::Progress => "progress",
         }
@@ -82,6 +86,9 @@ impl Invariant {
             Self::NoPtePastEof => "no PTE maps beyond the end of the file",
             Self::OnlyUptodate => "no PTE maps a folio that hasn't been read",
             Self::NoLostData => "what was written stays cached until it is written back or dropped",
+            Self::NoFreedTableUse => {
+                "no PTE table is used after its freeing, or goes with PTEs in it"
+            }
             Self::CountsBalance => "at rest, counts are what they count and nothing is locked",
             Self::Progress => "every fault and every removal ends",
         }
@@ -271,6 +278,16 @@ impl<P: Platform> System<P> {
     /// The audit at rest: all threads have stopped, and every PTE belongs to a VMA that is known
     /// to `mapping`.
     pub fn audit_at_rest(&self, mapping: &AddressSpace<P>) {
+        for vma in mapping.i_mmap.read().iter() {
+            if let Some((pfn, detail)) = vma.mm.page_table.misuse() {
+                self.violated(
+                    Invariant::NoFreedTableUse,
+                    vma.pgoff,
+                    pfn,
+                    detail.to_owned(),
+                );
+            }
+        }
         let mut ptes_of = vec![0_u32; self.memmap.len()];
         for_each_pte(mapping, &(0..mapping.max_pages()), |index, pfn| {
             ptes_of[pfn.0 as usize] += 1;

@@ -12,7 +12,7 @@ use crate::folio::Pfn;
 use crate::folio::site::MAPCOUNT_DEC;
 use crate::mm::Vma;
 use crate::page_allocator::Run;
-use crate::page_table::Pte;
+use crate::page_table::{LockedPtes, Pte};
 use crate::platform::{Note, Platform, RwSemaphore, Work};
 use crate::system::{System, Task};
 
@@ -25,12 +25,13 @@ pub(crate) fn rmap_walk<P: Platform>(
     mut each: impl FnMut(u64, &mut Pte) -> bool,
 ) {
     for vma in mapping.i_mmap.read().iter() {
-        for here in tables_of(vma, vma.vpns_of(pgoffs)) {
+        for (here, mut ptes) in locked_tables_of(vma, vma.vpns_of(pgoffs)) {
             let first = vma.pgoff_of(here.start);
             let mut stale = false;
-            for (index, pte) in (first..).zip(vma.mm.page_table.lock(here).iter_mut()) {
+            for (index, pte) in (first..).zip(ptes.iter_mut()) {
                 stale |= each(index, pte);
             }
+            drop(ptes);
             if P::WORKS && stale {
                 vma.mm.flush_tlb();
             }
@@ -44,14 +45,37 @@ pub(crate) fn tables_of<P: Platform>(
     vma: &Vma<P>,
     vpns: Range<u64>,
 ) -> impl Iterator<Item = Range<u64>> {
+    tables_by(vma, vpns, |vpns| {
+        let there = vma.mm.page_table.has_table(vpns.start);
+        there.then_some(vpns)
+    })
+}
+
+/// The same with the entries, locked.
+pub(crate) fn locked_tables_of<P: Platform>(
+    vma: &Vma<P>,
+    vpns: Range<u64>,
+) -> impl Iterator<Item = (Range<u64>, LockedPtes<'_, P>)> {
+    tables_by(vma, vpns, |vpns| {
+        let ptes = vma.mm.page_table.offset_map_lock(vpns.clone())?;
+        Some((vpns, ptes))
+    })
+}
+
+fn tables_by<P: Platform, T>(
+    vma: &Vma<P>,
+    vpns: Range<u64>,
+    get: impl Fn(Range<u64>) -> Option<T>,
+) -> impl Iterator<Item = T> {
     let page_table = &vma.mm.page_table;
     let mut rest = vpns;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
             let (here, left) = page_table.split(rest.clone());
             rest = left;
-            if page_table.has_table(here.start) {
-                return Some(here);
+            let table = get(here);
+            if table.is_some() {
+                return table;
             }
             P::note(|| Note::NoPteTable);
         }
@@ -70,9 +94,8 @@ impl<P: Platform> System<P> {
     #[inline(always)]
     fn zap<const REMOVER: bool>(&self, vma: &Vma<P>, vpns: Range<u64>, task: &mut Task) -> u64 {
         let mut zapped = 0;
-        for here in tables_of(vma, vpns) {
+        for (here, mut ptes) in locked_tables_of(vma, vpns) {
             let first = vma.pgoff_of(here.start);
-            let mut ptes = vma.mm.page_table.lock(here);
             let mut at = 0;
             while at < ptes.len() {
                 let Some(run) = self.run_of_ptes(&ptes[at..]) else {

@@ -6,13 +6,15 @@ use crate::{address_space, fault_around, folio, page_allocator, page_table, remo
 
 /// Every ordering site that isn't a scheme's own.
 pub fn sites() -> impl Iterator<Item = &'static Site> {
-    let single: [&'static Site; 12] = [
+    let single: [&'static Site; 14] = [
         &fault_around::WINDOW_FLAGS,
         &removal::REMOVER_MAPCOUNT,
         &removal::REMOVER_MAPPING,
         &removal::DIRTY_STAYS,
         &page_table::PMD_READ,
         &page_table::PMD_INSTALL,
+        &page_table::PMD_CLEAR,
+        &page_table::PMD_RECHECK,
         &page_allocator::PAGE_ALLOC_REF,
         &page_allocator::FOLIO_ORDER,
         &page_allocator::FOLIO_INDEX,

@@ -105,6 +105,8 @@ pub struct RemovalCounters {
     pub reclaimed: u64,
     /// Folios moved to other frames; they count as removed.
     pub migrated: u64,
+    /// Large folios made of small ones, which count as removed.
+    pub collapsed: u64,
     /// Large folios split because only a part of them was to go.
     pub split: u64,
     /// Folios still mapped when locked, and unmapped one by one.

@@ -105,7 +105,7 @@ fn checks_and_barriers_are_steps_and_other_loads_are_needed() {
         .into_iter()
         .chain(["recheck_locked", "recheck_mapping"]);
     let mut expected: BTreeMap<_, _> = per_page.map(|name| (name, 16.0)).collect();
-    expected.insert("i_size_read", 1.0);
+    expected.extend([("i_size_read", 1.0), ("pmd_recheck", 1.0)]);
     assert_eq!(checks, expected);
     let fences = steps("mapcount-recheck", Kind::Fence);
     assert_eq!(fences, [("mapcount_inc_mb", 16.0)].into());

@@ -185,6 +185,7 @@ impl<'a> Words<'a> {
             Holds::Pmd if !stale => return None,
             Holds::Pmd => format!("PTE table? {}", self.value(word, got, got)),
             Holds::Contents => format!("read the page: {}", self.value(word, got, got)),
+            Holds::Rcu => return None,
             Holds::Index | Holds::Incarnation | Holds::CompoundHead if !stale => return None,
             Holds::Index | Holds::Incarnation | Holds::CompoundHead => {
                 format!("{}{}", self.folio(word), site.name)
@@ -204,6 +205,7 @@ impl<'a> Words<'a> {
             ),
             Holds::Slot => format!("slot {} = {}", word.number, self.value(word, new, old)),
             Holds::Size => format!("i_size = {}", self.value(word, new, old)),
+            Holds::Pmd if new == 0 => "take the PTE table away".to_owned(),
             Holds::Pmd => INSTALLS.trim_start().to_owned(),
             Holds::Counts if self.references || site.name == REF_UNFREEZE.name => {
                 let refcount = Counts::of(new).refcount();
@@ -315,7 +317,8 @@ impl<'a> Words<'a> {
             | Holds::Incarnation
             | Holds::Mapcount
             | Holds::LargeMapcount
-            | Holds::CompoundHead => value.to_string(),
+            | Holds::CompoundHead
+            | Holds::Rcu => value.to_string(),
         }
     }
 

@@ -255,11 +255,7 @@ impl<P: Platform> Window<'_, P> {
     pub fn lock_ptes(&self) -> LockedPtes<'_, P> {
         let start = self.vma.vpn_of(self.pgoffs.start);
         let end = start + (self.pgoffs.end - self.pgoffs.start);
-        let page_table = &self.vma.mm.page_table;
-        if !page_table.has_table(start) {
-            page_table.install_table(start);
-        }
-        page_table.lock(start..end)
+        self.vma.mm.page_table.install_and_lock(start..end)
     }
 
     /// Whether a folio's contents may be mapped without asking anybody: they have been read,

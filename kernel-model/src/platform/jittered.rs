@@ -159,6 +159,22 @@ impl<P: Platform> Platform for Jittered<P> {
         }
     }
 
+    fn has_rcu() -> bool {
+        P::has_rcu()
+    }
+
+    fn rcu_read_lock() {
+        P::rcu_read_lock();
+    }
+
+    fn rcu_read_unlock() {
+        P::rcu_read_unlock();
+    }
+
+    fn call_rcu(callback: impl FnOnce() + 'static) {
+        P::call_rcu(callback);
+    }
+
     fn left_out(check: &'static Site) -> bool {
         LEFT_OUT.with_borrow(|names| names.iter().any(|name| name == check.name))
     }

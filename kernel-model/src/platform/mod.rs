@@ -100,6 +100,31 @@ pub trait Platform: Sized + Send + Sync + 'static {
         false
     }
 
+    /// Says before a machine is made that what it frees for RCU's readers is freed while threads run. A
+    /// checker does so then; each section costs it executions.
+    fn use_rcu() {}
+
+    /// Whether grace periods of RCU end while threads run. Where they don't, nothing must be given to
+    /// [`Self::call_rcu`], and sections cost nothing.
+    #[inline(always)]
+    fn has_rcu() -> bool {
+        false
+    }
+
+    /// Begins a read-side section of RCU (`rcu_read_lock()`). Sections of a thread don't nest.
+    #[inline(always)]
+    fn rcu_read_lock() {}
+
+    /// Ends it (`rcu_read_unlock()`).
+    #[inline(always)]
+    fn rcu_read_unlock() {}
+
+    /// Calls `callback` when all sections have ended that have begun (`call_rcu()`), at once if there
+    /// are none, in whichever thread ends the last. The caller holds no lock.
+    fn call_rcu(_callback: impl FnOnce() + 'static) {
+        unreachable!("only where there are grace periods");
+    }
+
     /// Tells whoever traces the calling thread what it has just done, beyond its atomics and locks.
     #[inline(always)]
     fn note(_note: impl FnOnce() -> Note) {}

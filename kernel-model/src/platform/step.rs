@@ -33,6 +33,8 @@ pub enum Holds {
     Size,
     /// Whether a PTE table is there.
     Pmd,
+    /// One of the two words by which sections and grace periods of RCU are ordered.
+    Rcu,
     /// What was read into a frame.
     Contents,
 }

@@ -14,6 +14,7 @@ use crate::invariants::Removed;
 use crate::platform::{Note, Platform, Site, Work};
 use crate::system::{System, Task};
 
+mod collapse;
 mod invalidate;
 mod migrate;
 mod punch_hole;
@@ -22,6 +23,7 @@ mod shmem_swapout;
 mod truncate;
 mod truncate_range;
 
+pub use collapse::Collapse;
 pub use invalidate::Invalidate;
 pub use migrate::Migrate;
 pub use punch_hole::PunchHole;
@@ -74,6 +76,8 @@ impl<P: Platform> Removers<P> {
         &Reclaim,
         &Migrate,
         &ShmemSwapout,
+        &Collapse::<true>,
+        &Collapse::<false>,
     ];
 
     /// The remover of a name.
@@ -136,9 +140,22 @@ impl<P: Platform> System<P> {
         task: &mut Task,
         body: impl FnOnce(&mut Task),
     ) {
+        self.removal_that(about, !about.freezes, mapping, range, task, body);
+    }
+
+    /// A removal by one that owes schemes their duties, or doesn't.
+    fn removal_that(
+        &self,
+        about: &'static About,
+        owes: bool,
+        mapping: &AddressSpace<P>,
+        range: &Range<u64>,
+        task: &mut Task,
+        body: impl FnOnce(&mut Task),
+    ) {
         P::note(|| Note::Begins(about.name, range.clone()));
         task.removed.clear();
-        let owes = !about.freezes && !range.is_empty();
+        let owes = owes && !range.is_empty();
         // A folio that lies in the range in part may go whole.
         let reach = self.config.orders.widen(range);
         if owes {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::folio::Pfn;
 use crate::mm::Vma;
 use crate::platform::{AtomicWord, Holds, Note, Platform, Site};
-use crate::rmap::tables_of;
+use crate::rmap::locked_tables_of;
 use crate::system::BackingStore;
 use crate::{Invariant, System};
 
@@ -44,9 +44,8 @@ impl<P: Platform> Contents<P> {
     /// orders the caller after zaps, and not after whoever filled the page.
     pub fn read_mapped(&self, system: &System<P>, vma: &Vma<P>) {
         P::note(|| Note::Begins("the process reads", vma.pgoffs()));
-        for vpns in tables_of(vma, vma.vpns_of(&vma.pgoffs())) {
+        for (vpns, ptes) in locked_tables_of(vma, vma.vpns_of(&vma.pgoffs())) {
             let first = vma.pgoff_of(vpns.start);
-            let ptes = vma.mm.page_table.lock(vpns);
             for (index, pte) in (first..).zip(ptes.iter()) {
                 if let Some(pfn) = pte.pfn() {
                     self.read(system, index, pfn);

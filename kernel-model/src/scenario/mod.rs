@@ -18,6 +18,7 @@ use crate::{Config, Orders, System, Task};
 mod contents;
 mod crowd;
 mod crowd_of_removers;
+mod fault_vs_collapse;
 mod fault_vs_fault;
 mod fault_vs_fill;
 mod fault_vs_invalidate;
@@ -45,6 +46,7 @@ mod zap_vs_punch_and_refill;
 pub use contents::{CONTENTS_READ, CONTENTS_STORE, Contents};
 pub use crowd::Crowd;
 pub use crowd_of_removers::CrowdOfRemovers;
+pub use fault_vs_collapse::{FaultVsCollapse, FaultVsCollapseCounted, MappedVsCollapse};
 pub use fault_vs_fault::FaultVsFault;
 pub use fault_vs_fill::FaultVsFill;
 pub use fault_vs_invalidate::{
@@ -197,6 +199,9 @@ impl<P: Platform> Scenarios<P> {
         &FaultVsSmallerRefill,
         &FaultVsMigrate,
         &MappedVsMigrate,
+        &FaultVsCollapse,
+        &FaultVsCollapseCounted,
+        &MappedVsCollapse,
         &FaultVsSplit,
         &FaultVsPartialTruncate,
         &MiddleVsSplit,

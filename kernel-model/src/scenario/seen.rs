@@ -20,6 +20,8 @@ pub enum Seen {
     Reclaimed,
     /// One was moved to another frame.
     Migrated,
+    /// Small ones were replaced by a large one.
+    Collapsed,
     /// A large one was split.
     Split,
     /// One was left alone, since somebody else held a reference.
@@ -40,6 +42,7 @@ impl Seen {
                 Self::Removed => removals.removed,
                 Self::Reclaimed => removals.reclaimed,
                 Self::Migrated => removals.migrated,
+                Self::Collapsed => removals.collapsed,
                 Self::Split => removals.split,
                 Self::FoundBusy => removals.busy,
                 Self::Unmapped => removals.unmapped_singly,
@@ -57,6 +60,7 @@ impl Seen {
             Self::Removed => "a folio left the page cache",
             Self::Reclaimed => "a folio was reclaimed",
             Self::Migrated => "a folio was migrated",
+            Self::Collapsed => "folios were collapsed",
             Self::Split => "a folio was split",
             Self::FoundBusy => "a folio was found busy",
             Self::Unmapped => "a folio was found mapped under its lock",

@@ -20,6 +20,7 @@ mod platform;
 mod loom;
 #[cfg(feature = "loom")]
 mod loom_races;
+mod rcu;
 #[cfg(feature = "shuttle")]
 mod shuttle;
 #[cfg(feature = "shuttle")]
@@ -76,9 +77,9 @@ pub fn begin_execution(keep_steps: bool) {
     STEPS.set(keep_steps.then(Vec::new));
     RACING.set(false);
     #[cfg(feature = "loom")]
-    loom::forget_queues();
+    loom::forget_execution();
     #[cfg(feature = "shuttle")]
-    shuttle::forget_queues();
+    shuttle::forget_execution();
 }
 
 /// The set-up is over: from here on several threads may run.

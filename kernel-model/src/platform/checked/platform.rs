@@ -16,6 +16,7 @@ macro_rules! checked_platform {
 
         use super::{is_left_out, keep, loaded, number, order_of, stored};
         use super::$races::Races;
+        use super::rcu::Rcu;
         use crate::platform::{
             AtomicWord, Holds, Note, Platform, RwSemaphore, Site, SpinLock, What, Word,
         };
@@ -114,6 +115,30 @@ macro_rules! checked_platform {
 
             fn counts_are_apart() -> bool {
                 super::COUNTS_APART.get()
+            }
+
+            fn use_rcu() {
+                RCU.set(Some(Rc::new(Rcu::new())));
+            }
+
+            fn has_rcu() -> bool {
+                RCU.with_borrow(Option::is_some)
+            }
+
+            fn rcu_read_lock() {
+                if let Some(rcu) = rcu() {
+                    rcu.read_lock(cpu());
+                }
+            }
+
+            fn rcu_read_unlock() {
+                if let Some(rcu) = rcu() {
+                    rcu.read_unlock(cpu());
+                }
+            }
+
+            fn call_rcu(callback: impl FnOnce() + 'static) {
+                rcu().expect("it is used").call(Box::new(callback));
             }
 
             fn note(note: impl FnOnce() -> Note) {
@@ -365,6 +390,12 @@ macro_rules! checked_platform {
 
         std::thread_local! {
             static QUEUES: RefCell<Vec<(usize, Rc<WaitQueue>)>> = const { RefCell::new(Vec::new()) };
+            static RCU: RefCell<Option<Rc<Rcu<CheckedWord>>>> = const { RefCell::new(None) };
+        }
+
+        /// The execution's RCU, if it has one. An execution that is given up ends no sections.
+        fn rcu() -> Option<Rc<Rcu<CheckedWord>>> {
+            RCU.with_borrow(|rcu| rcu.clone().filter(|_| !std::thread::panicking()))
         }
 
         impl WaitQueue {
@@ -381,9 +412,10 @@ macro_rules! checked_platform {
             }
         }
 
-        /// Forgets the wait queues of the execution before.
-        pub(super) fn forget_queues() {
+        /// Forgets the wait queues and the RCU of the execution before.
+        pub(super) fn forget_execution() {
             QUEUES.take();
+            RCU.take();
         }
     };
 }

@@ -1,0 +1,88 @@
+//! Faults against khugepaged, which replaces the folio and takes the PTE table away that the new one
+//! covers. Tables are freed after a grace period here.
+
+use std::sync::Arc;
+
+use super::{About, Explored, Seen, Sizes, Stage, scenario};
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+use crate::{Orders, Task};
+
+scenario! {
+    /// The old folio's references are frozen, until v6.3.
+    FaultVsCollapse, fault_vs_collapse, About {
+        name: "fault-vs-collapse",
+        summary: "fault-around of one page against khugepaged, which freezes it",
+        cpus: &["fault", "collapse"],
+        seen: &[Seen::FaultMapped, Seen::Collapsed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// They are counted once, since v6.4.
+    FaultVsCollapseCounted, fault_vs_collapse_counted, About {
+        name: "fault-vs-collapse-counted",
+        summary: "the same against one that counts the page's references instead",
+        cpus: &["fault", "collapse-counted"],
+        seen: &[Seen::FaultMapped, Seen::Collapsed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// Two folios of one page become one of two; another process has one of them mapped.
+    MappedVsCollapse, mapped_vs_collapse, About {
+        name: "mapped-vs-collapse",
+        summary: "two pages, one mapped by another process, against a collapse of both",
+        cpus: &["fault", "collapse-counted"],
+        seen: &[Seen::FaultMapped, Seen::Collapsed],
+        explored: Explored::Exhaustively { bound: Some(1) },
+    }
+}
+
+fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str) -> Stage<P> {
+    P::use_rcu();
+    let (mut stage, contents) = Stage::new(scheme, 1, 1, 1);
+    let vma = stage.map_with_table();
+    stage.faults_around_and_reads(vma, contents);
+    stage.removes(remover, 1);
+    stage
+}
+
+fn fault_vs_collapse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    stage(scheme, "collapse")
+}
+
+fn fault_vs_collapse_counted<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    stage(scheme, "collapse-counted")
+}
+
+fn mapped_vs_collapse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    P::use_rcu();
+    let sizes = Sizes {
+        orders: Orders::All(1),
+        ..Sizes::of(2, 0, 4)
+    };
+    let (mut stage, contents) = sizes.stage(scheme);
+    let mut task = Task::default();
+    let mapped = stage.map_with_table();
+    for page in 0..2 {
+        // One by one, so that each is a folio of its own.
+        assert!(
+            stage
+                .system
+                .read_ahead(&stage.file, page..page + 1, &mut task)
+        );
+    }
+    stage.system.handle_mm_fault(&mapped, 0, &mut task);
+    let vma = stage.map_with_table();
+    let there = Arc::clone(&contents);
+    stage.cpu(move |system, _, task| {
+        system.do_fault_around(&vma, 0, task);
+        contents.read_mapped(system, &vma);
+        there.read_mapped(system, &mapped);
+    });
+    stage.removes("collapse-counted", 2);
+    stage
+}
