@@ -76,7 +76,7 @@ pub(super) fn ratio(row: &Row, ratio: Option<&Interval>, verdict: Option<Verdict
 fn add_untold(out: &mut Document, run: &Run, group: &GroupSummary, measure: Measure) {
     let untold = group.rows.iter().filter(|row| {
         let ratio = measure.ratio(row).filter(|ratio| ratio.values > 1);
-        ratio.is_some_and(|ratio| !(ratio.width() + 1.0 <= NOTHING_TOLD))
+        ratio.is_some_and(|ratio| ratio.width().is_nan() || ratio.width() + 1.0 > NOTHING_TOLD)
     });
     let (told, untold): (Vec<&Row>, Vec<&Row>) = untold.partition(|row| {
         measure

@@ -53,11 +53,12 @@ pub struct Leg {
 }
 
 /// How a thread is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Standing {
     Ready,
     /// In the wait queue of this key.
     Asleep(usize),
+    #[default]
     Ended,
 }
 
@@ -68,15 +69,9 @@ struct State {
     standing: [Standing; RUNNERS],
     legs: Vec<Leg>,
     vain_looks: u32,
-    /// Nobody can go on.
+    /// No thread can go on.
     is_stuck: bool,
     threads: [Option<Thread>; RUNNERS],
-}
-
-impl Default for Standing {
-    fn default() -> Self {
-        Self::Ended
-    }
 }
 
 /// The baton of two threads.
