@@ -508,7 +508,7 @@ fn ctrl_c_keeps_the_verdicts_that_were_reached() {
         String::from_utf8(output.stderr).unwrap(),
     );
     assert_eq!(output.status.code(), Some(130), "{text}{messages}");
-    assert!(text.contains("zap-vs-punch-and-refill   ok ("), "{text}");
+    assert!(text.contains("zap-vs-punch-and-refill ok ("), "{text}");
     assert!(!text.contains("two-faults-vs-punch"), "{text}");
     assert!(
         messages.contains("interrupted: 1 of 2 verdicts were reached"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use harness::cancel::Cancel;
 use harness::check::weaken::{cells_of, joint, ladder, sites_of, weaken};
 use harness::check::{Bound, Cell, Ended, Extent, explore, explore_all};
+use kernel_model::Graded;
 use kernel_model::Invariant::{CountsBalance, NoStalePte, Progress};
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Loom;
@@ -75,7 +76,8 @@ fn every_verdict_is_the_declared_one() {
     for scheme in Schemes::<Loom>::ALL.iter().map(|scheme| scheme.about()) {
         let of_scheme = cells.iter().zip(&explorations);
         let mut of_scheme = of_scheme.filter(|(cell, _)| cell.scheme.name == scheme.name);
-        let seen = of_scheme.any(|(_, exploration)| exploration.transient_mapcount > 0);
+        let seen =
+            of_scheme.any(|(_, exploration)| exploration.showed(Graded::TransientMapcount) > 0);
         // A broken scheme may violate something before it shows one.
         assert!(
             seen == scheme.transient_mapcount || !scheme.verdict.is_sound(),

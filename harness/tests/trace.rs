@@ -6,17 +6,22 @@ use std::sync::atomic::Ordering::Relaxed;
 use harness::cancel::Cancel;
 use harness::check::Cell;
 use harness::check::trace::{TRACE_COLUMNS, Trace, simplest};
+use kernel_model::Graded;
 use kernel_model::platform::checked::Mutation;
 
 fn simplest_of(scheme: &str, scenario: &str, mutation: &Mutation) -> Option<Trace> {
     let mut all = Cell::all().into_iter();
     let cell = all.find(|it| it.scheme.name == scheme && it.scenario.name == scenario);
-    simplest(cell.expect("a cell"), mutation, 3, &Cancel::default())
+    simplest(cell.expect("a cell"), None, mutation, 3, &Cancel::default())
 }
 
 /// The trace as text; it fits where it is to be pasted.
 fn text(scheme: &str, scenario: &str, mutation: &Mutation) -> String {
     let trace = simplest_of(scheme, scenario, mutation).expect("a violating execution");
+    text_of(&trace, mutation)
+}
+
+fn text_of(trace: &Trace, mutation: &Mutation) -> String {
     let text = trace.text(mutation);
     assert!(text.is_ascii(), "{text}");
     for line in text.lines() {
@@ -71,6 +76,7 @@ fn sketch_is_shown_broken_by_a_removal_that_fits_in_between() {
             (0, "fault-around, page 0"),
             (0, "lock the PTE table"),
             (0, "slot 0: folio 0 [slot_load]"),
+            (0, "refcount 2 -> 3"),
             (1, "slot 0 = empty [slot_store]"),
             (1, "mapping = NULL [mapping_store]"),
             (1, "PG_locked 1 -> 0 [folio_unlock]"),
@@ -90,14 +96,7 @@ fn sketch_is_shown_broken_by_a_removal_that_fits_in_between() {
             .starts_with("no-stale-pte: offset 0")
     );
     // Nothing but what matters.
-    for noise in [
-        "i_mmap",
-        "xa_lock",
-        "stable_read",
-        "refcount",
-        "i_size",
-        "incarnation",
-    ] {
+    for noise in ["i_mmap", "xa_lock", "stable_read", "i_size", "incarnation"] {
         assert!(!text.contains(noise), "{noise} in\n{text}");
     }
 }
@@ -108,7 +107,7 @@ fn an_execution_is_as_simple_as_can_be() {
     let trace = simplest_of("sketch", "fault-vs-punch", &Mutation::NONE).unwrap();
     assert_eq!(trace.shows, "no-stale-pte");
     let fewer = trace.preemptions - 1;
-    let none = simplest(trace.cell, &Mutation::NONE, fewer, &Cancel::default());
+    let none = simplest(trace.cell, None, &Mutation::NONE, fewer, &Cancel::default());
     assert!(none.is_none(), "{fewer} preemptions are enough");
 }
 
@@ -203,6 +202,36 @@ fn cpus_that_get_nowhere_fill_no_more_than_a_few_pages() {
         text.lines().last().unwrap().starts_with("progress: "),
         "{text}"
     );
+}
+
+#[test]
+fn a_graded_outcome_is_shown_where_it_is_seen() {
+    let of = |scheme: &str| {
+        let mut all = Cell::all().into_iter();
+        let cell = all.find(|it| it.scheme.name == scheme && it.scenario.name == "fault-vs-punch");
+        let graded = Some(Graded::TransientMapcount);
+        simplest(
+            cell.expect("a cell"),
+            graded,
+            &Mutation::NONE,
+            2,
+            &Cancel::default(),
+        )
+    };
+    let text = text_of(
+        &of("mapcount-recheck").expect("it is seen"),
+        &Mutation::NONE,
+    );
+    assert_told(
+        &text,
+        &[
+            (0, "mapcount 0 -> 1 [mapcount_inc]"),
+            (1, "<== transient-mapcount"),
+            (1, "slot 0 = empty [slot_store]"),
+            (0, "mapcount 1 -> 0 [mapcount_undo]"),
+        ],
+    );
+    assert!(of("page-locked").is_none(), "it counts what it will keep");
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub mod removal;
 pub mod scenario;
 
 mod fault;
+mod graded;
 mod invariants;
 mod orders;
 mod rmap;
@@ -50,6 +51,7 @@ mod violations;
 mod written;
 
 pub use fault::FaultOutcome;
+pub use graded::Graded;
 pub use invariants::Invariant;
 pub use orders::Orders;
 pub use sites::sites;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use harness::machine::orders_named;
 use harness::storms::Storms;
 use jiff::SignedDuration;
+#[cfg(feature = "loom")]
+use kernel_model::Graded;
 use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
 use kernel_model::folio::MAX_ORDER;
@@ -23,6 +25,16 @@ pub(super) fn storm(name: &str) -> Result<String, String> {
     let known = Storms::<Native>::ALL.iter();
     let known: Vec<_> = known.map(|storm| storm.about().name).collect();
     one_of("storm", name, &known)
+}
+
+/// A graded outcome.
+#[cfg(feature = "loom")]
+pub(super) fn graded(name: &str) -> Result<Graded, String> {
+    let named = Graded::ALL.into_iter().find(|it| it.name() == name);
+    named.ok_or_else(|| {
+        let known = Graded::ALL.map(Graded::name);
+        one_of("graded outcome", name, &known).expect_err("it is none of them")
+    })
 }
 
 /// A scenario's name.

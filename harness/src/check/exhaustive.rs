@@ -10,8 +10,9 @@ use kernel_model::scenario::{Stage, Work};
 use super::gathered::Gathered;
 use super::{Shown, execute};
 
-/// Bytes of stack for a thread of Loom's.
-const STACK: usize = 1 << 16;
+/// Stack of a thread of Loom's, in words: its builder takes words, and not the standard library's
+/// bytes.
+const STACK: usize = 1 << 14;
 
 /// Steps after which an execution counts as one that never ends. None of a scenario that ends has
 /// as many as a tenth of that.

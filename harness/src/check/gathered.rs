@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kernel_model::Task;
+use kernel_model::Graded;
 use kernel_model::platform::checked::{Mutation, mutate};
-use kernel_model::scenario::Explored;
+use kernel_model::scenario::{Explored, Seen};
 
 use super::panics::quietly;
 use super::{Ended, Exploration, Found, Shown};
@@ -18,6 +18,8 @@ pub(super) struct Gathered {
     cancel: Cancel,
     /// For a trace: executions tell their steps, and a violating one isn't the last.
     pub(super) for_trace: bool,
+    /// What must be seen in some execution.
+    clauses: &'static [Seen],
     so_far: Mutex<SoFar>,
     /// Asks the machine of the execution in progress for its first violation.
     witness: Mutex<Option<Witness>>,
@@ -28,29 +30,36 @@ type Witness = Box<dyn Fn() -> Option<Found> + Send>;
 #[derive(Default)]
 struct SoFar {
     executions: u64,
-    transient_mapcount: u64,
+    graded: [u64; Graded::ALL.len()],
+    /// Of each clause, executions in which it held.
+    seen: Vec<u64>,
     longest_history: u32,
     ended: Option<Ended>,
 }
 
 impl Gathered {
-    pub(super) fn new(limit: Option<Duration>, cancel: Cancel) -> Self {
+    pub(super) fn new(clauses: &'static [Seen], limit: Option<Duration>, cancel: Cancel) -> Self {
+        let so_far = SoFar {
+            seen: vec![0; clauses.len()],
+            ..SoFar::default()
+        };
         Self {
             started: Instant::now(),
             // A limit that no clock reaches is none.
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
             cancel,
             for_trace: false,
-            so_far: Mutex::default(),
+            clauses,
+            so_far: Mutex::new(so_far),
             witness: Mutex::default(),
         }
     }
 
-    /// For a search of at most `limit` among the violating executions.
+    /// For a search of at most `limit` among the executions.
     pub(super) fn for_trace(limit: Duration, cancel: Cancel) -> Self {
         Self {
             for_trace: true,
-            ..Self::new(Some(limit), cancel)
+            ..Self::new(&[], Some(limit), cancel)
         }
     }
 
@@ -76,8 +85,12 @@ impl Gathered {
     /// Takes in what an execution showed. Returns whether that is the end.
     pub(super) fn shown(&self, shown: &Shown) -> bool {
         let mut so_far = self.so_far();
-        let transient = |task: &Task| task.removals.transient_mapcount > 0;
-        so_far.transient_mapcount += u64::from(shown.tasks.iter().any(transient));
+        for (executions, graded) in so_far.graded.iter_mut().zip(Graded::ALL) {
+            *executions += u64::from(graded.shows_in(&shown.tasks));
+        }
+        for (executions, clause) in so_far.seen.iter_mut().zip(self.clauses) {
+            *executions += u64::from(clause.holds_in(&shown.tasks));
+        }
         so_far.longest_history = so_far.longest_history.max(shown.longest_history);
         so_far.ended = match &shown.found {
             Some(found) if !self.for_trace => Some(Ended::Violated(found.clone())),
@@ -103,7 +116,11 @@ impl Gathered {
         mutate(Mutation::NONE);
         let ended = self.ended();
         let Err(panic) = result else {
-            return ended.unwrap_or(Ended::Exhausted);
+            let seen_all = !self.so_far().seen.contains(&0);
+            return ended.unwrap_or(match seen_all {
+                true => Ended::Exhausted,
+                false => Ended::Vacuous,
+            });
         };
         let witness = self.witness().take();
         let violated = witness.as_ref().and_then(|witness| witness());
@@ -122,7 +139,13 @@ impl Gathered {
             explored,
             executions: so_far.executions,
             ended,
-            transient_mapcount: so_far.transient_mapcount,
+            graded: so_far.graded,
+            seen: self
+                .clauses
+                .iter()
+                .copied()
+                .zip(so_far.seen.clone())
+                .collect(),
             longest_history: so_far.longest_history,
             not_exhausted: None,
             elapsed: self.started.elapsed(),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use kernel_model::fault_around::{About as Scheme, Schemes};
 use kernel_model::platform::checked::{self, Mutation};
 use kernel_model::platform::{Loom, Platform, Step};
-use kernel_model::scenario::{About as Scenario, Explored, Scenarios, Stage, Work};
-use kernel_model::{Invariant, System, Task};
+use kernel_model::scenario::{About as Scenario, Explored, Scenarios, Seen, Stage, Work};
+use kernel_model::{Graded, Invariant, System, Task};
 
 use crate::cancel::Cancel;
 
@@ -89,6 +89,8 @@ pub enum Bound {
 pub enum Ended {
     /// All executions were gone through that there are within the bound.
     Exhausted,
+    /// The same, and what the scenario is about was never seen: nothing is known by that.
+    Vacuous,
     /// The last of them violated an invariant.
     Violated(Found),
     /// The last of them panicked, and had violated nothing before.
@@ -107,6 +109,7 @@ impl Ended {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Exhausted => "ok",
+            Self::Vacuous => "vacuous",
             Self::Violated(found) => found.invariant.name(),
             Self::Panicked(_) => PANICKED,
             Self::OutOfTime => "out-of-time",
@@ -119,7 +122,7 @@ impl Ended {
         match self {
             Self::Violated(found) => Some(found.detail.clone()),
             Self::Panicked(panic) => Some(panic.to_string()),
-            Self::Exhausted | Self::OutOfTime | Self::Interrupted => None,
+            Self::Exhausted | Self::Vacuous | Self::OutOfTime | Self::Interrupted => None,
         }
     }
 }
@@ -148,8 +151,10 @@ pub struct Exploration {
     pub executions: u64,
     /// How it ended.
     pub ended: Ended,
-    /// Executions that showed a `transient-mapcount`.
-    pub transient_mapcount: u64,
+    /// Executions that showed each graded outcome, in their order.
+    pub graded: [u64; Graded::ALL.len()],
+    /// What must be seen, and in how many executions it was.
+    pub seen: Vec<(Seen, u64)>,
     /// The most values that had been stored to one word in a race when it was loaded.
     pub longest_history: u32,
     /// Executions that were gone through without a bound until the time was up, before this
@@ -168,6 +173,19 @@ impl Exploration {
         }
     }
 
+    /// Executions that showed a graded outcome.
+    pub fn showed(&self, graded: Graded) -> u64 {
+        let mut all = Graded::ALL.into_iter().zip(self.graded);
+        all.find_map(|(it, executions)| (it == graded).then_some(executions))
+            .unwrap_or_default()
+    }
+
+    /// What must be seen and wasn't.
+    pub fn unseen(&self) -> impl Iterator<Item = Seen> {
+        let unseen = self.seen.iter().filter(|(_, executions)| *executions == 0);
+        unseen.map(|(clause, _)| *clause)
+    }
+
     /// Whether it panicked.
     pub fn panicked(&self) -> bool {
         matches!(self.ended, Ended::Panicked(_))
@@ -179,7 +197,7 @@ impl Exploration {
         match &self.ended {
             Ended::Exhausted => declared.is_empty(),
             Ended::Violated(found) => declared.contains(&found.invariant),
-            Ended::Panicked(_) | Ended::OutOfTime | Ended::Interrupted => false,
+            Ended::Vacuous | Ended::Panicked(_) | Ended::OutOfTime | Ended::Interrupted => false,
         }
     }
 
@@ -221,7 +239,7 @@ fn explore_once(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cance
         (Explored::AtRandom { .. }, _, Some(schedules)) => Explored::AtRandom { schedules },
         (own, ..) => own,
     };
-    let watch = Arc::new(Gathered::new(extent.limit, cancel.clone()));
+    let watch = Arc::new(Gathered::new(scenario.seen, extent.limit, cancel.clone()));
     let (scheme, scenario) = (scheme.name, scenario.name);
     let ended = watch.conclude(mutation, || match explored {
         Explored::Exhaustively { bound } => {

@@ -28,8 +28,9 @@ impl fmt::Display for Panic {
 }
 
 impl Panic {
-    fn of(info: &PanicHookInfo<'_>) -> Self {
-        let message = info.payload_as_str().unwrap_or("a panic without words");
+    /// None of a panic without words: threads of a checker end by such.
+    fn of(info: &PanicHookInfo<'_>) -> Option<Self> {
+        let message = info.payload_as_str()?;
         let place = info.location().map(|at| {
             // Of a crate of the registry, what comes before its name is the machine's own.
             let file = at.file().rsplit_once("/registry/src/");
@@ -37,11 +38,11 @@ impl Panic {
             let file = file.map_or(at.file(), |(_, path)| path);
             format!("{file}:{}", at.line())
         });
-        Self {
+        Some(Self {
             // A message is told in a line.
             message: message.split_whitespace().collect::<Vec<_>>().join(" "),
             place: place.unwrap_or_default(),
-        }
+        })
     }
 
     /// What a checker's panic says of the code under test: that it doesn't end.
@@ -78,9 +79,9 @@ pub(super) fn quietly(run: impl FnOnce()) -> Result<(), Panic> {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| match QUIET.get() {
             false => usual(info),
-            true => FIRST.with_borrow_mut(|first| {
-                first.get_or_insert_with(|| Panic::of(info));
-            }),
+            true => {
+                FIRST.with_borrow_mut(|first| *first = first.take().or_else(|| Panic::of(info)))
+            }
         }));
     });
     FIRST.take();
@@ -89,7 +90,8 @@ pub(super) fn quietly(run: impl FnOnce()) -> Result<(), Panic> {
     QUIET.set(false);
     result.map_err(|_| {
         FIRST.take().unwrap_or_else(|| Panic {
-            message: "a panic that no hook heard".to_owned(),
+            message: "a panic without words, as where a checker's thread overflows its stack"
+                .to_owned(),
             place: String::new(),
         })
     })

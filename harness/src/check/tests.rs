@@ -7,9 +7,10 @@ use kernel_model::folio::Pfn;
 /// What becomes of a stage whose second CPU does `work` instead of its own.
 fn planted<P: Platform>(
     work: fn(&System<P>),
+    clauses: &'static [Seen],
     explore: impl FnOnce(Box<dyn Fn() -> Stage<P> + Send + Sync>, &Arc<Gathered>),
 ) -> Exploration {
-    let watch = Arc::new(Gathered::new(None, Cancel::default()));
+    let watch = Arc::new(Gathered::new(clauses, None, Cancel::default()));
     let stage = stage::<P>("page-locked", "fault-vs-fault");
     let planted = Box::new(move || {
         let mut stage = stage();
@@ -26,7 +27,7 @@ fn planted<P: Platform>(
 
 fn by_loom(work: fn(&System<Loom>)) -> Ended {
     let explore = |stage, watch: &_| exhaustive::explore(stage, Some(1), watch, |_| ());
-    planted(work, explore).ended
+    planted(work, &[], explore).ended
 }
 
 fn report<P: Platform>(system: &System<P>) {
@@ -58,7 +59,9 @@ fn a_panic_is_a_verdict_that_names_its_message_and_place() {
     {
         use kernel_model::platform::Shuttle;
         let work = |_: &System<Shuttle>| panic!("planted");
-        let exploration = planted(work, |stage, watch| random::explore(stage, 9, 1, watch));
+        let exploration = planted(work, &[], |stage, watch| {
+            random::explore(stage, 9, 1, watch)
+        });
         assert_panicked(&exploration.ended, "planted");
         assert_eq!(exploration.executions, 1, "it was the last");
         assert!(!exploration.is_declared(&[]) && !exploration.is_declared(&Invariant::ALL));
@@ -87,4 +90,20 @@ fn what_goes_wrong_first_counts() {
         panic!("planted");
     };
     assert_eq!(violated(by_loom(report_and_panic)), Invariant::RightOffset);
+}
+
+#[test]
+fn what_is_never_seen_makes_a_verdict_vacuous() {
+    let with = |clauses| {
+        let explore = |stage, watch: &_| exhaustive::explore(stage, Some(1), watch, |_| ());
+        planted::<Loom>(|_| (), clauses, explore)
+    };
+    // One CPU faults, and nobody removes anything.
+    let seen = with(&[Seen::FaultMapped]);
+    assert_eq!(seen.ended, Ended::Exhausted);
+    assert!(seen.seen[0].1 > 0 && seen.is_declared(&[]), "{seen:?}");
+    let vacuous = with(&[Seen::FaultMapped, Seen::Removed]);
+    assert_eq!(vacuous.ended, Ended::Vacuous);
+    assert!(!vacuous.is_declared(&[]));
+    assert_eq!(vacuous.unseen().collect::<Vec<_>>(), [Seen::Removed]);
 }

@@ -1,10 +1,10 @@
-//! A violating execution as a kernel changelog would show it: a column for each CPU.
+//! An execution that violates something, or shows a graded outcome, as a kernel changelog would show it: a column for each CPU.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kernel_model::Invariant;
+use kernel_model::Graded;
 use kernel_model::address_space::site::SLOT_RELOAD;
 use kernel_model::platform::checked::{self, Mutation};
 use kernel_model::platform::{Holds, Note, Step, What};
@@ -24,12 +24,12 @@ const MOST_LINES: usize = 120;
 /// The time that is spent on finding a simpler execution at one bound.
 const SEARCH: Duration = Duration::from_secs(4);
 
-/// A violating execution.
+/// An execution that shows something.
 #[derive(Debug, Clone)]
 pub struct Trace {
     /// Whose it is.
     pub cell: Cell,
-    /// What it shows: an invariant's name, or `panicked`.
+    /// What it shows: the name of an invariant or of a graded outcome, or `panicked`.
     pub shows: &'static str,
     /// Where, and what was seen.
     pub detail: String,
@@ -39,15 +39,21 @@ pub struct Trace {
     pub steps: Vec<Step>,
 }
 
-/// Finds the simplest violating execution of a cell: with as few preemptions as there can be, then as
+/// Finds the simplest execution of a cell that violates something, or shows a graded outcome: with as few preemptions as there can be, then as
 /// few stale reads, then as few steps; one preemption more if that spares all stale reads. `None` if
 /// there is none with up to `bound` preemptions, or if somebody asked to stop, or where the scenario
 /// is explored at random.
-pub fn simplest(cell: Cell, mutation: &Mutation, bound: u8, cancel: &Cancel) -> Option<Trace> {
+pub fn simplest(
+    cell: Cell,
+    graded: Option<Graded>,
+    mutation: &Mutation,
+    bound: u8,
+    cancel: &Cancel,
+) -> Option<Trace> {
     if cell.scenario.is_at_random() {
         return None;
     }
-    let search = |preemptions| simplest_with(cell, mutation, preemptions, cancel);
+    let search = |preemptions| simplest_with(cell, graded, mutation, preemptions, cancel);
     let first = (0..=bound).find_map(search)?;
     let has_stale = |trace: &Trace| cost(&trace.steps).0 > 0;
     if !has_stale(&first) || first.preemptions == bound {
@@ -60,6 +66,7 @@ pub fn simplest(cell: Cell, mutation: &Mutation, bound: u8, cancel: &Cancel) -> 
 /// The simplest one with at most so many preemptions.
 fn simplest_with(
     cell: Cell,
+    graded: Option<Graded>,
     mutation: &Mutation,
     preemptions: u8,
     cancel: &Cancel,
@@ -77,13 +84,19 @@ fn simplest_with(
     let ended = gathered.conclude(mutation, || {
         let stage = stage(cell.scheme.name, cell.scenario.name);
         exhaustive::explore(stage, Some(preemptions), &gathered, move |shown| {
-            let Some(found) = shown.found else { return };
+            let (shows, detail) = match graded {
+                Some(graded) if graded.shows_in(&shown.tasks) => {
+                    (graded.name(), graded.says().to_owned())
+                }
+                None if let Some(found) = shown.found => (found.invariant.name(), found.detail),
+                _ => return,
+            };
             let mut best = keep.lock().unwrap_or_else(PoisonError::into_inner);
             let simpler = best
                 .as_ref()
                 .is_none_or(|best| cost(&shown.steps) < cost(&best.steps));
             if simpler {
-                *best = Some(trace(found.invariant.name(), found.detail, shown.steps));
+                *best = Some(trace(shows, detail, shown.steps));
             }
         });
     });
@@ -91,9 +104,10 @@ fn simplest_with(
     best.or_else(|| {
         // The last execution didn't come to its end: its steps are still there.
         let (shows, detail) = match ended {
+            _ if graded.is_some() => return None,
             Ended::Violated(found) => (found.invariant.name(), found.detail),
             Ended::Panicked(panic) => (PANICKED, panic.to_string()),
-            Ended::Exhausted | Ended::OutOfTime | Ended::Interrupted => return None,
+            _ => return None,
         };
         Some(trace(shows, detail, checked::take_steps()))
     })
@@ -183,13 +197,6 @@ impl Trace {
             }
         }
         lines
-    }
-
-    /// Whether frames were freed or taken while the CPUs raced: references matter then.
-    pub(super) fn is_about_references(&self) -> bool {
-        let moved = |step: &Step| matches!(step.what, What::Note(Note::Allocated(_)));
-        let counted = [Invariant::NoMappedFree, Invariant::CountsBalance];
-        counted.iter().any(|it| it.name() == self.shows) || self.steps.iter().any(moved)
     }
 }
 

@@ -115,7 +115,7 @@ pub fn weaken(
 ///
 /// # Errors
 /// [`Stopped`].
-pub fn first_break(
+fn first_break(
     order: Ordering,
     mutation: &Mutation,
     cells: &[Cell],
@@ -125,7 +125,8 @@ pub fn first_break(
     for &cell in cells {
         let exploration = explore(cell, mutation, extent, cancel);
         match exploration.ended {
-            Ended::Exhausted => {}
+            // At a bound of few preemptions not all is seen; check itself judges that.
+            Ended::Exhausted | Ended::Vacuous => {}
             Ended::OutOfTime | Ended::Interrupted => return Err(Stopped::Interrupted),
             ended => {
                 return Ok(Some(Break {
@@ -209,7 +210,7 @@ fn broken(
     let mut first = None;
     for (cell, exploration) in cells.iter().zip(explorations) {
         match exploration.ended {
-            Ended::Exhausted => {}
+            Ended::Exhausted | Ended::Vacuous => {}
             Ended::OutOfTime | Ended::Interrupted => return Err(Stopped::Interrupted),
             ended => {
                 first.get_or_insert((*cell, ended));

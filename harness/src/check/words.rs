@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use kernel_model::address_space::{self, site::SLOT_RELOAD};
 use kernel_model::fault_around::WINDOW_FLAGS;
-use kernel_model::folio::site::{FOLIO_TRYLOCK, REF_FREEZE, REF_UNFREEZE};
+use kernel_model::folio::site::{FOLIO_TRYLOCK, REF_FREEZE};
 use kernel_model::folio::{self, Counts, PG_LOCKED, PG_UPTODATE};
 use kernel_model::gates::GateState;
 use kernel_model::platform::checked::Mutation;
@@ -15,8 +15,8 @@ use super::trace::Trace;
 /// Puts steps into words; says nothing of those that don't matter.
 pub(super) struct Words<'a> {
     mutation: &'a Mutation,
-    /// Whether references are told.
-    references: bool,
+    /// What the trace shows.
+    shows: &'static str,
     /// Whether the size of the file is told.
     size: bool,
     /// Whether there is more than one file page or folio.
@@ -55,7 +55,7 @@ impl<'a> Words<'a> {
         let stored = |step: &Step| matches!(step.what, What::Store { word, .. } if word.holds == Holds::Size);
         Self {
             mutation,
-            references: trace.is_about_references(),
+            shows: trace.shows,
             size: trace.steps.iter().any(stored),
             one_folio: trace
                 .steps
@@ -145,6 +145,8 @@ impl<'a> Words<'a> {
             Note::Freed(pfn) => format!("  free folio {}", pfn.0),
             Note::Filled { index, pfn } => format!("  page {index} is read into folio {}", pfn.0),
             Note::Violated(invariant) => format!("  <== {invariant}"),
+            Note::Graded(graded) if graded.name() == self.shows => format!("  <== {graded}"),
+            Note::Graded(_) => return None,
         })
     }
 
@@ -207,7 +209,7 @@ impl<'a> Words<'a> {
             Holds::Size => format!("i_size = {}", self.value(word, new, old)),
             Holds::Pmd if new == 0 => "take the PTE table away".to_owned(),
             Holds::Pmd => INSTALLS.trim_start().to_owned(),
-            Holds::Counts if self.references || site.name == REF_UNFREEZE.name => {
+            Holds::Counts => {
                 let refcount = Counts::of(new).refcount();
                 format!("{}refcount = {refcount}", self.folio(word))
             }
@@ -233,8 +235,16 @@ impl<'a> Words<'a> {
             }
             Holds::Flags => Some(format!("{folio}flags as they were")),
             Holds::Counts => self.counted(site, &folio, Counts::of(old), Counts::of(new)),
-            Holds::Mapcount => Some(format!("{folio}mapcount {old} -> {new}")),
-            Holds::LargeMapcount => Some(format!("{folio}total mapcount {old} -> {new}")),
+            Holds::Mapcount => Some(format!(
+                "{folio}mapcount {} -> {}",
+                signed(old),
+                signed(new)
+            )),
+            Holds::LargeMapcount => Some(format!(
+                "{folio}total mapcount {} -> {}",
+                signed(old),
+                signed(new)
+            )),
             Holds::Gate => Some(format!(
                 "gate: {} -> {}",
                 self.value(word, old, new),
@@ -257,12 +267,11 @@ impl<'a> Words<'a> {
             return Some(format!("{folio}refcount is 0: not taken"));
         }
         let references = format!("refcount {were} -> {are}");
-        let mappings = format!("mapcount {} -> {}", before.mapcount(), after.mapcount());
+        let mappings = format!("mapcount {} -> {}", mapped(before), mapped(after));
         match (were != are, before.mapcount() != after.mapcount()) {
             (true, true) => Some(format!("{folio}{references}, {mappings}")),
             (_, true) => Some(format!("{folio}{mappings}")),
-            _ if self.references => Some(format!("{folio}{references}")),
-            _ => None,
+            _ => Some(format!("{folio}{references}")),
         }
     }
 
@@ -284,9 +293,9 @@ impl<'a> Words<'a> {
             Holds::Counts => {
                 let (this, other) = (Counts::of(value), Counts::of(beside));
                 if this.mapcount() == other.mapcount() && value != beside {
-                    format!("{}, refcount {}", this.mapcount(), this.refcount())
+                    format!("{}, refcount {}", mapped(this), this.refcount())
                 } else {
-                    this.mapcount().to_string()
+                    mapped(this).to_string()
                 }
             }
             Holds::Slot => match address_space::decode(value) {
@@ -312,13 +321,10 @@ impl<'a> Words<'a> {
                     ),
                 }
             }
-            Holds::Size
-            | Holds::Index
-            | Holds::Incarnation
-            | Holds::Mapcount
-            | Holds::LargeMapcount
-            | Holds::CompoundHead
-            | Holds::Rcu => value.to_string(),
+            Holds::Mapcount | Holds::LargeMapcount => signed(value).to_string(),
+            Holds::Size | Holds::Index | Holds::Incarnation | Holds::CompoundHead | Holds::Rcu => {
+                value.to_string()
+            }
         }
     }
 
@@ -336,6 +342,16 @@ impl<'a> Words<'a> {
             None => format!("[{}]", site.name),
         }
     }
+}
+
+/// A mapcount of 64 bits as the kernel has it: one that was taken down too often is negative.
+fn signed(mapcount: u64) -> i64 {
+    mapcount.cast_signed()
+}
+
+/// The same of a half of a word.
+fn mapped(counts: Counts) -> i32 {
+    counts.mapcount().cast_signed()
 }
 
 /// What a full barrier is called.

@@ -30,7 +30,7 @@ struct CheckVerdict {
 const OK: &str = "ok";
 /// What stands for schemes that no checker looked at, or not to the end.
 const UNCHECKED: &str = "UNCHECKED";
-const UNKNOWN: [&str; 3] = ["out-of-time", "interrupted", "panicked"];
+const UNKNOWN: [&str; 4] = ["vacuous", "out-of-time", "interrupted", "panicked"];
 
 impl CheckVerdicts {
     /// Reads a file of verdicts.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::Site;
-use crate::Invariant;
 use crate::folio::Pfn;
+use crate::{Graded, Invariant};
 
 /// What a word of the model holds, so that a trace can read its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +85,8 @@ pub enum Note {
     },
     /// An audit found an invariant violated.
     Violated(Invariant),
+    /// An outcome that is graded is seen here.
+    Graded(Graded),
 }
 
 /// What was done in a step.

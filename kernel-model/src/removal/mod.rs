@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use crate::Graded;
 use crate::address_space::AddressSpace;
 use crate::folio::site::STABLE_READ;
 use crate::folio::{Folio, Pfn};
@@ -264,8 +265,10 @@ impl<P: Platform> System<P> {
         // about it here, and the audits look at PTEs only in zaps and at the end of an operation:
         // to take a PTE-table lock now would wait for the very fault that races.
         for Doomed { pfn, .. } in batch.iter() {
-            let mapped = self.memmap.observe_mapcount(*pfn) != 0;
-            task.removals.transient_mapcount += u64::from(mapped);
+            if self.memmap.observe_mapcount(*pfn) != 0 {
+                P::note(|| Note::Graded(Graded::TransientMapcount));
+                task.removals.transient_mapcount += 1;
+            }
         }
         let leaving = batch.iter().map(|it| (it.index, it.pages, it.folio));
         mapping.delete_folios(leaving);

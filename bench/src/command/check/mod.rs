@@ -10,6 +10,7 @@ use harness::check::trace::simplest;
 use harness::check::weaken::sites_of;
 use harness::check::{Bound, Cell, Ended, Exploration, Extent, explore, explore_all};
 use harness::progress::{Progress, say};
+use kernel_model::Graded;
 use kernel_model::platform::checked::Mutation;
 use std::time::{Duration, Instant};
 
@@ -60,7 +61,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     };
     output::print(&outcome.print(options.format))?;
     if options.trace {
-        print_traces(&outcome, &cancel)?;
+        print_traces(&outcome, options.show, &cancel)?;
     }
     if !complete || cancel.is_requested() {
         say(&format!(
@@ -168,16 +169,28 @@ fn explore_cells(
     Ok(ended.collect())
 }
 
-/// Shows an execution for each violation that was found by going through executions.
-fn print_traces(outcome: &verdicts::Outcome<'_>, cancel: &Cancel) -> Result<(), Failure> {
-    for cell in outcome.shown() {
+/// Shows an execution for each violation that was found by going through executions, or for each
+/// scheme that shows the graded outcome which was asked for.
+fn print_traces(
+    outcome: &verdicts::Outcome<'_>,
+    graded: Option<Graded>,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let cells = match graded {
+        Some(graded) => outcome.showing(graded),
+        None => outcome.shown(),
+    };
+    if let (Some(graded), []) = (graded, &cells[..]) {
+        say(&format!("no execution that can be traced showed {graded}"));
+    }
+    for cell in cells {
         if cancel.is_requested() {
             break;
         }
         if cell.scenario.is_at_random() {
             continue;
         }
-        match simplest(*cell, outcome.mutation, TRACE_BOUND, cancel) {
+        match simplest(cell, graded, outcome.mutation, TRACE_BOUND, cancel) {
             Some(trace) => {
                 let title = format!("\n{} in {}:\n\n", cell.scheme.name, cell.scenario.name);
                 output::print(&(title + &trace.text(outcome.mutation)))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use harness::check::Bound;
+use kernel_model::Graded;
 
 use crate::command::output::Format;
 use crate::command::values;
@@ -39,6 +40,12 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(super) trace: bool,
 
+    /// Trace an execution that shows this graded outcome instead, such as transient-mapcount, in the
+    /// first scenario in which each scheme shows it
+    #[arg(long, value_name = "OUTCOME", requires = "trace", conflicts_with = "weaken",
+          value_parser = values::graded)]
+    pub(super) show: Option<Graded>,
+
     /// Weaken every ordering of the sound schemes in turn, then all together, in the scenarios of two
     /// CPUs, and show what breaks
     #[arg(long, conflicts_with_all = ["limit", "schedules", "with", "without"])]
@@ -56,7 +63,7 @@ pub(crate) struct Options {
     /// Run the litmus tests of the schemes by herd7 in this directory of a Linux source tree
     /// (tools/memory-model) and compare
     #[arg(long, value_name = "DIR", conflicts_with_all =
-          ["scenario", "bound", "limit", "schedules", "trace", "weaken", "with", "without"])]
+          ["scenario", "bound", "limit", "schedules", "trace", "show", "weaken", "with", "without"])]
     pub(super) litmus: Option<PathBuf>,
 
     /// The herd7 to run [default: the one on PATH]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::check::{Cell, Ended, Exploration, LOOM_REMEMBERS};
 use harness::report::wrap;
+use kernel_model::Graded;
 use kernel_model::fault_around::{About, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::platform::checked::Mutation;
@@ -37,13 +38,23 @@ impl Outcome<'_> {
     }
 
     /// What is to be shown by traces.
-    pub(super) fn shown(&self) -> Vec<&Cell> {
+    pub(super) fn shown(&self) -> Vec<Cell> {
         let is_shown = |(cell, it): &(&Cell, &Exploration)| {
             let violates = it.violated().is_some();
             let counts = !self.is_mutated() || cell.declared().is_empty();
             violates && counts || it.panicked()
         };
-        self.all().filter(is_shown).map(|(cell, _)| cell).collect()
+        self.all().filter(is_shown).map(|(cell, _)| *cell).collect()
+    }
+
+    /// Of each scheme the first cell that showed a graded outcome and can be traced.
+    pub(super) fn showing(&self, graded: Graded) -> Vec<Cell> {
+        let first = |scheme| {
+            let mut seen = self.of(scheme).filter(|(_, it)| it.showed(graded) > 0);
+            seen.find(|(cell, _)| !cell.scenario.is_at_random())
+        };
+        let firsts = self.schemes().filter_map(first);
+        firsts.map(|(cell, _)| *cell).collect()
     }
 
     /// Whether somebody has changed the code: it is to be caught then.
@@ -52,17 +63,18 @@ impl Outcome<'_> {
     }
 
     /// Whether all is as it is declared: each verdict; and where a scheme was explored in all
-    /// scenarios, whether a transient mapcount was seen. A mutation is to be caught somewhere.
+    /// scenarios, whether each graded outcome was seen. A mutation is to be caught somewhere.
     pub(super) fn is_as_declared(&self) -> bool {
         if self.is_mutated() {
             let panicked = self.all().any(|(_, it)| it.panicked());
             return self.caught().next().is_some() && !panicked;
         }
         let verdicts = self.all().all(|(cell, it)| it.is_declared(cell.declared()));
-        let transients = self
-            .schemes()
-            .all(|it| self.transient_is_declared(it) != Some(false));
-        verdicts && transients && self.complete
+        let grades = self.schemes().all(|scheme| {
+            let mut all = Graded::ALL.into_iter();
+            all.all(|graded| self.graded_is_declared(scheme, graded) != Some(false))
+        });
+        verdicts && grades && self.complete
     }
 
     /// The schemes, each once.
@@ -78,24 +90,24 @@ impl Outcome<'_> {
             .filter(move |(cell, _)| cell.scheme.name == scheme.name)
     }
 
-    /// Whether a transient mapcount was seen as the scheme declares. No answer where a violation
-    /// may have come first, or where scenarios were left out in which it might have been seen.
-    fn transient_is_declared(&self, scheme: &'static About) -> Option<bool> {
-        let seen = self.of(scheme).any(|(_, it)| it.transient_mapcount > 0);
+    /// Whether a graded outcome was seen as the scheme declares. No answer where a violation may
+    /// have come first, or where scenarios were left out in which it might have been seen.
+    fn graded_is_declared(&self, scheme: &'static About, graded: Graded) -> Option<bool> {
+        let seen = self.of(scheme).any(|(_, it)| it.showed(graded) > 0);
         let all = self.of(scheme).count() == Scenarios::<Native>::ALL.len();
         let whole = all && scheme.verdict.is_sound() && !self.is_mutated() && self.complete;
-        (seen || whole).then_some(seen == scheme.transient_mapcount)
+        (seen || whole).then_some(seen == graded.is_declared_by(scheme))
     }
 
-    /// What was seen of transient mapcounts.
-    fn transient(&self, scheme: &'static About) -> String {
-        let seen = self.of(scheme).filter(|(_, it)| it.transient_mapcount > 0);
-        let text = match seen.count() {
-            0 => "not seen".to_owned(),
-            1 => "seen in 1 scenario".to_owned(),
-            some => format!("seen in {some} scenarios"),
+    /// Where a graded outcome was seen.
+    fn graded(&self, scheme: &'static About, graded: Graded) -> String {
+        let seen = self.of(scheme).filter(|(_, it)| it.showed(graded) > 0);
+        let seen: Vec<_> = seen.map(|(cell, _)| cell.scenario.name).collect();
+        let text = match seen[..] {
+            [] => "not seen".to_owned(),
+            _ => format!("seen in {}", seen.join(", ")),
         };
-        match self.transient_is_declared(scheme) {
+        match self.graded_is_declared(scheme, graded) {
             Some(false) if !self.is_mutated() => text + "; NOT AS DECLARED",
             _ => text,
         }
@@ -116,6 +128,10 @@ impl Outcome<'_> {
             out.push_str(&wrap("CHANGED CODE: ", &changes));
             out.push('\n');
         }
+        let scenarios = self.all().map(|(cell, _)| cell.scenario.name);
+        let names = scenarios.chain(Graded::ALL.map(Graded::name));
+        let width = names.map(str::len).max().unwrap_or_default();
+        let head = |name: &str| format!("  {name:<width$} ");
         for scheme in self.schemes() {
             let verdict = scheme.verdict;
             let declared = match verdict {
@@ -130,7 +146,9 @@ impl Outcome<'_> {
                 let text = self.verdict(cell, exploration);
                 out.push_str(&wrap(&head(cell.scenario.name), &text));
             }
-            out.push_str(&wrap(&head("transient-mapcount"), &self.transient(scheme)));
+            for graded in Graded::ALL {
+                out.push_str(&wrap(&head(graded.name()), &self.graded(scheme, graded)));
+            }
             out.push('\n');
         }
         out.push_str(&self.closing());
@@ -150,6 +168,11 @@ impl Outcome<'_> {
                     ""
                 };
                 format!("ok ({}){mark}", extent(exploration))
+            }
+            Ended::Vacuous => {
+                let unseen: Vec<_> = exploration.unseen().map(|it| it.says()).collect();
+                let unseen = unseen.join(", ");
+                format!("VACUOUS: never seen: {unseen} ({})", extent(exploration))
             }
             Ended::OutOfTime => format!("NO VERDICT: out of time, {}", extent(exploration)),
             Ended::Interrupted => "NO VERDICT: interrupted".to_owned(),
@@ -218,10 +241,12 @@ impl Outcome<'_> {
     }
 
     fn tsv(&self) -> String {
-        let mut out = String::from(
+        let graded = Graded::ALL.map(|it| it.name().replace('-', "_")).join("\t");
+        let mut out = format!(
             "scheme\tscenario\tdeclared\tverdict\tas_declared\texecutions\tbound\tchecker\t\
-             not_exhausted\tforgot_values\ttransient_mapcount\telapsed_s\n",
+             not_exhausted\tforgot_values\t{graded}\tseen\telapsed_s",
         );
+        out.push('\n');
         for (cell, it) in self.all() {
             let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
             let declared = match declared[..] {
@@ -230,7 +255,7 @@ impl Outcome<'_> {
             };
             let _ = writeln!(
                 out,
-                "{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
+                "{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
                 cell.scheme.name,
                 cell.scenario.name,
                 it.ended.name(),
@@ -241,7 +266,10 @@ impl Outcome<'_> {
                 it.not_exhausted
                     .map_or("nan".to_owned(), |it| it.to_string()),
                 it.forgot_values(),
-                it.transient_mapcount,
+                it.graded
+                    .map(|executions| executions.to_string())
+                    .join("\t"),
+                seen(it).join("; "),
                 it.elapsed.as_secs_f64(),
             );
         }
@@ -253,7 +281,7 @@ impl Outcome<'_> {
             .all()
             .map(|(cell, it)| {
                 let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
-                serde_json::json!({
+                let mut json = serde_json::json!({
                     "scheme": cell.scheme.name,
                     "scenario": cell.scenario.name,
                     "declared_violations": declared,
@@ -268,10 +296,14 @@ impl Outcome<'_> {
                     "not_exhausted": it.not_exhausted,
                     "forgot_values": it.forgot_values(),
                     "checker": checker(it.explored),
-                    "transient_mapcount": it.transient_mapcount,
+                    "seen": seen(it),
                     "longest_history": it.longest_history,
                     "elapsed_s": it.elapsed.as_secs_f64(),
-                })
+                });
+                for graded in Graded::ALL {
+                    json[graded.name().replace('-', "_")] = it.showed(graded).into();
+                }
+                json
             })
             .collect();
         serde_json::json!({
@@ -283,9 +315,11 @@ impl Outcome<'_> {
     }
 }
 
-/// What a line of the table begins with.
-fn head(scenario: &str) -> String {
-    format!("  {scenario:<26}")
+/// What must be seen, and in how many executions it was.
+fn seen(exploration: &Exploration) -> Vec<String> {
+    let seen = exploration.seen.iter();
+    seen.map(|(clause, executions)| format!("{clause}: {executions}"))
+        .collect()
 }
 
 /// How far an exploration went.
@@ -366,6 +400,84 @@ pub(super) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use harness::check::{Found, Panic};
+    use kernel_model::Invariant;
+    use kernel_model::scenario::Seen;
+
+    /// Verdicts of the first cells, one for each of these.
+    fn outcome<R>(ended: &[Ended], mutation: &Mutation, ask: impl FnOnce(&Outcome<'_>) -> R) -> R {
+        let exploration = |ended: &Ended| Exploration {
+            explored: Explored::Exhaustively { bound: Some(2) },
+            executions: 3,
+            ended: ended.clone(),
+            graded: [0; Graded::ALL.len()],
+            seen: vec![(Seen::FaultMapped, 3), (Seen::Reclaimed, 0)],
+            longest_history: 0,
+            not_exhausted: None,
+            elapsed: Duration::ZERO,
+        };
+        let explored: Vec<_> = Cell::all()
+            .into_iter()
+            .zip(ended.iter().map(exploration))
+            .collect();
+        ask(&Outcome {
+            explored: &explored,
+            mutation,
+            elapsed: Duration::ZERO,
+            complete: true,
+        })
+    }
+
+    #[test]
+    fn no_panic_and_nothing_vacuous_passes_for_a_verdict() {
+        let panicked = Ended::Panicked(Panic {
+            message: "attempt to subtract with overflow".to_owned(),
+            place: "removal/truncate.rs:7".to_owned(),
+        });
+        let all = [panicked.clone(), Ended::Vacuous, Ended::Exhausted];
+        outcome(&all, &Mutation::NONE, |outcome| {
+            let text = outcome.text();
+            let words: Vec<_> = text.split_whitespace().collect();
+            let text = words.join(" ");
+            for part in [
+                "PANICKED: attempt to subtract with overflow (removal/truncate.rs:7) (execution 3)",
+                "VACUOUS: never seen: a folio was reclaimed (3 executions, bound 2); NOT AS",
+                "2 of them NOT AS DECLARED",
+            ] {
+                assert!(text.contains(part), "{part} in {text}");
+            }
+            assert!(!outcome.is_as_declared());
+            let tsv = outcome.tsv();
+            let verdicts: Vec<_> = tsv.lines().map(|line| line.split('\t').nth(3)).collect();
+            let expected = ["verdict", "panicked", "vacuous", "ok"].map(Some);
+            assert_eq!(verdicts, expected);
+            let json = outcome.json();
+            assert_eq!(json["verdicts"][0]["as_declared"], false);
+            assert_eq!(
+                json["verdicts"][0]["detail"],
+                "attempt to subtract with overflow (removal/truncate.rs:7)"
+            );
+            assert_eq!(json["verdicts"][1]["seen"][1], "a folio was reclaimed: 0");
+        });
+        outcome(&[Ended::Exhausted], &Mutation::NONE, |outcome| {
+            assert!(outcome.is_as_declared());
+        });
+        // A panic of changed code isn't how a change is caught.
+        let mut changed = Mutation::NONE;
+        changed.left_out.push("luck");
+        let caught = Ended::Violated(Found {
+            invariant: Invariant::RightOffset,
+            detail: String::new(),
+        });
+        for (ended, is_caught) in [
+            (vec![caught.clone()], true),
+            (vec![caught, panicked], false),
+        ] {
+            outcome(&ended, &changed, |outcome| {
+                assert_eq!(outcome.is_as_declared(), is_caught, "{ended:?}");
+            });
+        }
+    }
 
     #[test]
     fn thousands_are_set_apart() {

@@ -1,14 +1,17 @@
 //! `faultaround check --weaken`: which orderings a scheme needs.
 
 use std::fmt::Write;
+use std::num::NonZero;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use harness::cancel::Cancel;
 use harness::check::trace::{Trace, simplest};
 use harness::check::weaken::{
-    Joint, Stopped, Weakening, cells_of, first_break, joint, ladder, sites_of, weaken,
+    Joint, Stopped, Weakening, cells_of, joint, ladder, sites_of, weaken,
 };
-use harness::check::{Bound, Cell, Extent, explore_all};
+use harness::check::{Bound, Cell, Ended, Extent, explore, explore_all};
 use harness::progress::{Progress, say};
 use harness::report::wrap;
 use kernel_model::platform::checked::Mutation;
@@ -26,7 +29,7 @@ const BOUND: Bound = Bound::Preemptions(2);
 
 /// Runs the command on the sound schemes among the cells.
 pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<(), Failure> {
-    let mut schemes: Vec<&str> = cells
+    let mut schemes: Vec<&'static str> = cells
         .iter()
         .filter(|cell| cell.scheme.verdict.is_sound())
         .map(|cell| cell.scheme.name)
@@ -50,29 +53,129 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
         bound: Some(options.bound.unwrap_or(BOUND)),
         ..Extent::default()
     };
+    let of = |scheme: &&'static str| Work::new(scheme, cells);
+    let mut works: Vec<Work> = schemes.iter().map(of).collect();
+    let broken = works_unchanged(&mut works, &extent, cancel)?;
+    works.retain(|work| !work.is_broken);
+    let steps = works.iter().map(Work::steps);
+    let mut progress = Progress::new(steps.sum());
     let mut tables = Tables::default();
-    let mut result = Ok(());
-    for scheme in schemes {
-        let cells: Vec<Cell> = cells
-            .iter()
-            .copied()
-            .filter(|cell| cell.scheme.name == scheme)
-            .filter(|cell| !cell.scenario.is_at_random())
-            .collect();
-        match one_scheme(scheme, &cells, &extent, options, cancel, &mut tables) {
+    let mut result = match broken {
+        true => Err(Failure::NotAsDeclared),
+        false => Ok(()),
+    };
+    for work in &works {
+        match one_scheme(work, &extent, options, cancel, &mut progress, &mut tables) {
+            Ok(()) => {}
             // It has been said; the other schemes go on.
             Err(Failure::NotAsDeclared) => result = Err(Failure::NotAsDeclared),
             Err(other) => {
                 result = Err(other);
                 break;
             }
-            Ok(()) => {}
         }
     }
+    progress.finish();
     if options.format == Format::Json {
         output::print(&format!("{:#}\n", serde_json::Value::from(tables.json)))?;
     }
     result
+}
+
+/// A scheme that is weakened.
+struct Work {
+    scheme: &'static str,
+    sites: Vec<&'static Site>,
+    /// All scenarios, for the joint minimum.
+    all: Vec<Cell>,
+    /// Those of two CPUs, for the sites; all if there are none of two.
+    cells: Vec<Cell>,
+    /// The time that the cells take unchanged, one after the other.
+    unchanged: Duration,
+    is_broken: bool,
+}
+
+impl Work {
+    fn new(scheme: &'static str, cells: &[Cell]) -> Self {
+        let all = cells.iter().copied();
+        let all = all.filter(|cell| cell.scheme.name == scheme && !cell.scenario.is_at_random());
+        let all: Vec<Cell> = all.collect();
+        let pairs = all.iter().copied();
+        let mut cells: Vec<Cell> = pairs.filter(|cell| cell.scenario.cpus.len() == 2).collect();
+        if cells.is_empty() {
+            cells.clone_from(&all);
+        }
+        Self {
+            scheme,
+            sites: sites_of(scheme),
+            all,
+            cells,
+            unchanged: Duration::ZERO,
+            is_broken: false,
+        }
+    }
+
+    /// One for each site, and one for each in the joint minimum.
+    fn steps(&self) -> u64 {
+        2 * self.sites.len() as u64
+    }
+}
+
+/// Goes through all cells unchanged: what breaks as it is would be taken for needed. Says how long the
+/// rest will take. Returns whether something breaks.
+fn works_unchanged(works: &mut [Work], extent: &Extent, cancel: &Cancel) -> Result<bool, Failure> {
+    let cells: Vec<Cell> = works.iter().flat_map(|work| work.cells.clone()).collect();
+    let mut progress = Progress::new(cells.len() as u64);
+    progress.step_begins("going through the scenarios unchanged");
+    let explorations = explore_all(
+        &cells,
+        |cell| explore(*cell, &Mutation::NONE, extent, cancel),
+        |_, _| progress.step_ended(),
+    );
+    progress.finish();
+    let explorations = explorations.map_err(|error| Failure::Broke(error.to_string()))?;
+    if cancel.is_requested() {
+        say("interrupted before anything was weakened");
+        return Err(Failure::Interrupted);
+    }
+    let mut explorations = explorations.iter();
+    for work in &mut *works {
+        let own: Vec<_> = work.cells.iter().zip(&mut explorations).collect();
+        work.unchanged = own.iter().map(|(_, it)| it.elapsed).sum();
+        let mut broken = own.iter().filter(|(_, it)| goes_wrong(&it.ended));
+        if let Some((cell, it)) = broken.next() {
+            work.is_broken = true;
+            say(&format!(
+                "{} breaks as it is, in {}: {}",
+                work.scheme,
+                cell.scenario.name,
+                told(&it.ended)
+            ));
+        }
+    }
+    let going = works.iter().filter(|work| !work.is_broken);
+    let seconds: f64 = going
+        .map(|work| work.steps() as f64 * work.unchanged.as_secs_f64())
+        .sum();
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    say(&format!(
+        "weakening {} takes about {}, by the time that they took unchanged",
+        many(works.len() as u64, "scheme"),
+        about(seconds / workers as f64)
+    ));
+    Ok(works.iter().any(|work| work.is_broken))
+}
+
+fn goes_wrong(ended: &Ended) -> bool {
+    matches!(ended, Ended::Violated(_) | Ended::Panicked(_))
+}
+
+/// Seconds as a person says them.
+fn about(seconds: f64) -> String {
+    match seconds {
+        short if short < 100.0 => format!("{:.0} s", short.max(1.0)),
+        long => format!("{:.0} min", long / 60.0),
+    }
 }
 
 /// What goes out as one table, though it is of several schemes.
@@ -83,13 +186,20 @@ struct Tables {
 }
 
 fn one_scheme(
-    scheme: &str,
-    all: &[Cell],
+    work: &Work,
     extent: &Extent,
     options: &Options,
     cancel: &Cancel,
+    progress: &mut Progress,
     tables: &mut Tables,
 ) -> Result<(), Failure> {
+    let Work {
+        scheme,
+        sites,
+        all,
+        cells,
+        ..
+    } = work;
     let stopped = |why: Stopped| match why {
         Stopped::Interrupted => {
             say(&format!("interrupted while {scheme} was being weakened"));
@@ -97,28 +207,9 @@ fn one_scheme(
         }
         Stopped::NoThread(error) => Failure::Broke(error.to_string()),
     };
-    let sites = sites_of(scheme);
-    let pairs: Vec<Cell> = all
-        .iter()
-        .copied()
-        .filter(|cell| cell.scenario.cpus.len() == 2)
-        .collect();
-    let cells = if pairs.is_empty() { all } else { &pairs[..] };
-    // What breaks unchanged would be taken for needed.
-    let unchanged = first_break(Ordering::SeqCst, &Mutation::NONE, cells, extent, cancel);
-    if let Some(broken) = unchanged.map_err(stopped)? {
-        say(&format!(
-            "{scheme} breaks as it is, in {}: {}",
-            broken.cell.scenario.name,
-            told(&broken.ended)
-        ));
-        return Err(Failure::NotAsDeclared);
-    }
-    // A step for each site, and one for each in the joint minimum.
-    let mut progress = Progress::new(2 * sites.len() as u64);
     progress.step_begins(&format!("{scheme}: weakening one site at a time"));
     let weakenings = explore_all(
-        &sites,
+        sites,
         |site| weaken(site, &Mutation::NONE, cells, extent, cancel),
         |site, _| {
             progress.step_begins(&format!("{scheme}: {} is done", sites[site].name));
@@ -137,7 +228,6 @@ fn one_scheme(
     } else {
         Err(Stopped::Interrupted)
     };
-    progress.finish();
     let table = Table {
         scheme,
         all,
@@ -145,15 +235,18 @@ fn one_scheme(
         joint: joint.as_ref().ok(),
         extent,
     };
-    match options.format {
-        Format::Text => output::print(&table.text())?,
-        Format::Tsv => output::print(&table.tsv(!tables.has_head))?,
-        Format::Json => tables.json.push(table.json()),
-    }
+    progress.aside(|| match options.format {
+        Format::Text => output::print(&table.text()),
+        Format::Tsv => output::print(&table.tsv(!tables.has_head)),
+        Format::Json => {
+            tables.json.push(table.json());
+            Ok(())
+        }
+    })?;
     tables.has_head = true;
     let joint = joint.map_err(stopped)?;
     if options.trace {
-        print_traces(&weakenings, cancel)?;
+        progress.aside(|| print_traces(&weakenings, cancel))?;
     }
     match joint.confirmed {
         None => Ok(()),
@@ -186,10 +279,10 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// What a site is left with when all are weakened.
-    fn jointly(&self, site: &Site) -> &'static str {
+    /// What a site is left with when all are weakened; `unknown` if that wasn't reached.
+    fn jointly(&self, site: &Site, unknown: &'static str) -> &'static str {
         self.joint
-            .map_or("nan", |joint| order_of(site, joint.order(site)))
+            .map_or(unknown, |joint| order_of(site, joint.order(site)))
     }
 
     /// The scenarios, if they aren't all that there are.
@@ -224,7 +317,7 @@ impl Table<'_> {
                 site.name,
                 order_of(site, site.order),
                 order_of(site, weakening.weakest),
-                self.jointly(site),
+                self.jointly(site, "?"),
                 weakening.breaks.last().map_or("-", |it| it.ended.name()),
             );
             out.push_str(&wrap("    stands for ", site.stands_for));
@@ -240,8 +333,9 @@ impl Table<'_> {
             }
         }
         out.push('\n');
-        if let Some(joint) = self.joint {
-            out.push_str(&self.joint_text(joint));
+        match self.joint {
+            Some(joint) => out.push_str(&self.joint_text(joint)),
+            None => out.push_str("jointly: interrupted before that was known\n"),
         }
         out
     }
@@ -295,7 +389,7 @@ impl Table<'_> {
                 site.stands_for,
                 order_of(site, site.order),
                 order_of(site, it.weakest),
-                self.jointly(site),
+                self.jointly(site, "nan"),
             );
             let _ = match it.breaks.last() {
                 None => writeln!(out, "\tnan\tnan\tnan\tnan"),
@@ -358,7 +452,7 @@ fn print_traces(weakenings: &[Weakening], cancel: &Cancel) -> Result<(), Failure
         debug_assert!(ladder(weakening.site).contains(&broken.order));
         let mut mutation = Mutation::NONE;
         mutation.weakened.push((weakening.site.name, broken.order));
-        let trace: Option<Trace> = simplest(broken.cell, &mutation, TRACE_BOUND, cancel);
+        let trace: Option<Trace> = simplest(broken.cell, None, &mutation, TRACE_BOUND, cancel);
         if let Some(trace) = trace {
             let title = format!(
                 "\n{} in {}, {} {}:\n\n",

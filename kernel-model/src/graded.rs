@@ -1,0 +1,57 @@
+//! Outcomes that are no violations, and that are told all the same: what a kernel of today would say
+//! BUG to, or what a caller has to know.
+
+use std::fmt;
+
+use crate::Task;
+use crate::fault_around::About;
+
+/// An outcome that is graded, not judged. A scheme declares of each whether it shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Graded {
+    /// A mapcount above 0 at the point of removal, of a fault that will take it back.
+    TransientMapcount,
+}
+
+impl Graded {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::TransientMapcount];
+
+    /// The name on the command line and in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TransientMapcount => "transient-mapcount",
+        }
+    }
+
+    /// What it is, in one sentence.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::TransientMapcount => {
+                "a mapcount is above 0 at the point of removal; a fault has counted what it will \
+                 not map"
+            }
+        }
+    }
+
+    /// Whether an execution showed it, by what its CPUs counted.
+    pub fn shows_in(self, tasks: &[Task]) -> bool {
+        let times = |task: &Task| match self {
+            Self::TransientMapcount => task.removals.transient_mapcount,
+        };
+        tasks.iter().any(|task| times(task) > 0)
+    }
+
+    /// Whether a scheme says that it shows it.
+    pub const fn is_declared_by(self, scheme: &About) -> bool {
+        match self {
+            Self::TransientMapcount => scheme.transient_mapcount,
+        }
+    }
+}
+
+impl fmt::Display for Graded {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
