@@ -261,6 +261,8 @@ fn bad_input_is_told_in_one_line_with_status_2() {
             &["--with", "--weaken"],
         ),
         (&["--trace", "--format", "json"], &["--trace", "json"]),
+        (&["--trace", "--show", "x"], &["x", "transient-mapcount"]),
+        (&["--show", "transient-mapcount"], &["--trace"]),
         (
             &["--with", "slot_load=relaxed", "--scenario", "crowd"],
             &["crowd", "random"],

@@ -55,7 +55,7 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
     };
     let of = |scheme: &&'static str| Work::new(scheme, cells);
     let mut works: Vec<Work> = schemes.iter().map(of).collect();
-    let broken = works_unchanged(&mut works, &extent, cancel)?;
+    let broken = go_through_unchanged(&mut works, &extent, cancel)?;
     works.retain(|work| !work.is_broken);
     let steps = works.iter().map(Work::steps);
     let mut progress = Progress::new(steps.sum());
@@ -123,7 +123,11 @@ impl Work {
 
 /// Goes through all cells unchanged: what breaks as it is would be taken for needed. Says how long the
 /// rest will take. Returns whether something breaks.
-fn works_unchanged(works: &mut [Work], extent: &Extent, cancel: &Cancel) -> Result<bool, Failure> {
+fn go_through_unchanged(
+    works: &mut [Work],
+    extent: &Extent,
+    cancel: &Cancel,
+) -> Result<bool, Failure> {
     let cells: Vec<Cell> = works.iter().flat_map(|work| work.cells.clone()).collect();
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("going through the scenarios unchanged");
@@ -159,7 +163,7 @@ fn works_unchanged(works: &mut [Work], extent: &Extent, cancel: &Cancel) -> Resu
         .sum();
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     say(&format!(
-        "weakening {} takes about {}, by the time that they took unchanged",
+        "weakening {} takes at least {} or so, by the time that they took unchanged",
         many(works.len() as u64, "scheme"),
         about(seconds / workers as f64)
     ));
