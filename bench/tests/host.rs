@@ -291,7 +291,7 @@ fn address_space_that_does_not_suffice_is_told_and_leaves_nothing() {
     fs::remove_dir_all(only(out.path())).unwrap();
     let large = host(out.path(), &[&more[..], &["--pages", "131072"]].concat());
     let output = limited(&large, &limit).output().unwrap();
-    assert_refused(&output, &["512 MiB", "ulimit -v"]);
+    assert_refused(&output, &["513 MiB", "ulimit -v"]);
     assert_eq!(paths(out.path()), [""; 0].map(PathBuf::from));
 }
 

@@ -37,7 +37,7 @@ fn what_cannot_be_is_told_in_one_line_with_status_2() {
         (&["--rounds", "3", "--limit", "5s"], &["--rounds auto"]),
         (
             &["--rounds", "auto", "--width", "x"],
-            &["x", "from 0% to 100%"],
+            &["x", "from 0.1% to 100%"],
         ),
         (
             &["--rounds", "auto", "--limit", "5"],

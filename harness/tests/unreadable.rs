@@ -274,7 +274,7 @@ fn fields_that_are_missing_or_of_another_type_are_named() {
         ("/summary", json!(7), "7"),
         ("/rounds", json!({}), "map"),
         ("/rounds/0/threads", json!(-1), "-1"),
-        ("/rounds/0/threads", json!(1e300), "floating point"),
+        ("/rounds/0/threads", json!(1e300), "threads is 1e300"),
         ("/rounds/0/storm", json!(null), "null"),
         ("/summary/0/rows/0/latency/count", json!("many"), "many"),
         ("/configuration/seed", json!([]), "sequence"),
@@ -346,9 +346,9 @@ fn a_histogram_of_another_run_or_of_none_is_told() {
     of(b"", "it has 0 of the");
     of(
         b"     Value     Percentile TotalCount 1/(1-Percentile)\n",
-        "no interval log",
+        "isn't one of an interval log",
     );
-    of(&[0x1f, 0x8b, 8, 0, 0, 0], "no interval log");
+    of(&[0x1f, 0x8b, 8, 0, 0, 0], "isn't one of an interval log");
     fs::remove_file(&path).unwrap();
     assert_line(
         &latencies(directory.path()).unwrap_err(),

@@ -42,7 +42,8 @@ fn sound_schemes_survive_and_do_work() {
         for scheme in sound() {
             let audit = audited(scheme, storm, &setup(0, &[]));
             assert_eq!(audit.verdict, Verdict::AsDeclared, "{audit:?}");
-            assert!(audit.work.schedules > 10_000, "{audit:?}");
+            // All pairs of places in all trials; how many there are is the scheme's own length.
+            assert!(audit.work.schedules > 5_000, "{audit:?}");
         }
     }
 }

@@ -134,6 +134,10 @@ pub fn install() -> Result<(), HostError> {
 }
 
 fn set_handler() -> io::Result<()> {
+    // The first generator of a process installs a handler of its own for SIGBUS. The tests of this
+    // crate run explorations beside these: that one comes first, and ours stays.
+    #[cfg(all(test, feature = "loom"))]
+    loom::model(|| ());
     // SAFETY: all of the structure are integers and an optional function, for which zeroes are fine.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_sigbus;

@@ -88,7 +88,7 @@ impl Run {
         }
         if let Some((name, number)) = beyond_measure(&json, "run.json") {
             return Err(fail(format!(
-                "{name} is {number}, and nothing measured is so large"
+                "{name} is {number:e}, and nothing measured is so large"
             )));
         }
         serde_json::from_value(json).map_err(|error| fail(error.to_string()))

@@ -177,13 +177,15 @@ fn map_folio_range<P: Platform>(
         };
         let piece_index = index + next as u64;
         memmap.mapcount_add(piece, &MAPCOUNT_INC_LOCKED);
-        window
-            .system
-            .set_ptes(&mut ptes[next..], piece, piece_index);
+        // Linux takes these after it has set the PTEs. Under the folio lock and the PTE-table lock
+        // that is the same, but for an audit of the folio's other PTEs: each holds a reference.
         let handed_on = u32::from(pages == 0);
         if piece.pages > handed_on {
             memmap.folio(run.head).get_more(piece.pages - handed_on);
         }
+        window
+            .system
+            .set_ptes(&mut ptes[next..], piece, piece_index);
         pages += piece.pages;
         next += length;
         let there = piece_index..piece_index + u64::from(piece.pages);

@@ -207,8 +207,8 @@ fn svg_is_balanced_and_without_numbers_that_are_none() {
 #[test]
 fn broken_lines_are_broken_in_the_picture() {
     let svg = write_svg(&curves());
-    // Four long ones and the three broken schemes, in two panels and the legend.
-    assert_eq!(svg.matches("stroke-dasharray").count(), 7 * 3);
+    // Five of the sound schemes and the three broken schemes, in two panels and the legend.
+    assert_eq!(svg.matches("stroke-dasharray").count(), 8 * 3);
 }
 
 #[test]
