@@ -228,6 +228,7 @@ impl<P: Platform> System<P> {
         let ptes: u32 = frames.map(|frame| self.ptes_of_frames.of(Pfn(frame))).sum();
         let refcount = folio.counts.refcount();
         if refcount < ptes + slots {
+            let refcount = refcount.cast_signed();
             let detail = format!("refcount {refcount}, but {ptes} PTE(s) and {slots} slot(s)");
             self.violated(Invariant::PteHoldsReference, index, pfn, detail);
         }
@@ -323,6 +324,8 @@ impl<P: Platform> System<P> {
         );
         let filled = filled.count() as u64;
         if counted != filled {
+            // Below 0 where more was taken away than there was.
+            let counted = counted.cast_signed();
             let detail = format!("nrpages is {counted}, but {filled} slots are filled");
             self.violated(Invariant::CountsBalance, 0, Pfn(0), detail);
         }
@@ -351,6 +354,7 @@ impl<P: Platform> System<P> {
                 (folio.counts.refcount(), self.memmap.observe_mapcount(head));
             let references = ptes + cache;
             if (mapcount, refcount) != (ptes, references) {
+                let (mapcount, refcount) = (mapcount.cast_signed(), refcount.cast_signed());
                 let detail = format!(
                     "mapcount {mapcount} refcount {refcount}, but {ptes} PTEs and {cache} reference \
                      of the cache"
@@ -377,6 +381,7 @@ impl<P: Platform> System<P> {
             let mapcount = self.memmap.folio(Pfn(pfn)).observe().counts.mapcount();
             let ptes = ptes_of[pfn as usize];
             if mapcount != ptes {
+                let mapcount = mapcount.cast_signed();
                 let detail = format!("its page has mapcount {mapcount}, but {ptes} PTEs");
                 self.violated(Invariant::CountsBalance, 0, Pfn(pfn), detail);
             }

@@ -1,8 +1,8 @@
 //! Directed trials: two threads that meet at every pair of places, one schedule after the other.
 //!
-//! First all schedules of each trial with two turns before the threads run to their ends (with three, of
-//! the smallest trial); then deeper ones, drawn at random. Each is a machine of its own, so that what it shows is a function of
-//! the schedule.
+//! First all schedules of each trial with two turns before the threads run to their ends (with
+//! three, of the smallest trial); then deeper ones, drawn at random. Each is a machine of its own,
+//! so that what it shows is a function of the schedule.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};

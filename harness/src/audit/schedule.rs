@@ -252,14 +252,14 @@ impl fmt::Display for Trial {
     }
 }
 
-/// A trial and its turns: `page/fault/punch-hole/A7,B12`. Thread A, who faults, makes 7 accesses,
-/// then B, who punches, 12; A then runs to its end, and B after it. Who has to wait gives its turn
-/// away. A lock that is taken counts as an access.
+/// A trial and its turns: `page/fault/punch-hole/A7,B12`. Thread A, which faults, makes 7 accesses,
+/// then B, which punches, 12; A then runs to its end, and B after it. A thread that has to wait
+/// gives its turn away. A lock that is taken counts as an access.
 #[derive(Clone)]
 pub struct Schedule {
-    /// Who does what on which machine.
+    /// The machine, and what each thread does on it.
     pub trial: Trial,
-    /// Who has the first turn; the two alternate.
+    /// The thread that has the first turn; the two alternate.
     pub first: usize,
     /// The accesses of each turn.
     pub turns: Vec<u32>,

@@ -34,11 +34,8 @@ fn sound() -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn sound_schemes_survive_and_do_work() {
-    for storm in Storms::<Audited>::ALL {
-        let storm = storm.about().name;
-        if ["none", "mixed"].contains(&storm) {
-            continue;
-        }
+    // One that holds invalidate_lock, one that doesn't, one that freezes; all are in .ci/run.
+    for storm in ["punch-hole", "invalidate", "migrate"] {
         for scheme in sound() {
             let audit = audited(scheme, storm, &setup(0, &[]));
             assert_eq!(audit.verdict, Verdict::AsDeclared, "{audit:?}");

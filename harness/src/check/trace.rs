@@ -1,4 +1,5 @@
-//! An execution that violates something, or shows a graded outcome, as a kernel changelog would show it: a column for each CPU.
+//! An execution that violates something, or shows a graded outcome, as a kernel changelog would
+//! show it: a column for each CPU.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,8 +40,8 @@ pub struct Trace {
     pub steps: Vec<Step>,
 }
 
-/// Finds the simplest execution of a cell that violates something, or shows a graded outcome: with as few preemptions as there can be, then as
-/// few stale reads, then as few steps; one preemption more if that spares all stale reads. `None` if
+/// Finds the simplest execution of a cell that violates something, or shows a graded outcome: with
+/// as few preemptions as there can be, then as few stale reads, then as few steps; one preemption more if that spares all stale reads. `None` if
 /// there is none with up to `bound` preemptions, or if somebody asked to stop, or where the scenario
 /// is explored at random.
 pub fn simplest(

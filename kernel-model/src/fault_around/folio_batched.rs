@@ -3,7 +3,8 @@
 //!
 //! The caller's reference is handed on to one of the PTEs, as since v6.18; v6.6 takes one for each PTE
 //! after it is set, and drops the caller's: for a folio of one page two more read-modify-writes, 6.
-//! Mapcounts are counted as since v6.10, with a total for a large folio.
+//! Mapcounts are counted as since v6.12, with a total for a large folio, less what Linux does to
+//! `_nr_pages_mapped`: one read-modify-write for pages mapped first together, one per page before v6.12.
 //!
 //! The end of the file is read under each folio's lock, and once before the first lookup, as since v7.0
 //! (f58df566524e): the pages of a folio are counted to that end. v6.18 reads that one when it has the

@@ -3,8 +3,8 @@
 //! Hugh Dickins's load of that day tripped `VM_BUG_ON_PAGE(page_mapped(page))` in `collapse_file()`.
 //!
 //! A whole removal fits between the look at the mapping and the increment, and a folio with
-//! `mapping == NULL` ends up in a PTE. Not under a truncation, for the reason that
-//! [`sketch`](super::Sketch) gives.
+//! `mapping == NULL` ends up in a PTE. Under a truncation only where
+//! [`sketch`](super::Sketch) is broken by one.
 
 use std::sync::atomic::Ordering::Relaxed;
 

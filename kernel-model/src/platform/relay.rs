@@ -259,7 +259,7 @@ impl Runner {
         self.left.set(state.turns.pop().unwrap_or(u32::MAX));
     }
 
-    /// Nobody can go on: both threads come out of whatever they are in.
+    /// Neither thread can go on: both come out of whatever they are in.
     fn give_up(&self) -> ! {
         self.relay.state().is_stuck = true;
         // Without the message of a panic.

@@ -14,9 +14,10 @@
 //!
 //! The PTE tables that the large folio covers are taken away then, whatever is in them: nobody maps the
 //! new folio, as it is still locked. So a scheme that doesn't ask for that lock is owed what those are
-//! owed that don't ask for the lock of a folio that goes, though `collapse` freezes. Linux 6.1 holds
-//! `mmap_lock` for writing, which keeps faults off and which the model doesn't have; both do it as since
-//! v6.5, without.
+//! owed that don't ask for the lock of a folio that goes, though `collapse` freezes. Up to v6.4 Linux
+//! held `mmap_lock` for writing, which kept faults off and which the model doesn't have; both do it
+//! as since v6.5, without. So `collapse` is of no release: it freezes as the older, and takes tables
+//! away as the newer.
 //!
 //! The new folio is as large as the model's folios get. Where they have one page it is one of one page.
 
@@ -74,7 +75,11 @@ const fn about(name: &'static str, lineage: &'static str, freezes: bool) -> Abou
     }
 }
 
-static FROZEN: About = about("collapse", "collapse_file(), Linux v5.4 to v6.3", true);
+static FROZEN: About = about(
+    "collapse",
+    "collapse_file(), Linux v5.4 to v6.3; tables as since v6.5",
+    true,
+);
 static COUNTED: About = about("collapse-counted", "collapse_file(), Linux v6.4 on", false);
 
 impl<P: Platform, const FREEZES: bool> Remover<P> for Collapse<FREEZES> {
@@ -118,7 +123,7 @@ impl<P: Platform> System<P> {
             return;
         };
         let new = self.memmap.folio(head);
-        // Nobody else can reach it yet. It stays locked until the tables are gone.
+        // It isn't in the file yet. It stays locked until the tables are gone.
         new.lock();
         new.set_index(range.start);
         new.set_mapping(mapping.id());
@@ -181,14 +186,13 @@ impl<P: Platform> System<P> {
                 self.scheme.after_folio_lock();
             }
             self.unmap_if_mapped(mapping, &old, task);
-            // Where the assertion was.
-            let mapped = self.memmap.observe_mapcount(old.pfn) != 0;
-            task.removals.transient_mapcount += u64::from(mapped);
-            let nobody_elses = match FREEZES {
+            // The assertion was here.
+            self.grade_mapcount(old.pfn, task);
+            let is_unused = match FREEZES {
                 true => mapping.replace_frozen(old.folio, index, new),
                 false => mapping.is_held_once(old.folio),
             };
-            if nobody_elses {
+            if is_unused {
                 return Some(old);
             }
             task.removals.busy += 1;

@@ -261,14 +261,8 @@ impl<P: Platform> System<P> {
         for doomed in batch.iter() {
             self.unmap_if_mapped(mapping, doomed, task);
         }
-        // Where the kernel asserts that it is 0, in filemap_unaccount_folio() and in some removers before. Nothing else is done
-        // about it here, and the audits look at PTEs only in zaps and at the end of an operation:
-        // to take a PTE-table lock now would wait for the very fault that races.
         for Doomed { pfn, .. } in batch.iter() {
-            if self.memmap.observe_mapcount(*pfn) != 0 {
-                P::note(|| Note::Graded(Graded::TransientMapcount));
-                task.removals.transient_mapcount += 1;
-            }
+            self.grade_mapcount(*pfn, task);
         }
         let leaving = batch.iter().map(|it| (it.index, it.pages, it.folio));
         mapping.delete_folios(leaving);
@@ -276,6 +270,17 @@ impl<P: Platform> System<P> {
             self.has_left(&doomed, task);
             self.put_many(doomed.pfn, doomed.pages, task); // the page cache's references
             self.unlock_and_put(&doomed, task);
+        }
+    }
+
+    /// Counts a mapcount that is above 0 where the kernel asserts that it is 0: in
+    /// `filemap_unaccount_folio()`, and in some removers before it. Nothing else is done about it,
+    /// and the audits look at PTEs only in zaps and at the end of an operation: to take a PTE-table
+    /// lock now would wait for the very fault that races.
+    fn grade_mapcount(&self, pfn: Pfn, task: &mut Task) {
+        if self.memmap.observe_mapcount(pfn) != 0 {
+            P::note(|| Note::Graded(Graded::TransientMapcount));
+            task.removals.transient_mapcount += 1;
         }
     }
 

@@ -125,8 +125,8 @@ impl<P: Platform> System<P> {
 
     /// Splits the folio with the page at `index` if it reaches beyond the range
     /// (`truncate_inode_partial_folio()`). Where somebody holds a reference it can't be split. A clean one
-    /// goes whole then, and what lay outside is read again when it is missed. A dirty one stays, unmapped
-    /// (as since v6.18), and what it covers is returned; the kernel has zeroed its part of the range.
+    /// goes whole then, and what lay outside is read again when it is missed. A dirty one stays, and is
+    /// unmapped (fa04f5b60fda), and what it covers is returned; the kernel has zeroed its part of the range.
     fn truncate_partial_folio(
         &self,
         mapping: &AddressSpace<P>,

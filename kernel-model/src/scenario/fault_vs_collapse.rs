@@ -1,8 +1,6 @@
 //! Faults against khugepaged, which replaces the folio and takes the PTE table away that the new one
 //! covers. Tables are freed after a grace period here.
 
-use std::sync::Arc;
-
 use super::{About, Explored, Seen, Sizes, Stage, scenario};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
@@ -77,11 +75,10 @@ fn mapped_vs_collapse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage
     }
     stage.system.handle_mm_fault(&mapped, 0, &mut task);
     let vma = stage.map_with_table();
-    let there = Arc::clone(&contents);
     stage.cpu(move |system, _, task| {
         system.do_fault_around(&vma, 0, task);
         contents.read_mapped(system, &vma);
-        there.read_mapped(system, &mapped);
+        contents.read_mapped(system, &mapped);
     });
     stage.removes("collapse-counted", 2);
     stage

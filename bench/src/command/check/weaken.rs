@@ -163,7 +163,7 @@ fn go_through_unchanged(
         .sum();
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     say(&format!(
-        "weakening {} takes at least {} or so, by the time that they took unchanged",
+        "weakening {} takes {} at least, by the time that they took unchanged",
         many(works.len() as u64, "scheme"),
         about(seconds / workers as f64)
     ));

@@ -11,11 +11,13 @@ use harness::storms::{Storm, Storms};
 
 use super::options::Options;
 use super::plan::{MIX_PAGES, schemes, sizes};
+use crate::command::invocation::Invocation;
 use crate::command::measuring::{BYTES_PER_PAGE, Order, refuse_more_than_memory, storms};
 use crate::command::output::Format;
 use crate::command::values::Threads;
 use crate::command::{Failure, checks_named, output};
 use kernel_model::Orders;
+use kernel_model::platform::Site;
 
 const DURATION: Duration = Duration::from_secs(10);
 const THREADS: u32 = 2;
@@ -26,18 +28,36 @@ const WINDOWS: u32 = 2;
 /// Violations that are printed for each audit; JSON has all that were kept.
 const SHOWN: usize = 3;
 
-pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
+pub(super) fn run(
+    options: &Options,
+    invocation: &Invocation,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
     let mut schemes = schemes::<Audited>(&options.scheme)?;
     let storms = removing(options)?;
     let left_out = checks_named(
         &options.without,
         schemes.iter().map(|scheme| scheme.about()),
     )?;
-    // Those that make none of these checks are what they were.
-    schemes.retain(|scheme| {
-        let mut checks = scheme.about().checks();
-        left_out.is_empty() || checks.any(|check| left_out.iter().any(|it| it.name == check.name))
-    });
+    let removers = storms.iter().flat_map(|storm| storm.removers());
+    let of_removers = |check: &&Site| {
+        let mut all = removers.clone().flat_map(|remover| remover.about().checks);
+        all.any(|it| it.name == check.name)
+    };
+    // Those that make none of these checks, and meet none, are what they were.
+    if !left_out.iter().any(of_removers) && !left_out.is_empty() {
+        schemes.retain(|scheme| {
+            let mut checks = scheme.about().checks();
+            checks.any(|check| left_out.iter().any(|it| it.name == check.name))
+        });
+    }
+    if schemes.is_empty() {
+        return Err(Failure::Usage(format!(
+            "--without {}: neither these schemes nor the removers of these storms make that check; \
+             faultaround check has more removers",
+            options.without.join(",")
+        )));
+    }
     if options.schedule.is_some() && (schemes.len() != 1 || storms.len() != 1) {
         return Err(Failure::Usage(
             "--schedule shows one --scheme under one --storm: name both".to_owned(),
@@ -62,7 +82,12 @@ pub(super) fn run(options: &Options, cancel: &Cancel) -> Result<(), Failure> {
             Ok(audit) => {
                 if options.load.format == Format::Text {
                     progress.finish();
-                    output::print(&text(&audit, &setup, options.schedule.is_some()))?;
+                    output::print(&text(
+                        &audit,
+                        &setup,
+                        options.schedule.is_some(),
+                        invocation,
+                    ))?;
                 }
                 audits.push(audit);
             }
@@ -191,7 +216,12 @@ fn in_words(audit: &Audit, is_repeated: bool) -> &'static str {
 }
 
 /// The turns of a schedule, and the command that shows them again.
-fn schedule_text(audit: &Audit, schedule: &Schedule, setup: &AuditSetup) -> String {
+fn schedule_text(
+    audit: &Audit,
+    schedule: &Schedule,
+    setup: &AuditSetup,
+    invocation: &Invocation,
+) -> String {
     let [a, b] = &schedule.trial.programs;
     let machine = schedule.trial.shape.name;
     let mut out = format!("    schedule on machine {machine}: A does {a}, B does {b}\n");
@@ -207,10 +237,12 @@ fn schedule_text(audit: &Audit, schedule: &Schedule, setup: &AuditSetup) -> Stri
         };
         let _ = writeln!(out, "      {} {accesses:>4} accesses, {ends}", turn.thread);
     }
+    let words = format!("storm --audit --scheme {}", audit.scheme);
+    let again = invocation.with(&words);
     let _ = write!(
         out,
-        "    again: faultaround storm --audit --scheme {} \\\n        --storm {}",
-        audit.scheme, audit.storm
+        "    again: {again} \\\n        --storm {}",
+        audit.storm
     );
     if !setup.left_out.is_empty() {
         let _ = write!(out, " --without {}", setup.left_out.join(","));
@@ -219,7 +251,7 @@ fn schedule_text(audit: &Audit, schedule: &Schedule, setup: &AuditSetup) -> Stri
     out
 }
 
-fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool) -> String {
+fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool, invocation: &Invocation) -> String {
     let Audit { scheme, storm, .. } = audit;
     let noticed = in_words(audit, is_repeated);
     let name = if audit.broken {
@@ -251,7 +283,7 @@ fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool) -> String {
         let _ = writeln!(out, "    and {more} more");
     }
     if let Some(schedule) = &audit.schedule {
-        out.push_str(&schedule_text(audit, schedule, setup));
+        out.push_str(&schedule_text(audit, schedule, setup, invocation));
     }
     let work = &audit.work;
     let mut done = format!("{} schedules of two threads", work.schedules);

@@ -27,7 +27,7 @@ pub(super) fn run(options: &Options, invocation: &Invocation) -> Result<(), Fail
     if options.breakdown {
         breakdown::run(options, invocation, &cancel)
     } else if options.audit {
-        audit::run(options, &cancel)
+        audit::run(options, invocation, &cancel)
     } else {
         let topology = topology(options.load.cpus.as_deref())?;
         let seed = options.load.seed.unwrap_or_else(seed_from_time);

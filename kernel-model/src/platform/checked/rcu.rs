@@ -1,8 +1,8 @@
 //! RCU under a checker: sections are bookkeeping, and two words order what RCU orders.
 //!
-//! Who begins a section reads the word that whoever calls `call_rcu()` has written, so that a section
-//! which isn't waited for sees what came before the call. Who ends one writes the other word, which is
-//! read before a callback runs. No section is ordered against another section: that would hide bugs.
+//! The begin of a section reads the word that `call_rcu()` writes, so that a section which isn't
+//! waited for sees what came before the call. The end of one writes the other word, which is read
+//! before a callback runs. No section is ordered against another section: that would hide bugs.
 //! All are read-modify-writes, by which the checker sees that they conflict. Callbacks run as early as
 //! they may, which is the worst that can happen to a reader.
 
@@ -51,7 +51,9 @@ impl<W: AtomicWord> Rcu<W> {
 
     pub(super) fn read_lock(&self, cpu: Option<u32>) {
         self.called.fetch_add(0, &RCU_READ_LOCK);
-        self.sections.borrow_mut().push(cpu);
+        let mut sections = self.sections.borrow_mut();
+        debug_assert!(!sections.contains(&cpu), "sections don't nest");
+        sections.push(cpu);
     }
 
     pub(super) fn read_unlock(&self, cpu: Option<u32>) {
