@@ -41,7 +41,7 @@ fn text() -> String {
     out.push_str(&wrap(&head("--without"), &text));
     write_scenarios(&mut out);
     write_events(&mut out);
-    out.push_str("\ninvariants (looked at by check; by audits and at a storm's end as far as it shows there)\n");
+    out.push_str("\ninvariants (check looks at all; audits and storms at what shows there)\n");
     for invariant in Invariant::ALL {
         out.push_str(&wrap(&head(invariant.name()), invariant.says()));
     }
