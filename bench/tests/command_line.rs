@@ -3,6 +3,7 @@
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -445,7 +446,9 @@ fn an_interrupted_run_keeps_what_it_has_and_says_so() {
 fn audits_give_verdicts_by_name() {
     let audit = |more: &[&str]| {
         let arguments = ["storm", "--audit", "--storm", "punch-hole", "--duration"];
-        run(&[&arguments[..], more].concat())
+        // The name under which it runs is in what it prints.
+        let mut named = faultaround(&[&arguments[..], more].concat());
+        named.arg0("faultaround").output().unwrap()
     };
     for scheme in ["sketch", "lockless-rfc"] {
         let output = audit(&["10ms", "--scheme", scheme]);
@@ -478,13 +481,14 @@ fn audits_give_verdicts_by_name() {
     assert!(text.lines().all(|line| line.len() <= 75), "{text}");
 
     // What it says shows the same again.
-    let (_, again) = text.split_once("again: faultaround ").expect(&text);
+    let (_, again) = text.split_once("again: ").expect(&text);
     let again = again.replace("\\\n", " ");
     let again: Vec<_> = again
         .lines()
         .next()
         .expect("a line")
         .split_whitespace()
+        .skip_while(|word| *word != "storm")
         .collect();
     let repeated = run(&again);
     let shows = |text: &str| -> Vec<String> {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::cancel::Cancel;
 use crate::clock::{Clock, Ticks};
 
 /// Holds threads back until all of them are there.
@@ -59,12 +60,19 @@ impl Gate {
     /// Waits until `threads` have come, and starts them; returns when that will be. A thread that
     /// could not come calls the start off; then there is none.
     pub fn open(&self, threads: u32, clock: &Clock) -> Option<Ticks> {
-        self.open_ahead(threads, clock, LEAD_NS)
+        self.open_ahead(threads, clock, LEAD_NS, &Cancel::default())
     }
 
-    /// The same with a start so far ahead, for those who hear of it late.
-    pub fn open_ahead(&self, threads: u32, clock: &Clock, lead_ns: u64) -> Option<Ticks> {
-        if !self.all_are_here(threads) {
+    /// The same with a start so far ahead, for those who hear of it late. There is none either where
+    /// somebody asks to stop meanwhile.
+    pub fn open_ahead(
+        &self,
+        threads: u32,
+        clock: &Clock,
+        lead_ns: u64,
+        cancel: &Cancel,
+    ) -> Option<Ticks> {
+        if !self.all_are_here(threads, cancel) {
             return None;
         }
         let start = clock.now() + clock.ticks(lead_ns);
@@ -72,10 +80,10 @@ impl Gate {
         Some(start)
     }
 
-    /// Waits until `threads` have come; false if the start is called off.
-    pub fn all_are_here(&self, threads: u32) -> bool {
+    /// Waits until `threads` have come; false if the start is called off, or somebody asks to stop.
+    pub fn all_are_here(&self, threads: u32, cancel: &Cancel) -> bool {
         while self.arrived.load(Ordering::Acquire) < threads {
-            if self.called_off.load(Ordering::Relaxed) {
+            if self.called_off.load(Ordering::Relaxed) || cancel.is_requested() {
                 return false;
             }
             thread::sleep(Duration::from_micros(50));
@@ -148,5 +156,12 @@ mod tests {
             assert_eq!(gate.open(2, &clock), None);
             assert_eq!(waiting.join().unwrap(), None);
         });
+    }
+
+    #[test]
+    fn a_thread_that_never_comes_is_not_waited_for_after_a_request_to_stop() {
+        let cancel = Cancel::default();
+        cancel.request();
+        assert_eq!(Gate::new().open_ahead(1, &Clock::new(), 0, &cancel), None);
     }
 }

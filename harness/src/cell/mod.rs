@@ -355,9 +355,14 @@ impl Running<'_> {
         let all = self.cell.fault_threads + self.storm_threads;
         let cpus = setup.cpus.iter().copied().take(all as usize);
         let watch = CpuWatch::start(cpus.collect());
-        let started = gate.open_ahead(all, clock, lead_ns).is_some();
+        let started = gate.open_ahead(all, clock, lead_ns, self.cancel).is_some();
         let time = Duration::from_nanos(lead_ns + setup.warm_up_ns + setup.duration_ns);
-        let interrupted = started && self.cancel.sleep(time);
+        let interrupted = if started {
+            self.cancel.sleep(time)
+        } else {
+            gate.call_off();
+            self.cancel.is_requested()
+        };
         if interrupted || !started {
             self.course.call_off();
         }

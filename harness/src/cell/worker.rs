@@ -17,6 +17,7 @@ use super::course::Course;
 use super::fault_thread::{self, FaultThread};
 use super::kernel::{KernelFaults, READY};
 use super::{CellError, Setup, join_all};
+use crate::cancel::Cancel;
 use crate::clock::{Calibration, Clock, Ticks};
 use crate::conditions::ThreadConditions;
 use crate::counters::{Cpu, Event, Readings};
@@ -222,7 +223,8 @@ fn events_named(names: &[String]) -> Vec<Event> {
 /// Says that the threads are ready, and starts them when it is told to. From then on the end of standard
 /// input is the end of the work.
 fn start(course: &Arc<Course>, threads: u32) -> Result<(), CellError> {
-    if !course.gate.all_are_here(threads) {
+    // A request to stop comes as the end of standard input.
+    if !course.gate.all_are_here(threads, &Cancel::default()) {
         // One of them says why.
         return Ok(());
     }
