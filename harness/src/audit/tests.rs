@@ -34,7 +34,8 @@ fn sound() -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn sound_schemes_survive_and_do_work() {
-    // One that holds invalidate_lock, one that doesn't, one that freezes; all are in .ci/run.
+    // One that holds invalidate_lock, one that doesn't, one that freezes. All together, by
+    // `storm --audit`, take minutes.
     for storm in ["punch-hole", "invalidate", "migrate"] {
         for scheme in sound() {
             let audit = audited(scheme, storm, &setup(0, &[]));
