@@ -17,7 +17,6 @@ use crate::command::output::Format;
 use crate::command::values::Threads;
 use crate::command::{Failure, checks_named, output};
 use kernel_model::Orders;
-use kernel_model::platform::Site;
 
 const DURATION: Duration = Duration::from_secs(10);
 const THREADS: u32 = 2;
@@ -40,17 +39,16 @@ pub(super) fn run(
         schemes.iter().map(|scheme| scheme.about()),
     )?;
     let removers = storms.iter().flat_map(|storm| storm.removers());
-    let of_removers = |check: &&Site| {
-        let mut all = removers.clone().flat_map(|remover| remover.about().checks);
-        all.any(|it| it.name == check.name)
-    };
+    let of_removers: Vec<_> = removers
+        .flat_map(|remover| remover.about().checks)
+        .copied()
+        .collect();
     // Those that make none of these checks, and meet none, are what they were.
-    if !left_out.iter().any(of_removers) && !left_out.is_empty() {
-        schemes.retain(|scheme| {
-            let mut checks = scheme.about().checks();
-            checks.any(|check| left_out.iter().any(|it| it.name == check.name))
-        });
-    }
+    schemes.retain(|scheme| {
+        let own = scheme.about().checks();
+        let mut checks = own.chain(of_removers.iter().copied());
+        left_out.is_empty() || checks.any(|check| left_out.iter().any(|it| it.name == check.name))
+    });
     if schemes.is_empty() {
         return Err(Failure::Usage(format!(
             "--without {}: neither these schemes nor the removers of these storms make that check; \
