@@ -234,7 +234,7 @@ fn ratios(_criterion: &mut Criterion<Measured>) {
         large.order.len() as u64,
         12,
     );
-    // Whoever has closed the pipe doesn't want it.
+    // A closed pipe doesn't want it.
     let _ = writeln!(stdout().lock(), "{out}");
 }
 

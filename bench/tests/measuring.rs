@@ -156,7 +156,7 @@ fn an_open_loop_is_named_and_says_what_share_of_its_faults_arrived() {
     let words = "--rounds 1 --duration 50ms --arrival poisson:1000000000";
     let run = json(out.path(), &words.split(' ').collect::<Vec<_>>());
     assert_eq!(run["configuration"]["arrival"], "poisson:1000000000");
-    // Nobody takes a fault per nanosecond.
+    // No machine takes a fault per nanosecond.
     let arrived = run["rounds"][0]["arrived"].as_f64().unwrap();
     assert!(arrived > 0.0 && arrived < 0.5, "{arrived}");
     let closed = json(out.path(), &["--rounds", "1", "--duration", "10ms"]);

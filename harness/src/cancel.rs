@@ -19,7 +19,7 @@ pub enum SignalsError {
     /// The system gave no thread, or no handler.
     #[error("cannot wait for Ctrl-C and other signals, which takes a thread: {0}")]
     System(io::Error),
-    /// Somebody else in this process waits for them.
+    /// Another part of this process waits for them.
     #[error("cannot wait for Ctrl-C and other signals: {0}")]
     Handler(ctrlc::Error),
 }

@@ -85,7 +85,7 @@ pub struct AddressSpace<P: Platform> {
     xa_lock: Line<P::SpinLock<u64>>,
     /// What removers tell faults by, under the schemes that have gates.
     pub gates: Gates<P>,
-    /// Who maps the file. The kernel's interval tree is a list here, which is searched whole.
+    /// The VMAs that map the file. The kernel's interval tree is a list here, which is searched whole.
     pub i_mmap: P::RwSemaphore<Vec<Arc<Vma<P>>>>,
     /// Held shared by whoever fills the cache, exclusively by truncate and punch-hole.
     pub invalidate_lock: P::RwSemaphore<()>,

@@ -200,7 +200,7 @@ impl<P: Platform> System<P> {
                 break;
             };
             let folio = self.memmap.folio(pfn);
-            // Nobody else can reach it yet: this is __folio_set_locked().
+            // No other CPU can reach it yet: this is __folio_set_locked().
             folio.lock();
             if mapping.add_folio(folio, pfn, index, pages).is_ok() {
                 reading.extend(pages_of(index, pfn, pages));

@@ -479,7 +479,7 @@ impl<P: Platform> Folio<P> {
             self.unfreeze(0);
             return true;
         }
-        // Whoever counts a mapping holds a reference: where the counts are apart, references that
+        // A counted mapping holds a reference: where the counts are apart, references that
         // are as expected are enough.
         self.counts
             .compare_exchange(u64::from(expected), 0, &site::REF_FREEZE)

@@ -330,7 +330,7 @@ fn folio_that_was_split_before_its_reference_is_had_is_looked_at_again() {
     every_scheme::<Stepped>(|scheme| {
         let name = scheme.about().name;
         if matches!(name, "invalidate-only" | "page-locked-xfs") {
-            // Whoever splits a folio waits for the lock that the fault holds.
+            // A split of the folio waits for the lock that the fault holds.
             return;
         }
         let scene = Arc::new(cached(scheme, 3));

@@ -294,7 +294,7 @@ fn gates_of_folios_that_may_go_whole_are_entered<P: Platform>(
     scene.populate(0..PAGES);
     let vma = scene.map_and_touch();
     scene.remove(remover.name, 9..10);
-    // Who zaps for the sake of the scheme zaps as far.
+    // A zap for the sake of the scheme goes as far.
     let zaps = scheme.must_zap() && !remover.freezes;
     assert!(!zaps || mapped(&vma).iter().all(|&at| at >= 16));
     let owes = has_gates(scheme) && !remover.freezes;

@@ -74,7 +74,7 @@ fn reuse(scene: &Scene<Stepped>) {
     scene.populate(20..21);
 }
 
-/// Somebody locks page 9.
+/// Page 9 is locked by another CPU.
 fn lock(scene: &Scene<Stepped>) {
     scene.folio(9).lock();
 }

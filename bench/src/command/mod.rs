@@ -78,7 +78,7 @@ pub enum Failure {
     Usage(String),
     /// The work could not be done or finished: one line that says why.
     Broke(String),
-    /// Somebody pressed Ctrl-C; what was measured has been kept.
+    /// Ctrl-C was pressed; what was measured has been kept.
     Interrupted,
 }
 

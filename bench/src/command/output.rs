@@ -45,7 +45,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads has seen enough: `faultaround list | head -1` is no failure.
+        // The reader has seen enough: `faultaround list | head -1` is no failure.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::Broke(format!(
             "cannot write to standard output: {error}"

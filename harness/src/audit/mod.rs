@@ -283,7 +283,7 @@ pub enum AuditError {
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Spawn(std::io::Error),
-    /// Somebody asked to stop.
+    /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
     /// A thread panicked.

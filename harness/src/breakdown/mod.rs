@@ -124,7 +124,7 @@ pub enum BreakdownError {
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Spawn(std::io::Error),
-    /// Somebody asked to stop.
+    /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
     /// A pass did something else than the others: its time means nothing.

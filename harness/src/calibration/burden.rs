@@ -166,7 +166,7 @@ pub(super) fn remaining(kernel: &Measured, bare: &Measured, flush: Option<&Flush
     // In storms the mm runs on another CPU, which is interrupted.
     let own = carried.remaining_ns[name_of(Work::Flush)];
     carried.want(Work::Flush, own + wait_ns(flush));
-    // Nobody is interrupted where nobody was measured to be.
+    // No interrupts are added where none were measured.
     if let Some(flush) = flush {
         carried.want(Work::Flushed, flush.interrupted_ns.median);
     }

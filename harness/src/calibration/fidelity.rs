@@ -86,7 +86,7 @@ pub struct Fidelity {
 /// A load: a storm, and so many fault threads.
 type Load = (&'static str, u32);
 
-/// Who is compared, in the order of [`Compared`]'s figures.
+/// The sides that are compared, in the order of [`Compared`]'s figures.
 const SIDES: usize = 3;
 
 /// What a cell gave.

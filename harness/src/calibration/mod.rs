@@ -132,7 +132,7 @@ pub(crate) struct Stage<'a> {
     watcher: &'a mut (dyn Watcher + Send),
 }
 
-/// Who follows a calibration.
+/// What follows a calibration.
 pub trait Watcher {
     /// A part of it begins, of so many rounds.
     fn part_begins(&mut self, what: &str, rounds: u32);

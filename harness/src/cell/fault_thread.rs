@@ -261,7 +261,7 @@ impl<F: Faults> Runner<'_, F> {
                 Pace::Planted(plant) => self.planted_pass(begin, end, plant),
                 Pace::Unrecorded => self.unrecorded_pass(begin),
                 Pace::Open(schedule) => {
-                    // Nobody waits for a fault while the thread zaps what it has mapped.
+                    // No fault is waited for while the thread zaps what it has mapped.
                     schedule.pause(begin - left_off);
                     self.open_pass(end, schedule)
                 }

@@ -133,7 +133,7 @@ pub enum CellError {
     /// The system gave no process.
     #[error("cannot start a worker process: {0}")]
     SpawnWorker(std::io::Error),
-    /// Somebody asked to stop.
+    /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
     /// Threads did not come to an end.
@@ -380,7 +380,7 @@ impl Running<'_> {
         }
         let (faulted, stormed) = (join_all(faulting), join_all(storming));
         let (fault_threads, storm_threads) = match (faulted, stormed) {
-            // Who was sent home says less than who failed.
+            // A thread that was sent home says less than one that failed.
             (Err(CellError::Interrupted), Err(error)) | (Err(error), _) | (_, Err(error)) => {
                 return Err(error);
             }

@@ -149,7 +149,7 @@ pub fn work() -> i32 {
     };
     let brought = match obey(order) {
         Ok(threads) => Brought::Home(threads.into_iter().map(Account::from).collect()),
-        // Who called it off knows why, and somebody else's reason is told there.
+        // The side that called it off knows why, and another's reason is told there.
         Err(CellError::Interrupted) => Brought::CalledOff,
         Err(error) => Brought::Failed(error.to_string()),
     };
@@ -229,7 +229,7 @@ fn start(course: &Arc<Course>, threads: u32) -> Result<(), CellError> {
         return Ok(());
     }
     if println_ready().is_err() {
-        // Nobody is there any more.
+        // The other side is gone.
         course.gate.call_off();
         return Err(CellError::Interrupted);
     }

@@ -97,7 +97,7 @@ pub enum Ended {
     Panicked(Panic),
     /// The time was up before all had been gone through.
     OutOfTime,
-    /// Somebody asked to stop.
+    /// The caller asked to stop.
     Interrupted,
 }
 

@@ -39,7 +39,7 @@ pub struct Break {
 /// Why not all was gone through.
 #[derive(Debug, Error)]
 pub enum Stopped {
-    /// Somebody asked to stop.
+    /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
     /// The system gave no thread.

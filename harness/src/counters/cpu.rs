@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-/// Who made a CPU.
+/// A CPU's maker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vendor {
     /// `GenuineIntel`.
@@ -17,7 +17,7 @@ pub enum Vendor {
 /// A CPU, as far as raw events go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cpu {
-    /// Who made it.
+    /// Its maker.
     pub vendor: Vendor,
     /// Its family, with the extended one added; 0 where there is no such thing.
     pub family: u32,

@@ -48,7 +48,7 @@ impl PartialEq for RawEvent {
 
 impl Eq for RawEvent {}
 
-/// Who counts an event. Events of a kind are a group: they are on the CPU together or not at all.
+/// What counts an event. Events of a kind are a group: they are on the CPU together or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The CPU, by one of the kernel's generic names.
@@ -71,7 +71,7 @@ impl Event {
         Self::CpuMigrations,
     ];
 
-    /// Who counts it.
+    /// What counts it.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Cycles | Self::Instructions | Self::LlcMisses | Self::BranchMisses => {

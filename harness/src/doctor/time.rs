@@ -1,4 +1,4 @@
-//! Who takes the CPUs' time, how fast they run, and what tells the time.
+//! What takes the CPUs' time, how fast they run, and what tells the time.
 
 use super::{BARE_METAL, Finding, Verdict, is_guest};
 use crate::environment::{Environment, Flaw};

@@ -15,7 +15,7 @@ pub struct Virtualization {
     pub cpu_flag: Option<bool>,
     /// What Xen, and others that stand in for it, say of themselves.
     pub hypervisor_type: Option<String>,
-    /// Who made the machine, by its firmware.
+    /// The machine's maker, by its firmware.
     pub system_vendor: Option<String>,
     /// What they call it.
     pub product_name: Option<String>,

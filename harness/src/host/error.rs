@@ -165,7 +165,7 @@ pub enum HostError {
     #[error("can't zap a mapping (MADV_DONTNEED): {0}")]
     Zap(#[source] io::Error),
 
-    /// Nobody tells which pages are mapped.
+    /// Which pages are mapped is told by nothing.
     #[error("can't read which pages are mapped from /proc/self/pagemap: {0}")]
     Pagemap(#[source] io::Error),
 

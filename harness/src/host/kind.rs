@@ -330,7 +330,7 @@ fn short_size(pages: u32) -> String {
     }
 }
 
-/// What there is room for. Nobody is told of 0 MiB where there is some.
+/// What there is room for. 0 MiB is never told where there is some.
 fn in_words(bytes: u64) -> String {
     match bytes {
         0..0x400 => format!("{bytes} bytes"),

@@ -110,7 +110,7 @@ pub fn watch(
                 }
             }
         }
-        // Nobody but a sleeper is beside the watchers. They know by themselves when to end.
+        // A sleeper alone is beside the watchers. They know by themselves when to end.
         if gate.open(cpus.len() as u32, clock).is_some() && cancel.sleep(duration) {
             // Relaxed: nothing hangs on it but the end of the watching.
             stop.store(true, Ordering::Relaxed);

@@ -205,7 +205,7 @@ fn files(run: &Run) -> String {
     files.collect::<Vec<_>>().join("; ")
 }
 
-/// Who touches, and what of it is timed.
+/// What touches the pages, and what of it is timed.
 fn touches(run: &Run) -> String {
     let faulters = match run.configuration.setup.mm {
         MmKind::Private => "each fault thread is a process of its own",

@@ -84,7 +84,7 @@ pub fn of(run: &Run, left_out: &mut Vec<String>) -> Vec<Scaling> {
         let (fit, shared): (Vec<_>, Vec<_>) = groups.partition(|group| !group.oversubscribed);
         let mut threads: Vec<u32> = fit.iter().map(|group| group.threads).collect();
         threads.sort_unstable();
-        // Nobody who measures at one number or two expects a law.
+        // No law is expected of a run at one number or two.
         if threads.len() + shared.len() < 3 {
             continue;
         }

@@ -15,7 +15,7 @@ use crate::system::{System, Task};
 pub(super) enum Skip {
     /// It isn't up to date, carries readahead's marker, or is poisoned.
     Unfit,
-    /// Somebody has it locked.
+    /// It is locked by another CPU.
     Locked,
     /// It isn't at that place of the file any more.
     Moved,

@@ -8,7 +8,7 @@ use crate::folio::site::STABLE_READ;
 use crate::folio::{Counting, Folio, PG_DIRTY, PG_HEAD, PG_UPTODATE, Pfn};
 use crate::platform::{AtomicWord, Platform, Site};
 
-/// Reads the order of a large folio. Whoever has no reference yet asks again with one.
+/// Reads the order of a large folio. A caller without a reference asks again once it has one.
 pub const FOLIO_ORDER: Site = Site::load(
     "folio_order",
     Relaxed,
@@ -96,7 +96,7 @@ impl<P: Platform> MemMap<P> {
     }
 
     /// The page of `head` that is at `index` in the file, and those that follow it in the folio.
-    /// `flags` are the head's. Whoever has no reference yet may be told of a folio that is no more:
+    /// `flags` are the head's. A caller without a reference may be told of a folio that is no more:
     /// the run has at least one page, and must be asked for again with a reference.
     #[inline(always)]
     pub fn run_from(&self, head: Pfn, flags: u64, index: u64) -> Run {

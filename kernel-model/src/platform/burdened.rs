@@ -82,7 +82,7 @@ impl Burdened {
 #[inline(always)]
 fn count(pages: u32) {
     STATISTICS.with(|lines| {
-        // Nobody reads them; a compiler that knew would leave them out.
+        // They are read by no code; a compiler that knew would leave them out.
         for Line(pages_mapped) in black_box(lines) {
             pages_mapped.set(pages_mapped.get() + u64::from(pages));
         }

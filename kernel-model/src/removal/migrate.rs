@@ -62,7 +62,7 @@ impl<P: Platform> System<P> {
             return;
         };
         let new = self.memmap.folio(target);
-        // Nobody else can reach it yet. It stays locked until its PTEs are there.
+        // No other CPU can reach it yet. It stays locked until its PTEs are there.
         new.lock();
         if self.memmap.mapcount(doomed.pfn, &REMOVER_MAPCOUNT) != 0 {
             task.removals.unmapped_singly += 1;

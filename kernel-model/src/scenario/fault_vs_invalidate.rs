@@ -42,7 +42,7 @@ scenario! {
 }
 
 scenario! {
-    /// Somebody holds the folio (a read, or a device's access), so that it isn't freed when it leaves.
+    /// The folio is held (by a read, or a device's access), so that it isn't freed when it leaves.
     HeldVsInvalidate, held_vs_invalidate, About {
         name: "held-vs-invalidate",
         summary: "fault-around of a page that somebody has a reference to against an invalidation",

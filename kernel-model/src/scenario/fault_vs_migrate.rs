@@ -9,7 +9,7 @@ use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
 scenario! {
-    /// Nobody has it mapped before.
+    /// It is mapped nowhere before.
     FaultVsMigrate, fault_vs_migrate, About {
         name: "fault-vs-migrate",
         summary: "fault-around of one page against its migration",

@@ -11,7 +11,7 @@ pub(crate) type Place = &'static [&'static str];
 struct State {
     /// Whose turn it is.
     turn: usize,
-    /// Who has come to the end.
+    /// The threads that have come to the end.
     done: [bool; 2],
 }
 

@@ -96,7 +96,7 @@ fn what_is_no_directory_is_refused() {
     let line = one_line(&FileKind::in_dir(&file, 1).unwrap_err());
     assert!(line.contains("file\": not a directory"), "{line}");
 
-    // Nobody can create files here, root or not.
+    // No user can create files here, root or not.
     let line = one_line(&FileKind::in_dir("/proc", 1).unwrap_err());
     let said = "can't put files in \"/proc\": no file can be made there: ";
     assert!(line.starts_with(said), "{line}");

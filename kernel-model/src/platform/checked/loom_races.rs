@@ -18,7 +18,7 @@ use super::is_racing;
 /// CPUs that a scenario has at most: as many threads as Loom allows beside the first.
 const CPUS: usize = loom::MAX_THREADS - 1;
 
-/// Who has loaded a word.
+/// The CPUs that have loaded a word.
 #[derive(Default)]
 pub(super) struct Races([OnceLock<Condvar>; CPUS]);
 
