@@ -138,7 +138,7 @@ fn git<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Option<Strin
     command
         .args(arguments)
         .current_dir(env::var_os("CARGO_MANIFEST_DIR")?)
-        // `git status` would write the index of whoever is committing at the same time.
+        // `git status` would write the index of a commit that is made at the same time.
         .env("GIT_OPTIONAL_LOCKS", "0");
     // Set for hooks, relative to a directory that isn't ours.
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {

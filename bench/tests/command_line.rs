@@ -472,7 +472,8 @@ fn audits_give_verdicts_by_name() {
         let left_out = ["--scheme", "mapcount-recheck", "--without", check];
         audit(&[&["10ms"][..], &left_out].concat())
     };
-    // As of check: 0 if it was noticed, 1 if it wasn't. Under a hole the slot's reload is all it takes.
+    // As of check: 0 if it was noticed, 1 if it wasn't. Under a hole the slot's reload is all it
+    // takes.
     let noticed = without("recheck_mapping");
     let text = stdout(&noticed);
     assert_eq!(noticed.status.code(), Some(0), "{text}");

@@ -1,4 +1,4 @@
-//! Stopping early: Ctrl-C asks, and whoever works in steps looks.
+//! Stopping early: Ctrl-C asks, and what works in steps looks.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

@@ -63,8 +63,8 @@ impl Gate {
         self.open_ahead(threads, clock, LEAD_NS, &Cancel::default())
     }
 
-    /// The same with a start so far ahead, for those who hear of it late. There is none either where
-    /// somebody asks to stop meanwhile.
+    /// The same with a start so far ahead, for those who hear of it late. There is none either
+    /// where somebody asks to stop meanwhile.
     pub fn open_ahead(
         &self,
         threads: u32,
@@ -91,7 +91,7 @@ impl Gate {
         true
     }
 
-    /// Starts whoever is here, and whoever comes, at a moment.
+    /// Starts those that are here, and those that come, at a moment.
     pub fn open_at(&self, start: Ticks) {
         self.start.store(start, Ordering::Release);
     }

@@ -31,7 +31,7 @@ pub enum MmKind {
 pub struct Sizes {
     /// Pages of the file that are mapped and faulted on: all of it, unless there are neighbours.
     pub pages: u32,
-    /// Whether the storm hits another part of the file, as large again, that nobody maps.
+    /// Whether the storm hits another part of the file, as large again, that is mapped nowhere.
     pub neighbour: bool,
     /// Whether the storm brings back what it took away, not the faults.
     #[serde(default)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A line on standard error; if nobody can read that, there is nobody to tell.
+/// A line on standard error; if that can't be written, no reader is left to be told.
 pub fn say(line: &str) {
     let _ = writeln!(stderr().lock(), "{line}");
 }

@@ -16,8 +16,8 @@ pub const DIGITS: u8 = 3;
 /// Faults in a row whose time is taken together, at most.
 ///
 /// The end of one is the start of the next, so that their sum is the difference of two readings
-/// alone: however coarse the clock's step is, and whatever its phase, it shifts the sum by less than
-/// one step.
+/// alone: however coarse the clock's step is, and whatever its phase, it shifts the sum by less
+/// than one step.
 pub const STRETCH: u32 = 64;
 
 /// An empty latency histogram: 1 ns to 10 s with 3 significant digits.
@@ -92,8 +92,8 @@ impl Recorder {
         self.drain(clock);
     }
 
-    /// The median over stretches of what was noted since the last drain, in ticks per latency; not a
-    /// number without one.
+    /// The median over stretches of what was noted since the last drain, in ticks per latency; not
+    /// a number without one.
     pub fn median_noted(&self) -> f64 {
         let noted = stretches(&self.ring, self.stretch).map(|ticks| ticks as f64);
         let median = Spread::of(noted).map_or(f64::NAN, |noted| noted.median);

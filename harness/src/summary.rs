@@ -131,8 +131,8 @@ pub struct Row {
     pub p50_ratio: Option<Interval>,
     /// What may be said of that ratio.
     pub p50_verdict: Option<Verdict>,
-    /// The median latency over stretches of faults in a row, in nanoseconds per fault; `None` without
-    /// any.
+    /// The median latency over stretches of faults in a row, in nanoseconds per fault; `None`
+    /// without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stretch_p50_ns: Option<Spread>,
     /// Latencies of the faults of all rounds.
@@ -302,8 +302,8 @@ pub fn widest_interval(plan: &Plan, results: &Results) -> f64 {
     widths.fold(0.0, f64::max)
 }
 
-/// The ratio to the baseline, round by round, of what is told of the baseline's cell and of this one.
-/// Only rounds that both have: an interrupted run's last one may lack either.
+/// The ratio to the baseline, round by round, of what is told of the baseline's cell and of this
+/// one. Only rounds that both have: an interrupted run's last one may lack either.
 fn ratio(
     plan: &Plan,
     results: &Results,

@@ -67,8 +67,8 @@ fn one_way(first: u32, other: u32, clock: &Clock) -> Option<f64> {
     })
 }
 
-/// Says that it is here, and sends the line back until it is over. Whatever comes too late for that,
-/// its being here included, must not hide that it is over: it is exchanged, and never stored.
+/// Says that it is here, and sends the line back until it is over. Whatever comes too late for
+/// that, its being here included, must not hide that it is over: it is exchanged, and never stored.
 fn send_back(line: &AtomicU64) {
     // Acquire and release, here and on the other side, pair with each other, though nothing but the
     // line itself goes to and fro.

@@ -1,5 +1,5 @@
-//! What each sound scheme needs: each check that it makes and each ordering that it has, taken away,
-//! and what the checker finds then.
+//! What each sound scheme needs: each check that it makes and each ordering that it has, taken
+//! away, and what the checker finds then.
 #![cfg(all(feature = "loom", feature = "shuttle"))]
 
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
@@ -123,8 +123,8 @@ const REMOVERS_WITHOUT: &str = "
     table_grace       fault-vs-collapse         no-freed-table-use
 ";
 
-/// Orderings weakened: the scheme, the site, the strongest orderings that won't do (relaxed for a barrier
-/// that is gone), a scenario that needs more, and what is violated there.
+/// Orderings weakened: the scheme, the site, the strongest orderings that won't do (relaxed for a
+/// barrier that is gone), a scenario that needs more, and what is violated there.
 const WITH: &str = "
     folio-batched          page_alloc_ref       relaxed  fault-vs-punch-and-refill  right-offset
     folio-batched          folio_trylock        relaxed  fault-vs-punch             no-mapped-removal

@@ -124,7 +124,8 @@ fn loom_knows_no_load_buffering() {
     assert_eq!(outcomes, BTreeSet::from([(0, 0), (0, 1), (1, 0)]));
 }
 
-/// A thread that loads before it stores hides from Loom that another has loaded, unless that is told.
+/// A thread that loads before it stores hides from Loom that another has loaded, unless that is
+/// told.
 #[test]
 fn loom_tries_a_store_before_a_load_that_the_storing_thread_has_loaded_after() {
     let load = |words: &(Word<Loom>, Word<Loom>)| words.0.load(&LOOK);

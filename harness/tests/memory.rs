@@ -1,4 +1,4 @@
-//! What a modelled page takes. Alone in its process, so that nobody else's memory is counted.
+//! What a modelled page takes. Alone in its process, so that no other memory is counted.
 
 use harness::cancel::Cancel;
 use harness::cell::{Cell, Setup, measure};

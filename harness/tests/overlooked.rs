@@ -1,5 +1,5 @@
-//! Whether Loom, as it is used here, leaves out executions: random small programs, gone through with
-//! partial order reduction and in every order there is, must come to the same outcomes.
+//! Whether Loom, as it is used here, leaves out executions: random small programs, gone through
+//! with partial order reduction and in every order there is, must come to the same outcomes.
 #![cfg(feature = "loom")]
 
 use std::collections::BTreeSet;

@@ -85,9 +85,10 @@ pub struct AddressSpace<P: Platform> {
     xa_lock: Line<P::SpinLock<u64>>,
     /// What removers tell faults by, under the schemes that have gates.
     pub gates: Gates<P>,
-    /// The VMAs that map the file. The kernel's interval tree is a list here, which is searched whole.
+    /// The VMAs that map the file. The kernel's interval tree is a list here, which is searched
+    /// whole.
     pub i_mmap: P::RwSemaphore<Vec<Arc<Vma<P>>>>,
-    /// Held shared by whoever fills the cache, exclusively by truncate and punch-hole.
+    /// Held shared by those that fill the cache, exclusively by truncate and punch-hole.
     pub invalidate_lock: P::RwSemaphore<()>,
     /// The inode's lock: one size change or hole at a time.
     pub i_rwsem: P::RwSemaphore<()>,
@@ -208,8 +209,9 @@ impl<P: Platform> AddressSpace<P> {
         }
     }
 
-    /// Takes a locked folio out of the cache if nobody holds it but the cache and the caller, and nobody
-    /// has written to it (`__remove_mapping()`); returns whether it did. All references are gone then.
+    /// Takes a locked folio out of the cache if only the cache and the caller hold it, and none
+    /// has written to it (`__remove_mapping()`); returns whether it did. All references are gone
+    /// then.
     pub(crate) fn delete_frozen(&self, folio: &Folio<P>, index: u64, pages: u32) -> bool {
         let mut cached = self.xa_lock.0.lock();
         if !folio.try_freeze(pages + 1) {
@@ -226,7 +228,7 @@ impl<P: Platform> AddressSpace<P> {
         true
     }
 
-    /// Puts `new` in the place of the locked folio `old` if nobody holds that but the cache and the
+    /// Puts `new` in the place of the locked folio `old` if none holds that but the cache and the
     /// caller (`folio_migrate_mapping()`); returns whether it did. The old folio keeps the caller's
     /// reference, and its mapping, until the caller is done with it.
     pub(crate) fn migrate_folio(
@@ -248,8 +250,8 @@ impl<P: Platform> AddressSpace<P> {
         true
     }
 
-    /// Puts a locked `new` in the place of the locked folio `old` of one page if nobody holds that but the
-    /// cache and the caller; returns whether it did. The old one stays frozen.
+    /// Puts a locked `new` in the place of the locked folio `old` of one page if none holds that
+    /// but the cache and the caller; returns whether it did. The old one stays frozen.
     pub(crate) fn replace_frozen(&self, old: &Folio<P>, index: u64, new: Pfn) -> bool {
         let _cached = self.xa_lock.0.lock();
         let is_frozen = old.try_freeze(2);
@@ -266,7 +268,7 @@ impl<P: Platform> AddressSpace<P> {
         self.slot(index).store(Some(pfn));
     }
 
-    /// Whether nobody holds a folio of one page but the cache and the caller, for now.
+    /// Whether only the cache and the caller hold a folio of one page, for now.
     pub(crate) fn is_held_once(&self, folio: &Folio<P>) -> bool {
         let _cached = self.xa_lock.0.lock();
         folio.counts(&site::REF_COUNT).refcount() == 2
@@ -278,7 +280,7 @@ impl<P: Platform> AddressSpace<P> {
         self.slots(range.clone()).fill(Some(new));
     }
 
-    /// Makes folios of one page of a locked large one if nobody holds it but the cache and the caller
+    /// Makes folios of one page of a locked large one if only the cache and the caller hold it
     /// (`split_folio()`); returns whether it did. `split` makes them, with the folio frozen.
     pub(crate) fn split_folio(
         &self,
@@ -341,7 +343,8 @@ impl<'a, P: Platform> Slots<'a, P> {
     }
 }
 
-/// One slot of the cache: the folio that the page belongs to, as an entry of several indices has it.
+/// One slot of the cache: the folio that the page belongs to, as an entry of several indices has
+/// it.
 pub struct Slot<'a, P: Platform>(&'a P::AtomicU64);
 
 impl<P: Platform> Slot<'_, P> {

@@ -228,9 +228,9 @@ impl<P: Platform> System<P> {
         Ok(())
     }
 
-    /// Memory for a folio with the page at the start of a range that is to be read, and its pages: as
-    /// large as its order says, as its place is aligned, as the range is long, as there are slots
-    /// free, and as there is memory in one piece (`page_cache_ra_order()`).
+    /// Memory for a folio with the page at the start of a range that is to be read, and its pages:
+    /// as large as its order says, as its place is aligned, as the range is long, as there are
+    /// slots free, and as there is memory in one piece (`page_cache_ra_order()`).
     fn new_folio(
         &self,
         mapping: &AddressSpace<P>,

@@ -6,13 +6,14 @@
 //!
 //! Both counts are zero-based halves of one 64-bit word, since accesses of different widths to the
 //! same bytes have no meaning in a memory model. The kernel's `_mapcount` starts at -1 and has a
-//! word of its own next to `_refcount`: a checker gives it one, too, unless the scheme under test is
-//! one that fuses them ([`Counting`]). One word is ordered more strongly than two are, by C11 and by
-//! Linux 6.12's memory model, so that what holds of two holds of their halves.
+//! word of its own next to `_refcount`: a checker gives it one, too, unless the scheme under test
+//! is one that fuses them ([`Counting`]). One word is ordered more strongly than two are, by C11
+//! and by Linux 6.12's memory model, so that what holds of two holds of their halves.
 //!
-//! A large folio is a run of frames. Its head frame carries the lock, the references, the mapping and
-//! the index; every frame has a mapcount of its own, and the first tail the total, where `struct
-//! folio` has `_large_mapcount`, unless the scheme is one of before that ([`Counting::PerPage`]).
+//! A large folio is a run of frames. Its head frame carries the lock, the references, the mapping
+//! and the index; every frame has a mapcount of its own, and the first tail the total, where
+//! `struct folio` has `_large_mapcount`, unless the scheme is one of before that
+//! ([`Counting::PerPage`]).
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -44,8 +45,8 @@ const MAPCOUNT_ONE: u64 = 1 << 32;
 /// How a scheme keeps the two counts of a folio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counting {
-    /// Two words, each with accesses of its own, as the kernel does; one mapcount for each page, and
-    /// a total for a large folio (since v6.10).
+    /// Two words, each with accesses of its own, as the kernel does; one mapcount for each page,
+    /// and a total for a large folio (since v6.10).
     Apart,
     /// The same without the total: a look at the mapcount of a large folio goes over its pages
     /// (`folio_mapped()` of Linux 6.1).
@@ -79,7 +80,7 @@ impl Counts {
         Self(refcount | mapcount << 32)
     }
 
-    /// References: page cache, PTEs, and whoever holds the folio at the moment.
+    /// References: page cache, PTEs, and what else holds the folio at the moment.
     pub fn refcount(self) -> u32 {
         (self.0 & REFCOUNT_MASK) as u32
     }
@@ -191,7 +192,7 @@ pub mod site {
         "set_uptodate",
         Release,
         "folio_mark_uptodate(): smp_wmb(), set_bit()",
-        "uptodate loads: whoever sees the bit sees the contents",
+        "uptodate loads: a CPU that sees the bit sees the contents",
     );
     /// Reads both counts without holding anything still.
     pub const COUNTS_READ: Site = Site::load(
@@ -200,7 +201,7 @@ pub mod site {
         "atomic_read(&folio->_refcount), atomic_read(&folio->_mapcount)",
         "nothing: for checks and messages",
     );
-    /// Sets up a folio that nobody else can reach.
+    /// Sets up a folio that no other CPU can reach.
     pub const FOLIO_INIT: Site = Site::store(
         "folio_init",
         Relaxed,
@@ -221,8 +222,8 @@ pub mod site {
         "READ_ONCE(folio->flags)",
         "nothing: for checks and messages",
     );
-    /// Writes `mapping` and `index` with the page and the `xa_lock` held. Plain in Linux 6.1 and 6.12,
-    /// where a re-check without the lock asks for `WRITE_ONCE()`.
+    /// Writes `mapping` and `index` with the page and the `xa_lock` held. Plain in Linux 6.1 and
+    /// 6.12, where a re-check without the lock asks for `WRITE_ONCE()`.
     pub const MAPPING_STORE: Site = Site::store(
         "mapping_store",
         Relaxed,
@@ -270,7 +271,8 @@ pub struct Folio<P: Platform> {
     /// tell a folio that was removed from one that is legally back.
     incarnation: P::AtomicU64,
     counts: P::AtomicU64,
-    /// The mapcount where it has a word of its own: under a checker. Stands where `memcg_data` does.
+    /// The mapcount where it has a word of its own: under a checker. Stands where `memcg_data`
+    /// does.
     mapcount: P::AtomicU64,
 }
 
@@ -472,8 +474,8 @@ impl<P: Platform> Folio<P> {
         }
     }
 
-    /// Takes all `expected` references away, if there are no others and no mapcount; the folio can't
-    /// be got then (`folio_ref_freeze()`).
+    /// Takes all `expected` references away, if there are no others and no mapcount; the folio
+    /// can't be got then (`folio_ref_freeze()`).
     pub(crate) fn try_freeze(&self, expected: u32) -> bool {
         if P::left_out(&site::REF_FREEZE) {
             self.unfreeze(0);
@@ -539,7 +541,7 @@ impl<P: Platform> Folio<P> {
         self.compound_head.store(head, &site::FOLIO_INIT);
     }
 
-    /// Sets all flags at once; nobody else can have the folio.
+    /// Sets all flags at once; no other CPU can have the folio.
     pub(crate) fn init_flags(&self, flags: u64) {
         self.flags.store(flags, &site::FOLIO_INIT);
     }

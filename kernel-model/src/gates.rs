@@ -2,8 +2,8 @@
 //!
 //! A gate counts the removers that are active in a part of the file, and how many have been: the
 //! number of those that are active in its lower half, and a generation above it. A file has several
-//! gates, each in a cache line of its own, and a part of it belongs to one of them by its number, so
-//! that a remover in one place is nothing to a fault in another.
+//! gates, each in a cache line of its own, and a part of it belongs to one of them by its number,
+//! so that a remover in one place is nothing to a fault in another.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Outcomes that are no violations, and that are told all the same: what a kernel of today would say
-//! BUG to, or what a caller has to know.
+//! Outcomes that are no violations, and that are told all the same: what a kernel of today would
+//! say BUG to, or what a caller has to know.
 
 use std::fmt;
 

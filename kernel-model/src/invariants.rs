@@ -29,7 +29,8 @@ pub enum Invariant {
     NoPtePastEof,
     /// No PTE maps a folio whose contents haven't been read.
     OnlyUptodate,
-    /// What a process has written stays in the cache until it is written back or the process drops it.
+    /// What a process has written stays in the cache until it is written back or the process drops
+    /// it.
     NoLostData,
     /// No PTE table is used after it was freed, or taken away with PTEs in it.
     NoFreedTableUse,
@@ -109,13 +110,13 @@ pub(crate) struct Removed {
     pub(crate) incarnation: u64,
 }
 
-/// How many PTEs map each frame, for audits: nothing of the model reads it. On a platform that doesn't
-/// audit it is empty.
+/// How many PTEs map each frame, for audits: nothing of the model reads it. On a platform that
+/// doesn't audit it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct PtesOfFrames(Box<[AtomicU32]>);
 
-// Relaxed throughout: each PTE is changed and counted under its table's lock, before the mapcount goes
-// down and after it has gone up, which is what a remover looks at.
+// Relaxed throughout: each PTE is changed and counted under its table's lock, before the mapcount
+// goes down and after it has gone up, which is what a remover looks at.
 impl PtesOfFrames {
     pub(crate) fn new(frames: u32) -> Self {
         Self((0..frames).map(|_| AtomicU32::new(0)).collect())
@@ -134,8 +135,9 @@ impl PtesOfFrames {
     }
 }
 
-/// Calls `each` with every present PTE that maps a part of `pgoffs`. A table that somebody has locked is
-/// left out: to wait for a fault would hide what it races with, and the next look sees what it left.
+/// Calls `each` with every present PTE that maps a part of `pgoffs`. A table that somebody has
+/// locked is left out: to wait for a fault would hide what it races with, and the next look sees
+/// what it left.
 fn for_each_pte<P: Platform>(
     mapping: &AddressSpace<P>,
     pgoffs: &Range<u64>,
@@ -194,8 +196,8 @@ impl<P: Platform> System<P> {
         });
     }
 
-    /// The audit of a page that has just left the page cache: nothing maps it. It looks at no PTE, and
-    /// takes no lock: to wait for the fault that races would hide the race.
+    /// The audit of a page that has just left the page cache: nothing maps it. It looks at no PTE,
+    /// and takes no lock: to wait for the fault that races would hide the race.
     pub(crate) fn audit_leaving(&self, index: u64, pfn: Pfn) {
         let ptes = self.ptes_of_frames.of(pfn);
         if ptes > 0 {
@@ -205,7 +207,7 @@ impl<P: Platform> System<P> {
     }
 
     /// The audit of a PTE that is about to be zapped, its table locked: a zap heals what a remover
-    /// has let go, and nobody would see it afterwards.
+    /// has let go, and no audit would see it afterwards.
     pub(crate) fn audit_zapped(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn) {
         if self.observe_folio_of(pfn).mapping == 0 {
             let detail = "zapped after it had left the page cache".to_owned();

@@ -1,11 +1,11 @@
-//! The cores of the schemes as litmus tests of the Linux kernel's memory model, most of them one fault
-//! against one removal, each with the result that is expected of `herd7`.
+//! The cores of the schemes as litmus tests of the Linux kernel's memory model, most of them one
+//! fault against one removal, each with the result that is expected of `herd7`.
 //!
 //! They are written out by hand, which the code that Loom checks isn't: they say what the kernel's
 //! own model makes of the same barriers. It has load buffering, which Loom hasn't.
 
-/// What `herd7` is to say of a test: whether some execution meets its condition, which most often is
-/// that a PTE outlives the removal.
+/// What `herd7` is to say of a test: whether some execution meets its condition, which most often
+/// is that a PTE outlives the removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observed {
     /// None does.

@@ -9,7 +9,7 @@ use crate::page_table::PageTable;
 use crate::platform::{Platform, RwSemaphore, Work};
 
 /// A process's address space: its page table. Its `mmap_lock` and per-VMA locks are not modelled;
-/// nobody changes a VMA that is being faulted on.
+/// no VMA changes while it is being faulted on.
 pub struct Mm<P: Platform> {
     /// The page table, two levels of it.
     pub page_table: PageTable<P>,
@@ -18,8 +18,8 @@ pub struct Mm<P: Platform> {
 }
 
 /// How many flushes of the TLB the threads of an mm haven't paid for yet. No part of the model's
-/// protocol, which has no TLB: hence not a word of the platform, with a site, and Relaxed. In a line of
-/// its own, so that nobody pays for it who isn't flushed.
+/// protocol, which has no TLB: hence not a word of the platform, with a site, and Relaxed. In a
+/// line of its own, so that a CPU that isn't flushed doesn't pay for it.
 #[derive(Default)]
 #[repr(align(64))]
 struct Flushes(AtomicU64);

@@ -4,15 +4,16 @@ use std::ops::Range;
 
 use crate::folio::MAX_ORDER;
 
-/// The orders that the page cache is filled with. A folio is smaller where its place isn't aligned to
-/// its size, where the file ends, where pages of it are there already, or where memory is in pieces,
-/// as in `page_cache_ra_order()` and `ra_alloc_folio()`.
+/// The orders that the page cache is filled with. A folio is smaller where its place isn't aligned
+/// to its size, where the file ends, where pages of it are there already, or where memory is in
+/// pieces, as in `page_cache_ra_order()` and `ra_alloc_folio()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Orders {
     /// All of one order.
     All(u8),
-    /// Each aligned run of [`Self::MIX_RUN`] pages has folios of one of [`Self::MIX`], and four such runs
-    /// have each of them once. Which comes first is drawn by their place, the same in every run.
+    /// Each aligned run of [`Self::MIX_RUN`] pages has folios of one of [`Self::MIX`], and four
+    /// such runs have each of them once. Which comes first is drawn by their place, the same in
+    /// every run.
     Mix,
 }
 

@@ -1,12 +1,13 @@
-//! Page tables: PTE tables with a lock each, installed on demand (`pmd_install()`) and taken away where
-//! a large folio has come in their place (`retract_page_tables()`).
+//! Page tables: PTE tables with a lock each, installed on demand (`pmd_install()`) and taken away
+//! where a large folio has come in their place (`retract_page_tables()`).
 //!
-//! Entries are plain data under their table's lock: nobody reads a PTE without it. The walk that
+//! Entries are plain data under their table's lock: no PTE is read without it. The walk that
 //! the hardware would make isn't modelled, and neither is the TLB.
 //!
-//! A table that was taken away is freed after a grace period, as since v6.5: a walker that has read the
-//! PMD entry may still lock it, and looks at the entry again then. On a platform without grace periods
-//! ([`Platform::has_rcu`]) a table is never freed: it stays its PMD entry's, and is installed there again.
+//! A table that was taken away is freed after a grace period, as since v6.5: a walker that has read
+//! the PMD entry may still lock it, and looks at the entry again then. On a platform without grace
+//! periods ([`Platform::has_rcu`]) a table is never freed: it stays its PMD entry's, and is
+//! installed there again.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
@@ -267,7 +268,7 @@ impl<P: Platform> PageTable<P> {
             false => place,
         };
         let table = &self.tables[number];
-        // The lock is nobody else's who would wait for this: taking it here orders nothing.
+        // The lock has no other holder who would wait for this: taking it here orders nothing.
         let mut ptes = table.ptl.lock();
         if ptes.is_empty() {
             *ptes = vec![Pte::NONE; 1 << self.table_shift].into();
@@ -300,8 +301,8 @@ impl<P: Platform> PageTable<P> {
         }
     }
 
-    /// The same, and installs the table if it isn't there. Where one is taken away between the two the
-    /// kernel gives the fault up, to be tried again; here it is tried again at once.
+    /// The same, and installs the table if it isn't there. Where one is taken away between the two
+    /// the kernel gives the fault up, to be tried again; here it is tried again at once.
     #[inline(always)]
     pub fn install_and_lock(&self, vpns: Range<u64>) -> LockedPtes<'_, P> {
         loop {
@@ -312,7 +313,7 @@ impl<P: Platform> PageTable<P> {
         }
     }
 
-    /// The same of a table that is there, by somebody whom nobody takes it from.
+    /// The same of a table that is there, by a caller from whom it can't be taken.
     pub fn lock(&self, vpns: Range<u64>) -> LockedPtes<'_, P> {
         self.offset_map_lock(vpns).expect("a table that is there")
     }
@@ -428,8 +429,8 @@ impl<P: Platform> PteTable<P> {
 }
 
 impl<P: Platform> Mm<P> {
-    /// Takes the tables away that lie wholly in a range, and frees them when no walker can be at one
-    /// any more (`retract_page_tables()`). They must be empty, and stay so until this returns.
+    /// Takes the tables away that lie wholly in a range, and frees them when no walker can be at
+    /// one any more (`retract_page_tables()`). They must be empty, and stay so until this returns.
     pub(crate) fn retract_tables(self: &Arc<Self>, vpns: Range<u64>) {
         for place in self.page_table.pmds_within(&vpns) {
             let Some(number) = self.page_table.take_away(place) else {

@@ -16,9 +16,9 @@ use crate::page_table::{LockedPtes, Pte};
 use crate::platform::{Note, Platform, RwSemaphore, Work};
 use crate::system::{System, Task};
 
-/// Calls `each` with the entries of a range of a file in every VMA that maps it, and the offset that
-/// each entry maps, its table locked (`rmap_walk()`). Tables that aren't there are skipped. It returns
-/// whether it has made the TLB stale, which then is flushed for all of the table.
+/// Calls `each` with the entries of a range of a file in every VMA that maps it, and the offset
+/// that each entry maps, its table locked (`rmap_walk()`). Tables that aren't there are skipped. It
+/// returns whether it has made the TLB stale, which then is flushed for all of the table.
 pub(crate) fn rmap_walk<P: Platform>(
     mapping: &AddressSpace<P>,
     pgoffs: &Range<u64>,
@@ -39,8 +39,8 @@ pub(crate) fn rmap_walk<P: Platform>(
     }
 }
 
-/// The parts of a range of virtual pages that have a PTE table each. Whether one is there is asked when
-/// its turn comes, and without a lock.
+/// The parts of a range of virtual pages that have a PTE table each. Whether one is there is asked
+/// when its turn comes, and without a lock.
 pub(crate) fn tables_of<P: Platform>(
     vma: &Vma<P>,
     vpns: Range<u64>,

@@ -8,7 +8,7 @@ use crate::folio::{PG_DIRTY, Pfn};
 use crate::platform::Platform;
 use crate::{Invariant, System, Task};
 
-/// The written pages that nobody has written back or dropped, by mapping and index: for audits,
+/// The written pages that were neither written back nor dropped, by mapping and index: for audits,
 /// nothing of the model reads it.
 #[derive(Debug, Default)]
 pub(crate) struct Written(Mutex<Vec<(u64, u64)>>);
@@ -26,8 +26,8 @@ impl Written {
 }
 
 impl<P: Platform> System<P> {
-    /// A process writes to a page that is in the cache (`generic_perform_write()`): its folio is dirty
-    /// from then on. Returns whether the page was there.
+    /// A process writes to a page that is in the cache (`generic_perform_write()`): its folio is
+    /// dirty from then on. Returns whether the page was there.
     pub fn write(&self, mapping: &AddressSpace<P>, index: u64, task: &Task) -> bool {
         let Some((pfn, folio)) = self.get_folio(mapping, index, task) else {
             return false;

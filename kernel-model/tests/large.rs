@@ -349,7 +349,8 @@ fn folio_that_was_split_before_its_reference_is_had_is_looked_at_again() {
                 (pages((8..12).chain(13..16)), 0, 0)
             }
             "invalidate-seq" | "invalidate-seq-fused" => (vec![], 1, 6),
-            // They took more references than it has pages, and leave its first one for another time.
+            // They took more references than it has pages, and leave its first one for another
+            // time.
             _ => (pages((9..12).chain(13..16)), 1, 0),
         };
         let counters = FaultCounters {

@@ -317,7 +317,7 @@ fn pte_beside_the_hole_of_a_folio_that_went_whole_is_no_stale_pte() {
     thread::scope(|scope| {
         let removing = scope.spawn(|| scene.remove("punch-hole", 9..10));
         until(|| has_waiters(folio));
-        // With a reference to spare it can't be split, and nobody counts the PTE.
+        // With a reference to spare it can't be split, and the PTE is counted by none.
         folio.get();
         set_pte(&vma, 15, Pte::present(scene.frame(15)));
         folio.unlock();

@@ -86,8 +86,8 @@ fn herd7_can_read_them() {
         told("int r = READ_ONCE(*x); if (r != 1) WRITE_ONCE(*x, 2);"),
         Ok(())
     );
-    // What may be written in C and herd7 7.57 refuses; it reads the last two, a comment and a register
-    // without a value.
+    // What may be written in C and herd7 7.57 refuses; it reads the last two, a comment and a
+    // register without a value.
     for bad in [
         "int r = READ_ONCE(*x); if (!r) WRITE_ONCE(*x, 2);",
         "int r = READ_ONCE(*x); if (r == 1 && r >= 1) WRITE_ONCE(*x, 2);",
@@ -106,7 +106,8 @@ fn herd7_can_read_them() {
     }
 }
 
-/// Reads a test as herd7 7.57 does (`lib/CLexer.mll`, `lib/CParser.mly`), as far as the tests here go.
+/// Reads a test as herd7 7.57 does (`lib/CLexer.mll`, `lib/CParser.mly`), as far as the tests here
+/// go.
 struct Reader<'a> {
     /// The words that are left, the next one last.
     left: Vec<&'a str>,

@@ -1,5 +1,5 @@
-//! A fault and a removal that meet at chosen steps of both: each look that a scheme takes is there for
-//! one of these meetings, and without it the audits report what comes of that.
+//! A fault and a removal that meet at chosen steps of both: each look that a scheme takes is there
+//! for one of these meetings, and without it the audits report what comes of that.
 //!
 //! `steps.rs` has removals that are over within one step of a fault.
 
@@ -73,7 +73,8 @@ impl Meeting {
         }
     }
 
-    /// With an invalidation that comes when the fault stands, and never asks for its PTE-table lock.
+    /// With an invalidation that comes when the fault stands, and never asks for its PTE-table
+    /// lock.
     const fn with_invalidation(
         scheme: &'static str,
         fault: &'static [Place],

@@ -94,7 +94,7 @@ fn add_up<P: Platform>(take: fn(&Folio<P>)) {
         }
     });
     assert_eq!(sum.load(Relaxed), THREADS * TURNS);
-    assert_eq!(flags(folio), 0, "nobody holds it or waits for it");
+    assert_eq!(flags(folio), 0, "it is held or waited for by none");
 }
 
 fn lock_excludes_all_other_threads<P: Platform>() {

@@ -12,7 +12,7 @@ type P = Jittered<Native>;
 type Lock = <P as Platform>::SpinLock<u32>;
 
 /// Runs two threads in these turns, the first thread's first; returns the legs, as `A3 class` with
-/// what stood next, and whether nobody could go on.
+/// what stood next, and whether none could go on.
 fn relay(
     turns: &[u32],
     a: impl FnOnce() + Send,

@@ -1,4 +1,5 @@
-//! What each remover takes away, moves or leaves alone, and what it tells the schemes that ask for it.
+//! What each remover takes away, moves or leaves alone, and what it tells the schemes that ask for
+//! it.
 
 mod scene;
 
@@ -161,7 +162,7 @@ fn whoever_freezes_leaves_a_folio_in_use_alone<P: Platform>(
     assert_eq!(scene.reads.copies.lock().unwrap().len(), 0);
     scene.system.put(pfn, &task);
     assert_eq!(scene.frames_used(), scene.in_cache().len());
-    // Once nobody holds it, it goes.
+    // Once it is held by none, it goes.
     let again = scene.remove(remover.name, 9..10).removals;
     assert_eq!((again.busy, again.removed == 1), (0, remover.freezes));
     scene.assert_sound();
@@ -207,8 +208,8 @@ fn counts_itself_in_and_out_unless_it_freezes<P: Platform>(
     }
 }
 
-/// A fault while page 25 is being removed, behind gates for 8 pages each: whether it found one closed,
-/// and what it mapped.
+/// A fault while page 25 is being removed, behind gates for 8 pages each: whether it found one
+/// closed, and what it mapped.
 fn fault_during(
     scheme: Scheme<Stepped>,
     remover: &About,

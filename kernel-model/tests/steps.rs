@@ -2,9 +2,10 @@
 //! something to see, every time.
 //!
 //! The mapping that faults isn't known to its file, so that a remover doesn't wait for the
-//! PTE-table lock that the fault holds, just as if it had passed through it before. The gate schemes
-//! look before anything else, so that a remover that comes after their look must wait for that lock:
-//! what they do here is what its zap is for. `meetings.rs` has the removals that they do see.
+//! PTE-table lock that the fault holds, just as if it had passed through it before. The gate
+//! schemes look before anything else, so that a remover that comes after their look must wait for
+//! that lock: what they do here is what its zap is for. `meetings.rs` has the removals that they do
+//! see.
 
 mod scene;
 
@@ -253,7 +254,7 @@ fn sleeper_that_was_forgotten_before_it_slept_announces_itself_again() {
         let folio = scene.folio(9);
         folio.lock();
         let (relocked, is_relocked) = channel();
-        // The wake-up finds nobody asleep, and the next holder hears of no sleeper.
+        // The wake-up finds no sleeper, and the next holder hears of no sleeper.
         before(WAIT_ON, move || {
             its_scene.folio(9).unlock();
             its_scene.folio(9).lock();

@@ -152,7 +152,7 @@ fn made(error: &io::Error) -> String {
     }
 }
 
-/// Writes a file so that nobody sees half of it.
+/// Writes a file so that no reader sees half of it.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), PlotError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");

@@ -134,7 +134,7 @@ fn storm_in_words(source: &Source<'_>, threads: u32, sweep: Sweep) -> String {
         words.push_str(&format!(" with holes of {hole_pages} pages"));
     }
     if neighbour {
-        words.push_str(" in a part of the file that nobody maps");
+        words.push_str(" in a part of the file that no mm maps");
     }
     words
 }
@@ -156,7 +156,7 @@ pub(crate) fn drawn(group: &GroupSummary) -> impl DoubleEndedIterator<Item = &Ro
     group.rows.iter().filter(drawn)
 }
 
-/// How a row of a run looks. The kernel's files are known to nobody beforehand, and look by their place
+/// How a row of a run looks. The kernel's files are not known beforehand, and look by their place
 /// in the run.
 pub(crate) fn style(source: &Source<'_>, row: &Row) -> Style {
     let mut files = source.run.configuration.schemes.iter();

@@ -134,8 +134,8 @@ impl Style {
         }
     }
 
-    /// A thin line, in a colour that no other has, for the second run of the baseline: how far it lies
-    /// from the first is what every other difference is to be held against.
+    /// A thin line, in a colour that no other has, for the second run of the baseline: how far it
+    /// lies from the first is what every other difference is to be held against.
     pub fn again() -> Self {
         Self {
             color: Color(200, 0, 60),

@@ -21,8 +21,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     cpus: Option<String>,
 
-    /// How long these CPUs are watched for gaps, all at the same time, and for as long again how fast
-    /// a cache line goes between them; 0s: not at all
+    /// How long these CPUs are watched for gaps, all at the same time, and for as long again how
+    /// fast a cache line goes between them; 0s: not at all
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = values::watch,
           allow_hyphen_values = true)]
     watch: Duration,

@@ -56,8 +56,8 @@ fn cargo_run(binary: &Path) -> String {
     }
 }
 
-/// A word so that any shell reads it back. What isn't ASCII is written as `printf` takes it: a report
-/// is ASCII.
+/// A word so that any shell reads it back. What isn't ASCII is written as `printf` takes it: a
+/// report is ASCII.
 pub(super) fn quoted_word(word: impl AsRef<OsStr>) -> String {
     let bytes = word.as_ref().as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=,./:+%@".contains(byte);

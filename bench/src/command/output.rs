@@ -18,8 +18,8 @@ pub enum Format {
     Tsv,
 }
 
-/// Whether standard output was closed when the program began. The standard library opens `/dev/null`
-/// in its place before `main()`, and nothing tells that from one that was asked for.
+/// Whether standard output was closed when the program began. The standard library opens
+/// `/dev/null` in its place before `main()`, and nothing tells that from one that was asked for.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 // SAFETY: the loader calls the functions of this section before `main()`, with arguments that this

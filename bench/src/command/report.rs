@@ -23,7 +23,8 @@ pub(super) struct Options {
     #[arg(long)]
     markdown: bool,
 
-    /// Only what it amounts to, how it was measured and what to hold against it: some 120 lines at most
+    /// Only what it amounts to, how it was measured and what to hold against it: some 120 lines at
+    /// most
     #[arg(long, conflicts_with_all = ["plots", "verdicts"])]
     short: bool,
 

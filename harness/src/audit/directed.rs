@@ -151,7 +151,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The second thread: one trial after the other. A panic in one is told by the work that isn't there.
+/// The second thread: one trial after the other. A panic in one is told by the work that isn't
+/// there.
 fn second(relay: &Arc<Relay>, errand: &Errand, done: &Mutex<Option<Work>>) -> Duration {
     let mut is_over = false;
     while !is_over {
@@ -173,7 +174,7 @@ fn stuck(legs: &[Leg]) -> Violation {
     let mut last = legs.iter().rev().filter(|leg| leg.why != Why::Ended);
     let detail = match last.next() {
         Some(leg) => format!(
-            "thread {} stood before {}, and nobody could go on",
+            "thread {} stood before {}, and none could go on",
             runner_name(leg.runner),
             leg.before
         ),
@@ -279,8 +280,9 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Goes through all schedules that begin with these turns, each longer until the thread waits or
-    /// ends within it. Returns how many turns of the last one were as planned, and what was shown.
+    /// Goes through all schedules that begin with these turns, each longer until the thread waits
+    /// or ends within it. Returns how many turns of the last one were as planned, and what was
+    /// shown.
     fn go_through(
         &mut self,
         schedule: &mut Schedule,

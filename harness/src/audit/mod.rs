@@ -2,10 +2,11 @@
 //! check the invariants before they return. It gives verdicts, never timings.
 //!
 //! An audit begins with directed trials, two threads in turns, which find what two threads show in
-//! two turns whatever the machine does beside it. What is left of its time goes half to deeper turns,
-//! at random, and then to threads that run freely: a series of short episodes with stops at random
-//! sites, each on a small machine of its own, so that frames are reused at once and PTE tables come
-//! and go. Each trial and each episode ends with the audit at rest; the first violation ends the audit.
+//! two turns whatever the machine does beside it. What is left of its time goes half to deeper
+//! turns, at random, and then to threads that run freely: a series of short episodes with stops at
+//! random sites, each on a small machine of its own, so that frames are reused at once and PTE
+//! tables come and go. Each trial and each episode ends with the audit at rest; the first violation
+//! ends the audit.
 
 mod directed;
 mod episode;
@@ -37,8 +38,8 @@ pub use schedule::{Program, Schedule, Shape, Step, Trial};
 /// The platform of audits.
 pub type Audited = Jittered<Native>;
 
-/// What is the same for all audits of a run. Sizes, threads, access and CPUs are those of the threads
-/// that run freely: directed trials have machines of their own ([`Shape`]).
+/// What is the same for all audits of a run. Sizes, threads, access and CPUs are those of the
+/// threads that run freely: directed trials have machines of their own ([`Shape`]).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AuditSetup {
     /// Pages of the file.
@@ -60,8 +61,8 @@ pub struct AuditSetup {
     pub mm: MmKind,
     /// How passes go through the file.
     pub access: Access,
-    /// How long an audit lasts that finds nothing. Directed trials of two turns are all gone through,
-    /// whatever time that takes; at zero, nothing else is done.
+    /// How long an audit lasts that finds nothing. Directed trials of two turns are all gone
+    /// through, whatever time that takes; at zero, nothing else is done.
     pub duration: Duration,
     /// CPUs that threads are pinned to in turn; `None`: the scheduler's choice.
     pub cpus: Option<Vec<u32>>,

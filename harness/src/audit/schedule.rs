@@ -1,5 +1,5 @@
-//! Two threads on a small machine, and who has which turn: what a directed trial is, in words that a
-//! command line takes.
+//! Two threads on a small machine, and who has which turn: what a directed trial is, in words that
+//! a command line takes.
 
 use std::fmt;
 use std::ops::Range;
@@ -332,8 +332,8 @@ fn parse_turns(text: &str) -> Option<(usize, Vec<u32>)> {
     Some((first, turns))
 }
 
-/// The trials for a storm of these removers, those with the fewest schedules first, and with how many
-/// turns each is gone through.
+/// The trials for a storm of these removers, those with the fewest schedules first, and with how
+/// many turns each is gone through.
 pub(super) fn trials(removers: &[&'static dyn Remover<Audited>]) -> Vec<(Trial, usize)> {
     use Step::{Fault, FaultLast, Refill, Remove};
     let trial = |shape: &str, a: &[Step], b: &[Step]| Trial {

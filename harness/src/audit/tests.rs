@@ -83,8 +83,8 @@ fn broken_schemes_are_caught_by_a_declared_name() {
             "{audit:?}"
         );
     }
-    // A second unmap heals what is mapped of a range that was truncated, but not what lies before it
-    // in a folio that goes whole.
+    // A second unmap heals what is mapped of a range that was truncated, but not what lies before
+    // it in a folio that goes whole.
     for scheme in ["sketch", "lockless-rfc"] {
         let audit = audited(scheme, "truncate", &setup(0, &[]));
         let schedule = audit.schedule.expect("it is caught");
@@ -125,8 +125,8 @@ const NOT_SHOWN: &[(&str, &str)] = &[(
     "no trial has a large folio whose memory is used again for another one",
 )];
 
-/// Each check of each sound scheme, left out, and found by directed trials alone: by a schedule that
-/// shows the same whenever it is repeated.
+/// Each check of each sound scheme, left out, and found by directed trials alone: by a schedule
+/// that shows the same whenever it is repeated.
 #[test]
 fn a_sound_scheme_without_one_of_its_checks_is_caught() {
     for scheme in sound() {

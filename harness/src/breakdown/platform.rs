@@ -1,7 +1,8 @@
 //! The platform of breakdowns: the machine, with each step counted or one of them made cheap.
 //!
 //! A machine on it is used by one thread only. That is what makes a locked instruction replaceable
-//! by a plain load and store, and a lock by a store; so nothing in here leaves this module's parent.
+//! by a plain load and store, and a lock by a store; so nothing in here leaves this module's
+//! parent.
 
 use std::cell::{RefCell, UnsafeCell};
 use std::hint;
@@ -182,7 +183,7 @@ impl<const COUNTING: bool> AtomicWord for ProbedWord<COUNTING> {
     #[inline(always)]
     fn fetch_or(&self, value: u64, site: &'static Site) -> u64 {
         // The locked instruction's result must not meet the plain one's before it has been looked
-        // at, or else x86 has a loop here where Native has `lock bts`; a pause, which nobody comes
+        // at, or else x86 has a loop here where Native has `lock bts`; a pause, which no CPU comes
         // to without a second thread, holds the two apart. The other bits hold still for the same
         // reason.
         let others = self.0.load(Relaxed) & !value;

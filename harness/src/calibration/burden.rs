@@ -1,5 +1,5 @@
-//! What the kernel does beyond the model, as work that the model carries: found in a closed loop, since
-//! a CPU does part of a loop beside what is around it.
+//! What the kernel does beyond the model, as work that the model carries: found in a closed loop,
+//! since a CPU does part of a loop beside what is around it.
 
 use std::collections::BTreeMap;
 
@@ -128,16 +128,16 @@ impl Measured {
         median(self.by_round(work))
     }
 
-    /// What another lacks of this. The difference is taken within rounds: a machine that changes its
-    /// speed between them changes it for both.
+    /// What another lacks of this. The difference is taken within rounds: a machine that changes
+    /// its speed between them changes it for both.
     fn lacking_in(&self, other: &Self, work: Work) -> f64 {
         let pairs = self.by_round(work).into_iter().zip(other.by_round(work));
         median(pairs.map(|(own, other)| own - other))
     }
 }
 
-/// The kinds that are brought to their length in a loop, and of which each is seen in a figure of its
-/// own once those before it are right.
+/// The kinds that are brought to their length in a loop, and of which each is seen in a figure of
+/// its own once those before it are right.
 const TUNED: [Work; 8] = [
     Work::Fault,
     Work::Slow,
@@ -196,9 +196,9 @@ pub(super) fn mean(needs: &[Need]) -> BTreeMap<String, f64> {
     turns
 }
 
-/// The means of the third of looks in which the machine was fastest, that is, had least else to do; the
-/// first, whose loops were guessed, is none of them. What else it does slows the kernel and the loops by
-/// different factors, so that loops of a disturbed time would be of no other.
+/// The means of the third of looks in which the machine was fastest, that is, had least else to do;
+/// the first, whose loops were guessed, is none of them. What else it does slows the kernel and the
+/// loops by different factors, so that loops of a disturbed time would be of no other.
 pub(super) fn undisturbed(mut needs: Vec<Need>) -> BTreeMap<String, f64> {
     if needs.len() > 1 {
         needs.remove(0);

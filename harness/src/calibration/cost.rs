@@ -1,8 +1,8 @@
 //! What a fault costs by the pages that it maps, on the kernel and on the model, by turns.
 //!
-//! The kernel's window can't be set without root, but the kernel clips it to the VMA: a VMA of n pages
-//! at a place aligned to the window gives windows of n pages. The model has a window of n pages and is
-//! touched at the same places.
+//! The kernel's window can't be set without root, but the kernel clips it to the VMA: a VMA of n
+//! pages at a place aligned to the window gives windows of n pages. The model has a window of n
+//! pages and is touched at the same places.
 
 use std::hint::black_box;
 
@@ -42,8 +42,8 @@ pub(super) struct OnKernel {
 }
 
 impl OnKernel {
-    /// A file, mapped in VMAs of each of these numbers of pages. That a touch of them is one fault and
-    /// maps as many pages is looked at.
+    /// A file, mapped in VMAs of each of these numbers of pages. That a touch of them is one fault
+    /// and maps as many pages is looked at.
     pub(super) fn new(kind: &FileKind, sizes: &[u32]) -> Result<Self, CellError> {
         let file = kind.create(u64::from(PAGES))?;
         let mut mappings = Vec::new();
@@ -60,8 +60,9 @@ impl OnKernel {
     }
 }
 
-/// Refuses a mapping of which a touch isn't one fault that maps `pages`. The first faults on a large
-/// folio that was just written may find it locked and leave pages out, so several passes may try.
+/// Refuses a mapping of which a touch isn't one fault that maps `pages`. The first faults on a
+/// large folio that was just written may find it locked and leave pages out, so several passes may
+/// try.
 fn is_clipped(mapping: &Mapping, kind: &FileKind, pages: u32) -> Result<(), HostError> {
     let touches = u64::from(PAGES) / WINDOW_PAGES;
     let mut last = (0, 0);

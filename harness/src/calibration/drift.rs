@@ -17,9 +17,9 @@ const PASSES: usize = 15;
 const TOLERATED: f64 = 0.10;
 
 impl Recorded {
-    /// Makes the process's calibrated models carry what was found. Returns caveats: another kernel than
-    /// was calibrated, large folios (`orders`) where none were measured, and, looked at on `cpu`, faults
-    /// that don't take as long as this kernel's now.
+    /// Makes the process's calibrated models carry what was found. Returns caveats: another kernel
+    /// than was calibrated, large folios (`orders`) where none were measured, and, looked at on
+    /// `cpu`, faults that don't take as long as this kernel's now.
     ///
     /// # Errors
     /// The CPU can't be had.

@@ -76,8 +76,8 @@ pub struct Fidelity {
     pub rows: Vec<Compared>,
     /// Those that would have been there if something had been recorded in every round.
     pub missing: Vec<String>,
-    /// The loads in the order of their cost per fault, the cheapest first: on the kernel, and on the
-    /// calibrated model.
+    /// The loads in the order of their cost per fault, the cheapest first: on the kernel, and on
+    /// the calibrated model.
     pub order: [Vec<String>; 2],
     /// Loads that are told apart on both, the one way on the kernel and the other way on the model.
     pub contradicted: Vec<String>,
@@ -184,8 +184,8 @@ impl Sample {
 /// The goal for what storms do.
 const STORM_GOAL: f64 = 0.25;
 
-/// A row of what each side, in the order of [`Compared`]'s figures, gave in each round; nothing if there is
-/// no figure in some round.
+/// A row of what each side, in the order of [`Compared`]'s figures, gave in each round; nothing if
+/// there is no figure in some round.
 pub(super) fn compare(
     what: &str,
     unit: &str,
@@ -318,8 +318,8 @@ mod tests {
 
     const LOADS: [Load; 3] = [("none", 1), ("none", 2), ("truncate", 0)];
 
-    /// Eight rounds in which faults take so long on the kernel and on both models: alone, and beside a
-    /// second process.
+    /// Eight rounds in which faults take so long on the kernel and on both models: alone, and
+    /// beside a second process.
     fn found(kernel: [f64; 2], model: [f64; 2]) -> Fidelity {
         let mut samples = BTreeMap::new();
         for (side, times) in [kernel, model, model].into_iter().enumerate() {

@@ -45,7 +45,8 @@ pub struct Recorded {
     pub seed: u64,
     /// How long it took, in seconds.
     pub elapsed_s: f64,
-    /// Time that the hypervisor took meanwhile, in seconds; `None` where the kernel doesn't count it.
+    /// Time that the hypervisor took meanwhile, in seconds; `None` where the kernel doesn't count
+    /// it.
     pub stolen_s: Option<f64>,
     /// What the machine did to each CPU by itself, before; nothing if that wasn't watched.
     pub noise: Vec<Floor>,
@@ -88,8 +89,8 @@ pub enum CalibrationError {
     },
 }
 
-/// More turns than any machine's kernel is worth, and one that was disturbed all the while: at some 2 ns
-/// each, 20 us for each page or folio, 200 us for a fault, 2 ms for a removal and its flushes.
+/// More turns than any machine's kernel is worth, and one that was disturbed all the while: at some
+/// 2 ns each, 20 us for each page or folio, 200 us for a fault, 2 ms for a removal and its flushes.
 fn longest(work: Work) -> f64 {
     match work {
         Work::Range | Work::Page | Work::RemovedFolio | Work::ZappedPage => 1e4,
@@ -150,7 +151,7 @@ impl Recorded {
             let name = name_of(work);
             match turns.get(name) {
                 Some(turns) if (0.0..=longest(work)).contains(turns) => {}
-                // With one CPU there is nobody to interrupt.
+                // With one CPU there is no other to interrupt.
                 None if work == Work::Flushed => {}
                 Some(turns) => {
                     return refused(format!(
@@ -173,8 +174,8 @@ impl Recorded {
         }
     }
 
-    /// Refuses to be carried if it is broken, or on another machine: the work that is carried is as long
-    /// as that machine takes for it.
+    /// Refuses to be carried if it is broken, or on another machine: the work that is carried is as
+    /// long as that machine takes for it.
     ///
     /// # Errors
     /// [`CalibrationError::Unusable`], [`CalibrationError::OtherMachine`].

@@ -7,7 +7,8 @@ use crate::statistics::{Interval, Spread};
 /// `intercept + pages * slope`, fitted in each round by least squares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
-    /// What there is to pay without a page, in nanoseconds: the median over rounds and its interval.
+    /// What there is to pay without a page, in nanoseconds: the median over rounds and its
+    /// interval.
     pub intercept_ns: Interval,
     /// What each page adds, in nanoseconds.
     pub page_ns: Interval,

@@ -1,5 +1,5 @@
-//! What a TLB flush costs where the mm runs on another CPU: the remover, which waits for the interrupt
-//! to be answered, and the CPU that is interrupted.
+//! What a TLB flush costs where the mm runs on another CPU: the remover, which waits for the
+//! interrupt to be answered, and the CPU that is interrupted.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;

@@ -1,5 +1,5 @@
-//! The running kernel as yardstick: what its faults and removals cost, what the model lacks of that,
-//! how far the model that carries it is from the kernel, and what a patch would bring.
+//! The running kernel as yardstick: what its faults and removals cost, what the model lacks of
+//! that, how far the model that carries it is from the kernel, and what a patch would bring.
 
 mod bench;
 mod burden;
@@ -62,7 +62,8 @@ pub struct FaultCost {
     pub of: String,
     /// Whose it is.
     pub side: Side,
-    /// The order of the folios, as far as the writes say: the model's are of that order for certain.
+    /// The order of the folios, as far as the writes say: the model's are of that order for
+    /// certain.
     pub order: u8,
     /// What windows of several sizes cost.
     pub fit: Fit,
@@ -239,8 +240,8 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     Spread::of(values).map_or(f64::NAN, |spread| spread.median)
 }
 
-/// Measures what faults and removals cost, and brings the loops that the calibrated model carries to
-/// their lengths.
+/// Measures what faults and removals cost, and brings the loops that the calibrated model carries
+/// to their lengths.
 fn tune(
     request: &Request,
     clock: &Clock,
@@ -294,7 +295,7 @@ fn tune(
             // All of them so far, so that the noise of each look is averaged.
             carried.turns = burden::mean(&needs);
         }
-        // Loops that aren't at their length yet are nobody's.
+        // Loops that aren't at their length yet are kept by none.
         let mut so_far = calibration(&found, rounds, BTreeMap::new());
         so_far.faults.retain(|cost| cost.side != Side::Calibrated);
         so_far.removals.retain(|cost| cost.side != Side::Calibrated);

@@ -1,5 +1,5 @@
-//! What a patch would bring: the sound schemes on the calibrated model, against the one that the kernel
-//! has.
+//! What a patch would bring: the sound schemes on the calibrated model, against the one that the
+//! kernel has.
 
 use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
@@ -64,8 +64,8 @@ impl Observer for Collector<'_, '_> {
     }
 }
 
-/// Runs the sound schemes over folios of one order: alone, calibrated and bare, and calibrated with all
-/// CPUs on the same pages. Returns what there is of that, and why there isn't more.
+/// Runs the sound schemes over folios of one order: alone, calibrated and bare, and calibrated with
+/// all CPUs on the same pages. Returns what there is of that, and why there isn't more.
 pub(super) fn run(
     stage: &mut Stage<'_>,
     setup: &Setup,

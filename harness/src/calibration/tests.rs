@@ -24,8 +24,8 @@ fn line(once: f64, page: f64, sizes: &[u32]) -> Option<Fit> {
     Fit::of(&vec![round; 8])
 }
 
-/// What a side's faults and removals cost: of small folios, of large ones, of holes that aren't mapped
-/// and of those that are; and a fault on a missing page.
+/// What a side's faults and removals cost: of small folios, of large ones, of holes that aren't
+/// mapped and of those that are; and a fault on a missing page.
 fn side(small: [f64; 2], large: [f64; 2], hole: [f64; 2], mapped: [f64; 2], slow: f64) -> Measured {
     const WINDOWS: [u32; 3] = [1, 4, 16];
     let fits = CASES.iter().map(|case| {
@@ -359,7 +359,7 @@ fn what_no_calibration_finds_is_not_carried() {
     refused("a window of 3 pages", &|it| {
         it.faults[0].fit.points[0].0 = 3
     });
-    // One CPU has nobody to interrupt.
+    // One CPU has no other to interrupt.
     let mut alone = recorded();
     let flushed = burden::name_of(Work::Flushed);
     alone.calibration.carried = burden::remaining(&kernel(), &bare(), None);

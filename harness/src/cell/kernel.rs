@@ -1,8 +1,8 @@
 //! A cell's faults and removals on the running kernel.
 //!
-//! Each faulter is a process of its own, a [worker](super::worker): with an address space each, as the
-//! model's `mm private` has it, or one for all threads. The storm stays in this process, which maps
-//! nothing, so that no zap between passes interrupts its CPU.
+//! Each faulter is a process of its own, a [worker](super::worker): with an address space each, as
+//! the model's `mm private` has it, or one for all threads. The storm stays in this process, which
+//! maps nothing, so that no zap between passes interrupts its CPU.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::Range;
@@ -89,7 +89,7 @@ impl Faults for KernelFaults {
         Ok(())
     }
 
-    /// What is mapped is read from the page table: the kernel tells nobody what a fault mapped.
+    /// What is mapped is read from the page table: the kernel doesn't tell what a fault mapped.
     fn pass_ended(&mut self, touches: &Touches) -> Result<(), CellError> {
         let present = match self.mm {
             MmKind::Private => self.mapping.present(0..self.mapping.pages())?,
@@ -320,7 +320,7 @@ fn ended(worker: &Worker) -> CellError {
 }
 
 fn unknown_end(error: io::Error) -> CellError {
-    CellError::Worker(format!("nobody says how it ended: {error}"))
+    CellError::Worker(format!("it was not told how it ended: {error}"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use crate::host::{FileKind, HostError, Layout, Mapping, Touched};
 
 const PAGES: u64 = 256;
 
-/// What a touch beyond the end of a file takes, in nanoseconds: the fault, the signal, its handler and
-/// the way back. The median of some hundreds, on the calling thread's CPU.
+/// What a touch beyond the end of a file takes, in nanoseconds: the fault, the signal, its handler
+/// and the way back. The median of some hundreds, on the calling thread's CPU.
 ///
 /// # Errors
 /// A kernel that gives no file or mapping.

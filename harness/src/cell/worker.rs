@@ -1,8 +1,8 @@
 //! A worker: the process whose threads fault on a file of the running kernel.
 //!
-//! It is told what to do by a line of JSON on its standard input, sets its threads up, says that it is
-//! ready, is told the moment to start at, on the counter that all processes share, and writes what
-//! its threads brought home. When its standard input is closed it comes to its end.
+//! It is told what to do by a line of JSON on its standard input, sets its threads up, says that it
+//! is ready, is told the moment to start at, on the counter that all processes share, and writes
+//! what its threads brought home. When its standard input is closed it comes to its end.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::ops::Range;
@@ -158,8 +158,8 @@ pub fn work() -> i32 {
     i32::from(!written)
 }
 
-/// A worker ends with the process that called it, which may be killed. If that was before this, standard
-/// input has come to its end.
+/// A worker ends with the process that called it, which may be killed. If that was before this,
+/// standard input has come to its end.
 fn end_with_the_parent() {
     // SAFETY: the call takes a number and changes what happens to this process alone.
     unsafe {
@@ -220,8 +220,8 @@ fn events_named(names: &[String]) -> Vec<Event> {
         .collect()
 }
 
-/// Says that the threads are ready, and starts them when it is told to. From then on the end of standard
-/// input is the end of the work.
+/// Says that the threads are ready, and starts them when it is told to. From then on the end of
+/// standard input is the end of the work.
 fn start(course: &Arc<Course>, threads: u32) -> Result<(), CellError> {
     // A request to stop comes as the end of standard input.
     if !course.gate.all_are_here(threads, &Cancel::default()) {

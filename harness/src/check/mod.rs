@@ -1,4 +1,5 @@
-//! Model checking of the code that is measured: scenarios of `kernel-model` run by Loom and Shuttle.
+//! Model checking of the code that is measured: scenarios of `kernel-model` run by Loom and
+//! Shuttle.
 //!
 //! A cell is one scheme in one scenario. [`explore`] goes through its executions and stops at the
 //! first one in which an audit finds an invariant violated, or in which the CPUs wait for each
@@ -42,8 +43,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Every scheme in every scenario that there is a checker for: scheme by scheme, in the order of
-    /// the registries.
+    /// Every scheme in every scenario that there is a checker for: scheme by scheme, in the order
+    /// of the registries.
     pub fn all() -> Vec<Self> {
         let scenarios = || {
             let all = Scenarios::<Loom>::ALL.iter().map(|it| it.about());

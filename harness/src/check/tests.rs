@@ -98,7 +98,7 @@ fn what_is_never_seen_makes_a_verdict_vacuous() {
         let explore = |stage, watch: &_| exhaustive::explore(stage, Some(1), watch, |_| ());
         planted::<Loom>(|_| (), clauses, explore)
     };
-    // One CPU faults, and nobody removes anything.
+    // One CPU faults, and none removes anything.
     let seen = with(&[Seen::FaultMapped]);
     assert_eq!(seen.ended, Ended::Exhausted);
     assert!(seen.seen[0].1 > 0 && seen.is_declared(&[]), "{seen:?}");

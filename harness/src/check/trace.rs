@@ -41,9 +41,9 @@ pub struct Trace {
 }
 
 /// Finds the simplest execution of a cell that violates something, or shows a graded outcome: with
-/// as few preemptions as there can be, then as few stale reads, then as few steps; one preemption more if that spares all stale reads. `None` if
-/// there is none with up to `bound` preemptions, or if somebody asked to stop, or where the scenario
-/// is explored at random.
+/// as few preemptions as there can be, then as few stale reads, then as few steps; one preemption
+/// more if that spares all stale reads. `None` if there is none with up to `bound` preemptions, or
+/// if somebody asked to stop, or where the scenario is explored at random.
 pub fn simplest(
     cell: Cell,
     graded: Option<Graded>,
@@ -186,7 +186,7 @@ impl Trace {
                 Some((_, last)) if line == words::UNLOCKS && *last == words::LOCKS => {
                     *last = words::PASSES.to_owned();
                 }
-                // The lock of a table that nobody can reach yet.
+                // The lock of a table that no other CPU can reach yet.
                 Some((_, last)) if line.starts_with(words::INSTALLS) && *last == words::PASSES => {
                     *last = line;
                 }

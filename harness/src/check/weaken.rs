@@ -1,7 +1,7 @@
 //! Which orderings a scheme needs: each is weakened, and the scenarios are gone through again.
 //!
-//! Loom is the judge, so that "needs" is proved by an execution that goes wrong without, and "passes"
-//! holds for what Loom models within the bound, and no further.
+//! Loom is the judge, so that "needs" is proved by an execution that goes wrong without, and
+//! "passes" holds for what Loom models within the bound, and no further.
 
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 

@@ -17,8 +17,8 @@ pub enum Metric {
     NsPerPage,
     /// Pages mapped per second of time in faults.
     PagesPerS,
-    /// The faults' median latency, in nanoseconds: over stretches of faults in a row where both runs
-    /// have them.
+    /// The faults' median latency, in nanoseconds: over stretches of faults in a row where both
+    /// runs have them.
     FaultP50,
     /// Their 99th percentile.
     FaultP99,

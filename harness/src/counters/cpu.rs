@@ -26,7 +26,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// A CPU of nobody in particular: no preset is for it.
+    /// A CPU of no known maker: no preset is for it.
     pub const UNKNOWN: Self = Self {
         vendor: Vendor::Other,
         family: 0,

@@ -21,7 +21,7 @@ pub(super) struct Group {
     members: Vec<(usize, u64)>,
     /// Kept open: a counter that is closed leaves its group.
     followers: Vec<Counter>,
-    /// Whether an enable or disable went wrong, so that nobody knows what was counted.
+    /// Whether an enable or disable went wrong, so that what was counted isn't known.
     lost: bool,
 }
 

@@ -1,4 +1,4 @@
-//! One counter that is never multiplexed, for whoever has to have a number from every reading.
+//! One counter that is never multiplexed, for callers that need a number from every reading.
 
 use std::io;
 

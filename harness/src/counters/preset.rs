@@ -206,7 +206,7 @@ mod tests {
                 CASCADE_LAKE,
                 "allowed are hitm, hitm-remote, memory-ordering-clears, rNNN",
             ),
-            // One socket; nobody says what the number would count.
+            // One socket; what the number would count is said nowhere.
             (
                 "hitm-remote",
                 TIGER_LAKE,

@@ -25,7 +25,7 @@ fn open(events: &[Event]) -> Option<Counters> {
     }
 }
 
-/// Has the kernel map memory that nobody has touched: at least one fault however large its pages
+/// Has the kernel map memory that was never touched: at least one fault however large its pages
 /// are, and one for each at most.
 fn touch_fresh(pages: usize) {
     let mut memory = Vec::<u8>::with_capacity(pages * PAGE_BYTES);

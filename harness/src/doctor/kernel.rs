@@ -30,7 +30,7 @@ pub(super) fn build(environment: &Environment) -> Finding {
     }
     if build.commit.is_none() {
         return Finding::note(FACT, found).but(
-            "nobody can tell what was measured",
+            "what was measured can not be told",
             "build from a git checkout",
         );
     }

@@ -1,11 +1,11 @@
-//! Whether this machine is fit to be measured on: what was found, what it does to a measurement, and
-//! what mends it.
+//! Whether this machine is fit to be measured on: what was found, what it does to a measurement,
+//! and what mends it.
 //!
-//! The facts are those of the [`Environment`], which stand in every `run.json`; a finding judges one
-//! of them and looks at nothing else. What the caveats of a report name is judged by the same lines:
-//! a finding about it [spoils](Verdict::Spoils) where there is a caveat. Two caveats are but noted: a
-//! build of uncommitted sources, which is as fast as any, and a clock of the kernel's that isn't the
-//! counter, as long as the counter can be read without it.
+//! The facts are those of the [`Environment`], which stand in every `run.json`; a finding judges
+//! one of them and looks at nothing else. What the caveats of a report name is judged by the same
+//! lines: a finding about it [spoils](Verdict::Spoils) where there is a caveat. Two caveats are but
+//! noted: a build of uncommitted sources, which is as fast as any, and a clock of the kernel's that
+//! isn't the counter, as long as the counter can be read without it.
 
 mod clock;
 mod cpus;
@@ -35,7 +35,8 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What it does to one, or may do; `None` if it is as it should be.
     pub spoils: Option<String>,
-    /// What mends it: a command to be run as root, what to boot with, an option; or why nothing does.
+    /// What mends it: a command to be run as root, what to boot with, an option; or why nothing
+    /// does.
     pub mend: Option<String>,
 }
 

@@ -11,15 +11,15 @@ const OPERATION_NS: u64 = 1_000;
 /// print is the machine's and not a scheme's.
 pub const SPOILT_HIT_SHARE: f64 = 1e-3;
 
-/// Where a CPU loses so large a share of its time, rates are off by as much, and by another share in
-/// the next round: more than what ratios are asked to tell apart.
+/// Where a CPU loses so large a share of its time, rates are off by as much, and by another share
+/// in the next round: more than what ratios are asked to tell apart.
 pub const SPOILT_LOST_SHARE: f64 = 1e-2;
 
 /// A tenth of either is worth a note.
 const NOTED: f64 = 0.1;
 
-/// Judges the worst of the CPUs watched: by [`SPOILT_HIT_SHARE`] and [`SPOILT_LOST_SHARE`], and notes
-/// what comes within a tenth of them. A CPU with a tick of 250 Hz that takes 2 us is noted.
+/// Judges the worst of the CPUs watched: by [`SPOILT_HIT_SHARE`] and [`SPOILT_LOST_SHARE`], and
+/// notes what comes within a tenth of them. A CPU with a tick of 250 Hz that takes 2 us is noted.
 pub fn judge_noise(floors: &[Floor]) -> Finding {
     const FACT: &str = "noise floor";
     let hit = |floor: &Floor| floor.hit_share(OPERATION_NS);

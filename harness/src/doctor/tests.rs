@@ -351,7 +351,7 @@ fn where_nothing_can_be_read_every_fact_is_named_all_the_same() {
     };
     assert_eq!(facts(&findings), facts(&known));
     let unknown = findings.iter().filter(|it| it.found.starts_with("unknown"));
-    // The build is known, and a quota that nobody can read is none.
+    // The build is known, and a quota that can't be read is none.
     assert_eq!(unknown.count(), 20, "{findings:#?}");
     assert_eq!(with(&findings, Verdict::Spoils), ["topology"]);
 }

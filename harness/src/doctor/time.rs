@@ -17,7 +17,7 @@ pub(super) fn hypervisor(environment: &Environment) -> Finding {
         (None, _) => {
             return Finding::unknown(FACT).but(
                 "in a guest, CPUs may be shared or taken away",
-                "nothing; ask whoever lends the machine",
+                "nothing; ask the lender of the machine",
             );
         }
     };

@@ -17,8 +17,8 @@ pub struct Build {
     pub target: Option<String>,
     /// The optimization level, as Cargo calls it.
     pub opt_level: Option<String>,
-    /// What cargo gave rustc from `RUSTFLAGS` or configuration, separated by blanks; what the profile
-    /// says of link-time optimization and codegen units is told to no build script.
+    /// What cargo gave rustc from `RUSTFLAGS` or configuration, separated by blanks; what the
+    /// profile says of link-time optimization and codegen units is told to no build script.
     #[serde(default)]
     pub rustflags: Option<String>,
     /// Whether debug assertions were compiled in.

@@ -65,7 +65,8 @@ impl CpuQuota {
     }
 }
 
-/// The least that a control group above this process may have of memory, in bytes; `None` without a limit.
+/// The least that a control group above this process may have of memory, in bytes; `None` without a
+/// limit.
 pub(super) fn memory_limit(root: Root<'_>) -> Option<u64> {
     let groups = root.text("proc/self/cgroup").unwrap_or_default();
     let unified = groups.lines().find_map(|line| line.strip_prefix("0::"));

@@ -13,7 +13,7 @@ pub struct Isolation {
     /// Those that this process was allowed, by its affinity within its cpuset.
     #[serde(default)]
     pub allowed: Option<String>,
-    /// Those that the scheduler leaves to whoever asks for them by number.
+    /// Those that the scheduler leaves to tasks which ask for them by number.
     #[serde(default)]
     pub isolated: Option<String>,
     /// Those without a tick while they run a single task.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::source::Root;
 
 /// Boot parameters that decide which CPUs are left alone, how deep they sleep, and what entering
-/// the kernel costs. Others may name disks and hosts, and are nobody's business.
+/// the kernel costs. Others may name disks and hosts, and are left out.
 const PARAMETERS: [&str; 11] = [
     "isolcpus",
     "nohz_full",

@@ -16,7 +16,7 @@ pub enum HostError {
         bytes: libc::c_long,
     },
 
-    /// A processor for which nobody has written the touch.
+    /// A processor for which the touch isn't written.
     #[error("host knows x86-64 and aarch64, this is {arch}")]
     Architecture {
         /// What this was built for.

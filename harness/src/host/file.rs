@@ -61,9 +61,10 @@ impl HostFile {
 
     /// Brings pages back into the page cache that were removed. Shmem is written again, with the
     /// first words as they were. The hole in any other file is read, which makes clean pages of
-    /// zeroes: what is written is dirty, and whoever removes it next would wait for the disk.
+    /// zeroes: what is written is dirty, and its next remover would wait for the disk.
     ///
-    /// The file has to be as long as the range says, or shmem becomes so and others stay as they are.
+    /// The file has to be as long as the range says, or shmem becomes so and others stay as they
+    /// are.
     ///
     /// # Errors
     ///

@@ -46,8 +46,8 @@ impl FileKind {
     ///
     /// # Errors
     ///
-    /// It is not there, no directory, or not to be written to; its file system can't punch holes, or
-    /// doesn't read through the page cache. It's tried, on a page that is gone afterwards.
+    /// It is not there, no directory, or not to be written to; its file system can't punch holes,
+    /// or doesn't read through the page cache. It's tried, on a page that is gone afterwards.
     pub fn in_dir(path: impl AsRef<Path>, write_pages: u32) -> Result<Self, HostError> {
         let path = path.as_ref();
         if write_pages == 0 || write_pages > MAX_WRITE_PAGES {
@@ -88,8 +88,8 @@ impl FileKind {
         self.file_system == TMPFS
     }
 
-    /// Whether a refill makes folios of the size that writing makes. Reading a hole back makes small
-    /// ones.
+    /// Whether a refill makes folios of the size that writing makes. Reading a hole back makes
+    /// small ones.
     pub fn refills_alike(&self) -> bool {
         self.is_shmem() || self.write_pages == 1
     }

@@ -30,12 +30,12 @@ const ENTRIES: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// One over all of it, at an address that isn't aligned to a huge page where the file is: a 2 MiB
-    /// folio would be mapped whole otherwise, by one entry of the PMD and without fault-around.
+    /// One over all of it, at an address that isn't aligned to a huge page where the file is: a 2
+    /// MiB folio would be mapped whole otherwise, by one entry of the PMD and without fault-around.
     Whole,
     /// One over the first pages of each window of the file, to which the kernel then clips its
-    /// fault-around. What lies between two of them in the address space is reserved and inaccessible,
-    /// so that nobody else's memory is zapped along with them.
+    /// fault-around. What lies between two of them in the address space is reserved and
+    /// inaccessible, so that no other memory is zapped along with them.
     Tiles {
         /// Pages of each, up to a window.
         pages: u32,
@@ -67,7 +67,7 @@ impl Mapping {
     /// # Errors
     ///
     /// Tiles that don't fit their windows; limits on address space or on the number of mappings; a
-    /// kernel that tells nobody what is mapped.
+    /// kernel that does not tell what is mapped.
     pub fn new(file: &HostFile, pages: u64, layout: Layout) -> Result<Self, HostError> {
         if let Layout::Tiles { pages } = layout
             && !(1..=WINDOW_PAGES).contains(&u64::from(pages))

@@ -70,7 +70,7 @@ pub(super) fn is_cached(file: &File, page: i64) -> io::Result<bool> {
     let mut resident = 0;
     // SAFETY: the page is mapped, and there is a byte for it.
     let asked = succeeded(unsafe { libc::mincore(page, PAGE_BYTES, &mut resident) });
-    // SAFETY: nobody else knows of the page.
+    // SAFETY: no other code knows of the page.
     unsafe { libc::munmap(page, PAGE_BYTES) };
     asked.map(|_| resident & 1 == 1)
 }

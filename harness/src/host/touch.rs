@@ -138,7 +138,8 @@ fn set_handler() -> io::Result<()> {
     // crate run explorations beside these: that one comes first, and ours stays.
     #[cfg(all(test, feature = "loom"))]
     loom::model(|| ());
-    // SAFETY: all of the structure are integers and an optional function, for which zeroes are fine.
+    // SAFETY: all of the structure are integers and an optional function, for which zeroes are
+    // fine.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_sigbus;
     action.sa_sigaction = handler as usize;

@@ -37,8 +37,8 @@ pub fn minor_faults() -> u64 {
     u64::try_from(usage.ru_minflt).unwrap_or(0)
 }
 
-/// Whether a kernel of this release (`uname -r`) maps the pages of a folio that lie in the window at
-/// once: `filemap_map_folio_range()`, since 6.6. Before, `filemap_map_pages()` went page by page
+/// Whether a kernel of this release (`uname -r`) maps the pages of a folio that lie in the window
+/// at once: `filemap_map_folio_range()`, since 6.6. Before, `filemap_map_pages()` went page by page
 /// under the page lock.
 pub fn uses_folio_batching(release: &str) -> bool {
     let mut parts = release.splitn(3, '.');

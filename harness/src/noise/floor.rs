@@ -20,7 +20,7 @@ const THRESHOLDS_NS: [u64; 3] = [LONG_NS, 10_000, 100_000];
 /// rule of three.
 const UNSEEN: f64 = 3.0;
 
-/// What a CPU takes from whoever runs on it.
+/// What a CPU takes from the thread that runs on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     /// The CPU.

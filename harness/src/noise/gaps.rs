@@ -24,8 +24,8 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// None seen yet. All memory that noting takes has been touched: a page fault in the watch would
-    /// be a gap of its own making.
+    /// None seen yet. All memory that noting takes has been touched: a page fault in the watch
+    /// would be a gap of its own making.
     pub(super) fn new() -> Self {
         let mut short = vec![1; SHORT];
         let mut noted = vec![1; ROOM];

@@ -4,10 +4,10 @@
 //! where they are further apart, the CPU was away: in an interrupt, with another task, or with
 //! another guest. No scheme can be blamed for that, and none can do better.
 //!
-//! What follows from it is a model, and a plain one. Gaps of more than [`LONG_NS`] are taken to come
-//! at the rate seen in the watch, and independently of what is measured. An operation is hit by one
-//! if the gap begins while it runs, so that of operations of a length `L` a share of
-//! `1 - exp(-rate * L)` is hit: [`Floor::hit_share`]. Beyond the percentile that is left,
+//! What follows from it is a model, and a plain one. Gaps of more than [`LONG_NS`] are taken to
+//! come at the rate seen in the watch, and independently of what is measured. An operation is hit
+//! by one if the gap begins while it runs, so that of operations of a length `L` a share of `1 -
+//! exp(-rate * L)` is hit: [`Floor::hit_share`]. Beyond the percentile that is left,
 //! [`Floor::blameless_percentile`], the machine alone explains the tail.
 
 mod floor;

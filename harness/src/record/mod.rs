@@ -58,8 +58,8 @@ pub struct Header {
     /// By how much the clock advances at once; `None` in runs from before that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_step: Option<Step>,
-    /// What a touch that ends in a survived SIGBUS takes, in nanoseconds, the median of some hundreds
-    /// before the run; `None` where no file of the running kernel was measured.
+    /// What a touch that ends in a survived SIGBUS takes, in nanoseconds, the median of some
+    /// hundreds before the run; `None` where no file of the running kernel was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigbus_ns: Option<f64>,
 }

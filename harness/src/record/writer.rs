@@ -44,7 +44,7 @@ pub struct RunWriter {
 /// What a cell takes on the disk in a round, generously: its figures, and its histograms, packed.
 const BYTES_PER_CELL: u64 = 32 << 10;
 
-/// Rounds that there is room to be made for where nobody knows how many there will be.
+/// Rounds that there is room to be made for where it isn't known how many there will be.
 const ROUNDS_UNKNOWN: u32 = 20;
 
 impl RunWriter {

@@ -95,8 +95,8 @@ struct Family {
     groups: Vec<usize>,
 }
 
-/// The bare loads and the calibrated ones: what locking could matter at most and what a user would see
-/// of it are no range.
+/// The bare loads and the calibrated ones: what locking could matter at most and what a user would
+/// see of it are no range.
 fn families(groups: &[&GroupSummary]) -> Vec<Family> {
     let (calibrated, bare): (Vec<usize>, Vec<usize>) =
         (0..groups.len()).partition(|&group| storm_of(&groups[group].storm).1);
@@ -199,7 +199,7 @@ mod tests {
             "slower under none-calibrated x1: mapcount-recheck 0.75",
         ];
         assert_eq!(some, expected);
-        // Where there is one family, nobody asks which.
+        // Where there is one family, it need not be named.
         fixture.groups = vec![("none-calibrated", 1), ("none-calibrated", 2)];
         let expected = [
             "faster under all 2 loads: fused-count 1.25",

@@ -112,7 +112,7 @@ fn counts(run: &Run, group: &GroupSummary) -> Table {
     for row in &group.rows {
         let share = |count: u64, of: f64| count as f64 * of / row.totals.faults as f64;
         let counted = |text: String| match run.configuration.is_file(&row.scheme) {
-            // The kernel tells nobody.
+            // The kernel doesn't tell.
             true => "-".to_owned(),
             false => text,
         };

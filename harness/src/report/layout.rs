@@ -45,9 +45,9 @@ pub fn wrap_to(columns: usize, head: &str, text: &str) -> String {
     out
 }
 
-/// Breaks a command into lines of at most [`COLUMNS`] that a shell takes for one: a backslash ends each
-/// but the last. The first begins with `head`, the others with as many spaces; what is left of a word
-/// that is longer than a line begins its own.
+/// Breaks a command into lines of at most [`COLUMNS`] that a shell takes for one: a backslash ends
+/// each but the last. The first begins with `head`, the others with as many spaces; what is left of
+/// a word that is longer than a line begins its own.
 pub(crate) fn wrap_command(head: &str, command: &str) -> String {
     let mut out = head.to_owned();
     let indent = " ".repeat(head.len());
@@ -63,8 +63,8 @@ pub(crate) fn wrap_command(head: &str, command: &str) -> String {
         let mut quoted = false;
         let mut before = ' ';
         for c in word.chars() {
-            // Room for what closes a quotation, and for the end of the line; not between a backslash
-            // and what it stands before.
+            // Room for what closes a quotation, and for the end of the line; not between a
+            // backslash and what it stands before.
             if column + 4 > COLUMNS && before != '\\' {
                 out.push_str(if quoted { "'\\\n'" } else { "\\\n" });
                 column = usize::from(quoted);

@@ -87,8 +87,8 @@ fn add_again_and_caveats(out: &mut Document, run: &Run) {
     }
 }
 
-/// Threads that start further apart than this share of what is measured don't run side by side for as
-/// long, and are counted as if they did.
+/// Threads that start further apart than this share of what is measured don't run side by side for
+/// as long, and are counted as if they did.
 const SKEWED: f64 = 0.01;
 
 /// What others took, before the run and in it, and threads that started apart.
@@ -163,7 +163,7 @@ fn model_sizes(setup: &Setup) -> String {
     let sizes = &setup.sizes;
     let (mm, access) = (mm(setup), access(setup));
     let neighbour = match (sizes.neighbour, sizes.refill) {
-        (true, _) => " the storm hits as many more, which nobody maps and which it fills itself;",
+        (true, _) => " the storm hits as many more, which no mm maps and which it fills itself;",
         (false, true) => " the storm brings back what it removed;",
         (false, false) => "",
     };
@@ -218,7 +218,7 @@ fn touches(run: &Run) -> String {
 }
 
 fn pages(_: &Run) -> String {
-    "the kernel tells nobody what a fault mapped: pages mapped are counted in /proc/self/pagemap at \
+    "the kernel does not tell what a fault mapped: pages mapped are counted in /proc/self/pagemap at \
      the end of each pass, and those that a storm removed meanwhile are missing"
         .to_owned()
 }

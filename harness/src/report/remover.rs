@@ -24,7 +24,7 @@ pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {
     let removals: Vec<(&Row, &RemoverSummary)> = removals.collect();
     let counted = |row: &Row| !run.configuration.is_file(&row.scheme);
     if !removals.iter().any(|(row, _)| counted(row)) {
-        let text = "not counted: the kernel tells nobody what a system call removed";
+        let text = "not counted: the kernel does not tell what a system call removed";
         out.note("folios", text);
         add_slowed(out, run, &removals);
         add_rate(out, run, &removals);

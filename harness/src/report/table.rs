@@ -31,7 +31,8 @@ impl Table {
         self
     }
 
-    /// Adds a row. A mark at the end of a cell, or a space in its place, stands in line with others.
+    /// Adds a row. A mark at the end of a cell, or a space in its place, stands in line with
+    /// others.
     pub(crate) fn row(&mut self, name: String, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.columns.len());
         self.rows.push((name, cells));

@@ -403,7 +403,7 @@ fn a_run_of_the_kernel_says_so_and_has_no_figures_of_what_nobody_counted() {
         "each fault thread is a process of its own, the storm is in another",
         "one that does takes some 2026 ns",
         "bus% each touch counted in bus% took 2026 ns (median before the run): the fault",
-        "folios not counted: the kernel tells nobody what a system call removed",
+        "folios not counted: the kernel does not tell what a system call removed",
         "its stamp, or 0 where a hole was read back",
     ] {
         assert!(words.contains(part), "{part}: {text}");

@@ -153,8 +153,8 @@ pub const HEADER: fn() -> Vec<&'static str> = || COLUMNS.iter().map(|(name, _)| 
 /// The table, with a line of names above it. The baseline's second run isn't a line of its own:
 /// what it says stands in the `aa_` columns of all lines of its group.
 ///
-/// After the columns of [`HEADER`] come two for each event that was asked for, whether or not it was
-/// counted: `<event>_per_fault` and `<event>_per_page`.
+/// After the columns of [`HEADER`] come two for each event that was asked for, whether or not it
+/// was counted: `<event>_per_fault` and `<event>_per_page`.
 pub fn tsv(run: &Run) -> String {
     let events = events(run);
     let mut out = HEADER().join("\t");
@@ -212,7 +212,7 @@ pub(crate) fn number(value: f64) -> String {
     text
 }
 
-/// What the running kernel tells nobody is missing from its rows.
+/// What the running kernel doesn't tell is missing from its rows.
 fn counted(run: &Run, row: &Row, text: fn(&Row) -> String) -> String {
     match run.configuration.is_file(&row.scheme) {
         true => number(f64::NAN),

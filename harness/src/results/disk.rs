@@ -39,7 +39,7 @@ pub(super) fn failed(
 }
 
 /// Makes a write beyond the file size limit (`ulimit -f`) fail like one to a full disk. Without
-/// this the signal that comes with it ends the process, and nobody learns why.
+/// this the signal that comes with it ends the process without a word of why.
 pub fn size_limit_is_an_error() {
     // SAFETY: to ignore a signal runs no code of ours, and this one has no handler to be lost.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };

@@ -180,7 +180,7 @@ fn claim(parent: &Path, stem: &str) -> Result<(PathBuf, PathBuf), RunDirectoryEr
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             attempt => attempt.map_err(failed("create", &partial))?,
         }
-        // Not before: whoever has the partial name is the only run that can
+        // Not before: the run that has the partial name is the only one that can
         // take the final one.
         let Err(error) = refuse_existing(&complete) else {
             return Ok((partial, complete));

@@ -135,7 +135,7 @@ fn fit_rounds<'c>(cells: impl Iterator<Item = &'c CellRound>) -> Option<(Usl, Ve
         .filter(|points| points.len() == most)
         .collect();
     let law = Usl::fit(&rounds.concat())?;
-    // The same rounds give the same intervals, whoever reads them.
+    // The same rounds give the same intervals at each reading.
     let mut random = Pcg64Mcg::seed_from_u64(rounds.len() as u64);
     let resampled = (0..RESAMPLES).filter_map(|_| {
         let drawn = (0..rounds.len()).map(|_| &rounds[random.random_range(0..rounds.len())]);
@@ -299,6 +299,6 @@ pub(crate) mod tests {
         assert!(left_out[0].contains("there are 2"), "{left_out:?}");
         left_out.clear();
         assert!(of(&run(&[1, 2], 99, 3, 5), &mut left_out).is_empty());
-        assert!(left_out.is_empty(), "nobody asked for a sweep");
+        assert!(left_out.is_empty(), "no sweep was asked for");
     }
 }

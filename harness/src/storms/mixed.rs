@@ -1,5 +1,6 @@
-//! `mixed`: all that a file on disk has to expect, in a stated blend: mostly what a shortage of memory
-//! does, direct writes, and now and then a system call. Swapping out is for tmpfs, and not in it.
+//! `mixed`: all that a file on disk has to expect, in a stated blend: mostly what a shortage of
+//! memory does, direct writes, and now and then a system call. Swapping out is for tmpfs, and not
+//! in it.
 
 use kernel_model::platform::Platform;
 use kernel_model::removal::{self, Invalidate, Migrate, PunchHole, Reclaim, Remover};

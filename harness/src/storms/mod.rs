@@ -41,7 +41,7 @@ pub struct Target {
     pub hole_pages: u64,
     /// What the holes are aligned to, in pages.
     pub window_pages: u64,
-    /// Whether nobody faults on it, so that the storm itself must bring back what it took away.
+    /// Whether no thread faults on it, so that the storm itself must bring back what it took away.
     pub refill: bool,
 }
 
@@ -63,8 +63,8 @@ impl Target {
         self.end() - self.hole_pages..self.end()
     }
 
-    /// Makes the file fit for the next operation after one on `range`: as long as it was and, if the
-    /// storm has to do that, full. Not part of any operation's latency.
+    /// Makes the file fit for the next operation after one on `range`: as long as it was and, if
+    /// the storm has to do that, full. Not part of any operation's latency.
     pub fn mend<P: Platform>(
         &self,
         system: &System<P>,

@@ -98,7 +98,7 @@ pub(super) fn affinity_from(mut words: usize) -> Result<Vec<u32>, TopologyError>
 ///
 /// They can be more than the affinity: `isolcpus=` keeps its CPUs out of every process's affinity,
 /// and they are the best ones to measure on. Only the kernel knows, and it tells by cutting down
-/// what is asked for; a thread of its own asks, so that nobody else's affinity is touched.
+/// what is asked for; a thread of its own asks, so that no other thread's affinity is touched.
 pub(super) fn reachable() -> Result<Vec<u32>, TopologyError> {
     let ask = || {
         CpuMask::all().apply().map_err(TopologyError::Affinity)?;

@@ -1,17 +1,19 @@
 //! `folio-batched`: what Linux does since v6.6: the lock and the re-checks are for a folio, and its
 //! pages in the window are mapped in one go.
 //!
-//! The caller's reference is handed on to one of the PTEs, as since v6.18; v6.6 takes one for each PTE
-//! after it is set, and drops the caller's: for a folio of one page two more read-modify-writes, 6.
-//! Mapcounts are counted as since v6.12, with a total for a large folio, less what Linux does to
-//! `_nr_pages_mapped`: one read-modify-write for pages mapped first together, one per page before v6.12.
+//! The caller's reference is handed on to one of the PTEs, as since v6.18; v6.6 takes one for each
+//! PTE after it is set, and drops the caller's: for a folio of one page two more
+//! read-modify-writes, 6. Mapcounts are counted as since v6.12, with a total for a large folio,
+//! less what Linux does to `_nr_pages_mapped`: one read-modify-write for pages mapped first
+//! together, one per page before v6.12.
 //!
-//! The end of the file is read under each folio's lock, and once before the first lookup, as since v7.0
-//! (f58df566524e): the pages of a folio are counted to that end. v6.18 reads that one when it has the
-//! first folio; a file that is cut off before the folio in between makes its count of pages wrap.
+//! The end of the file is read under each folio's lock, and once before the first lookup, as since
+//! v7.0 (f58df566524e): the pages of a folio are counted to that end. v6.18 reads that one when it
+//! has the first folio; a file that is cut off before the folio in between makes its count of pages
+//! wrap.
 //!
-//! Sound for the reason that `page-locked` is: the folio's lock. That holds for a folio of which a part
-//! is truncated, too, since that part is split off, or the folio removed, under the lock.
+//! Sound for the reason that `page-locked` is: the folio's lock. That holds for a folio of which a
+//! part is truncated, too, since that part is split off, or the folio removed, under the lock.
 
 use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
@@ -118,8 +120,8 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
     mapped
 }
 
-/// How many pages v6.18 maps of a folio, which reads the end when it has looked the first one up. The
-/// count wraps if it isn't positive, and then it goes on to the end of the window.
+/// How many pages v6.18 maps of a folio, which reads the end when it has looked the first one up.
+/// The count wraps if it isn't positive, and then it goes on to the end of the window.
 fn pages_as_in_v6_18<P: Platform>(window: &Window<'_, P>, of: &Candidate<'_, P>, end: u64) -> u32 {
     let folio_end = of.index + u64::from(of.run.pages);
     let after_the_first = folio_end.min(end).wrapping_sub(of.index).wrapping_sub(1);
@@ -129,8 +131,8 @@ fn pages_as_in_v6_18<P: Platform>(window: &Window<'_, P>, of: &Candidate<'_, P>,
     after_the_first.min(room - 1) as u32 + 1
 }
 
-/// Maps a locked folio of one page unless there is a PTE (`filemap_map_order0_folio()`), and hands the
-/// caller's reference on.
+/// Maps a locked folio of one page unless there is a PTE (`filemap_map_order0_folio()`), and hands
+/// the caller's reference on.
 #[inline(always)]
 fn map_order0_folio<P: Platform>(
     window: &Window<'_, P>,
@@ -151,8 +153,8 @@ fn map_order0_folio<P: Platform>(
 }
 
 /// Maps those pages of a locked folio that have no PTE yet (`filemap_map_folio_range()`): as many
-/// pieces as there are PTEs in between. The caller's reference goes to the first page that is mapped;
-/// returns how many are.
+/// pieces as there are PTEs in between. The caller's reference goes to the first page that is
+/// mapped; returns how many are.
 #[inline(always)]
 fn map_folio_range<P: Platform>(
     window: &Window<'_, P>,

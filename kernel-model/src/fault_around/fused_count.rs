@@ -1,26 +1,29 @@
 //! `fused-count`: `mapcount-recheck` with both counts in one word. One compare-exchange takes the
-//! reference and the mapcount, and never from a refcount of 0; one subtraction gives both back. Ours.
+//! reference and the mapcount, and never from a refcount of 0; one subtraction gives both back.
+//! Ours.
 //!
-//! The argument is that of `mapcount-recheck`: each side writes, has a full barrier, and looks. What is
-//! new is that the mapcount of a folio may be raised that isn't at that place of the file any more, so
-//! that the slot is looked at again after it. That is why a folio that is reused elsewhere can show a
-//! mapcount that no PTE of its own will ever back.
+//! The argument is that of `mapcount-recheck`: each side writes, has a full barrier, and looks.
+//! What is new is that the mapcount of a folio may be raised that isn't at that place of the file
+//! any more, so that the slot is looked at again after it. That is why a folio that is reused
+//! elsewhere can show a mapcount that no PTE of its own will ever back.
 //!
 //! # What a kernel patch would have to change
 //! - `_mapcount` starts at -1 and lies just below `_refcount` in memory: a 64-bit addition to both
-//!   carries from one into the other where the mapcount goes from -1 to 0. Both would have to start at
-//!   0, with everything that reads `_mapcount + 1` today, or the compare-exchange would have to add with
-//!   the halves apart, which it can: it has the old value.
-//! - `_mapcount` shares its word with `page_type`, and a stale slot may lead to a page that has one by
-//!   now. The compare-exchange must refuse that as it refuses a refcount of 0; the model's folios have
-//!   no types.
-//! - All others who write `_mapcount` alone (`folio_add_file_rmap_ptes()`, `folio_remove_rmap_ptes()`,
-//!   `page_mapcount_reset()`) may go on with 32 bits where the architecture lets accesses of different
-//!   sizes to one word be ordered, as x86 and arm64 do; the kernel's memory model has no words for that.
+//!   carries from one into the other where the mapcount goes from -1 to 0. Both would have to start
+//!   at 0, with everything that reads `_mapcount + 1` today, or the compare-exchange would have to
+//!   add with the halves apart, which it can: it has the old value.
+//! - `_mapcount` shares its word with `page_type`, and a stale slot may lead to a page that has one
+//!   by now. The compare-exchange must refuse that as it refuses a refcount of 0; the model's
+//!   folios have no types.
+//! - All others who write `_mapcount` alone (`folio_add_file_rmap_ptes()`,
+//!   `folio_remove_rmap_ptes()`, `page_mapcount_reset()`) may go on with 32 bits where the
+//!   architecture lets accesses of different sizes to one word be ordered, as x86 and arm64 do; the
+//!   kernel's memory model has no words for that.
 //! - A large folio would keep its total beside its refcount and none per page, as
 //!   `CONFIG_NO_PAGE_MAPCOUNT` does since v6.15. That is how the model keeps it under this scheme.
-//! - `BUG_ON(folio_mapped())` in `invalidate_inode_pages2_range()` and in `shmem_writepage()`, and the
-//!   checks in `filemap_unaccount_folio()`, would have to go: a count that will be taken back is no error.
+//! - `BUG_ON(folio_mapped())` in `invalidate_inode_pages2_range()` and in `shmem_writepage()`, and
+//!   the checks in `filemap_unaccount_folio()`, would have to go: a count that will be taken back
+//!   is no error.
 //! - `folio->mapping = NULL` would have to be a `WRITE_ONCE()`, as for `mapcount-recheck`.
 //! - 32-bit machines have no such word.
 

@@ -1,18 +1,20 @@
-//! `invalidate-gate`: removers count themselves in and out of the part of the file that they are at, and
-//! a fault that finds one there gives up the whole window. Ours.
+//! `invalidate-gate`: removers count themselves in and out of the part of the file that they are
+//! at, and a fault that finds one there gives up the whole window. Ours.
 //!
-//! The fault asks under the PTE-table lock, and the remover zaps its range through those locks between
-//! counting itself in and removing, whether anything is mapped or not. So a fault that asked before has
-//! set its PTEs by the time that the zap comes, and one that comes after the zap sees the count. Nothing
-//! has to be asked of a single page. A zap skips what has no PTE table: there, the full barriers of both
-//! sides leave no way but that the fault sees the count, or the zap the table.
+//! The fault asks under the PTE-table lock, and the remover zaps its range through those locks
+//! between counting itself in and removing, whether anything is mapped or not. So a fault that
+//! asked before has set its PTEs by the time that the zap comes, and one that comes after the zap
+//! sees the count. Nothing has to be asked of a single page. A zap skips what has no PTE table:
+//! there, the full barriers of both sides leave no way but that the fault sees the count, or the
+//! zap the table.
 //!
-//! `invalidate-gate-fused` is the same with both counts in one word, one access for both. It counts before
-//! it looks at the slot again, so that a folio that was reclaimed and used elsewhere can show a mapcount
-//! there (`fault-vs-reclaim-and-reuse`), where `invalidate-gate` never counts what it won't keep.
+//! `invalidate-gate-fused` is the same with both counts in one word, one access for both. It counts
+//! before it looks at the slot again, so that a folio that was reclaimed and used elsewhere can
+//! show a mapcount there (`fault-vs-reclaim-and-reuse`), where `invalidate-gate` never counts what
+//! it won't keep.
 //!
-//! A file has several gates ([`Gates`](crate::gates::Gates)): with one for all of it, a storm anywhere
-//! in the file would send every fault on it to the slow path.
+//! A file has several gates ([`Gates`](crate::gates::Gates)): with one for all of it, a storm
+//! anywhere in the file would send every fault on it to the slow path.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -2,9 +2,9 @@
 //! page locks. No kernel did that: XFS held such a lock in addition to them (`page-locked-xfs`).
 //!
 //! A control: it is broken under removers that don't take that lock exclusively, invalidation and
-//! tmpfs's swapping out. And it shows what a shared line costs: every fault on the file writes the word
-//! of the lock twice, whichever pages it maps. Since v6.4 `->map_pages()` runs under RCU, where nobody
-//! may sleep: hence the trylock.
+//! tmpfs's swapping out. And it shows what a shared line costs: every fault on the file writes the
+//! word of the lock twice, whichever pages it maps. Since v6.4 `->map_pages()` runs under RCU,
+//! where none may sleep: hence the trylock.
 
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};

@@ -1,17 +1,20 @@
-//! `invalidate-seq`: removers count themselves in and out of the part of the file that they are at, and
-//! leave a new generation behind. A fault counts the window's mappings first and asks afterwards: if a
-//! remover is there, or has been, it takes all of them back. Ours, for contrast with `invalidate-gate`.
+//! `invalidate-seq`: removers count themselves in and out of the part of the file that they are at,
+//! and leave a new generation behind. A fault counts the window's mappings first and asks
+//! afterwards: if a remover is there, or has been, it takes all of them back. Ours, for contrast
+//! with `invalidate-gate`.
 //!
-//! The count of the mappings is what the remover sees, so that it has to zap only what looks mapped. Each
-//! side writes, has a full barrier, and looks, once for the window: a fault that misses the remover has
-//! its mapcounts seen, and the remover's zap waits for its PTEs. The PTEs are set last. Set first and
-//! rolled back they would be seen in between; that is the mutation that leaves `seq_ptes_last` out.
+//! The count of the mappings is what the remover sees, so that it has to zap only what looks
+//! mapped. Each side writes, has a full barrier, and looks, once for the window: a fault that
+//! misses the remover has its mapcounts seen, and the remover's zap waits for its PTEs. The PTEs
+//! are set last. Set first and rolled back they would be seen in between; that is the mutation that
+//! leaves `seq_ptes_last` out.
 //!
-//! `invalidate-seq-fused` is the same with both counts in one word, one access for both. It needs no full
-//! barrier of the fault's: a remover takes a reference after it has counted itself in and before it looks
-//! at the mapcount, and both sides do so in the same word. Whichever comes second has read what the first
-//! one left there, and the remover's barrier does the rest. An acquire isn't enough: where another
-//! thread has installed the PTE table, the remover might see the count and not the table.
+//! `invalidate-seq-fused` is the same with both counts in one word, one access for both. It needs
+//! no full barrier of the fault's: a remover takes a reference after it has counted itself in and
+//! before it looks at the mapcount, and both sides do so in the same word. Whichever comes second
+//! has read what the first one left there, and the remover's barrier does the rest. An acquire
+//! isn't enough: where another thread has installed the PTE table, the remover might see the count
+//! and not the table.
 
 use std::mem;
 use std::ops::Range;
@@ -79,8 +82,8 @@ const SEQ_PTES_LAST: Site = Site::load(
 );
 /// A remover counts itself in.
 const SEQ_ENTER: Site = Site::rmw("seq_enter", Relaxed, "atomic64_inc()", "seq_enter_mb");
-/// Orders that before the remover's first look at a mapcount. In the kernel `folio_try_get()` comes in
-/// between and is fully ordered, which would do.
+/// Orders that before the remover's first look at a mapcount. In the kernel `folio_try_get()` comes
+/// in between and is fully ordered, which would do.
 const SEQ_ENTER_MB: Site = Site::fence("seq_enter_mb", "smp_mb__after_atomic()", "seq_mb");
 /// A remover counts itself out, and the generation up.
 const SEQ_LEAVE: Site = Site::rmw(

@@ -1,6 +1,6 @@
 //! The walk of the schemes that map under the folio lock, in Linux 6.1's order: slot, not locked,
-//! reference, slot again, flags, trylock, and the re-checks under the lock. Whether a page is mapped
-//! already is asked only then: one that is has cost as much as any other.
+//! reference, slot again, flags, trylock, and the re-checks under the lock. Whether a page is
+//! mapped already is asked only then: one that is has cost as much as any other.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -27,8 +27,8 @@ pub(super) const LOCKED_MAPPING: Site = Site::load(
     "folio_unlock of a remover, through folio_trylock",
 );
 
-/// A folio that is locked, referenced and fit to be mapped, and its pages from an index of the window
-/// on, as far as the folio goes.
+/// A folio that is locked, referenced and fit to be mapped, and its pages from an index of the
+/// window on, as far as the folio goes.
 pub(super) struct Candidate<'a, P: Platform> {
     pub(super) index: u64,
     pub(super) run: Run,

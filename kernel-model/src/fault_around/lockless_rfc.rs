@@ -1,6 +1,7 @@
 //! `lockless-rfc`: the RFC patch of 13 October 2020, which drops the page lock from fault-around
-//! and looks at the mapping once. A control: it is broken, as Kirill A. Shutemov pointed out at once.
-//! Hugh Dickins's load of that day tripped `VM_BUG_ON_PAGE(page_mapped(page))` in `collapse_file()`.
+//! and looks at the mapping once. A control: it is broken, as Kirill A. Shutemov pointed out at
+//! once. Hugh Dickins's load of that day tripped `VM_BUG_ON_PAGE(page_mapped(page))` in
+//! `collapse_file()`.
 //!
 //! A whole removal fits between the look at the mapping and the increment, and a folio with
 //! `mapping == NULL` ends up in a PTE. Under a truncation only where

@@ -5,12 +5,12 @@
 //! afterwards. With a full barrier between the two steps on each side, at least one of them sees
 //! the other: either the fault sees the lock (or, later, the mapping gone) and undoes its count,
 //! or the remover sees the count and comes through the PTE-table lock to zap. Since the PTE table
-//! was installed before the count, whoever sees the count sees the table, too.
+//! was installed before the count, a CPU that sees the count sees the table, too.
 //!
 //! Findings of `check --weaken`: the acquire of the first look at the flags isn't needed, since the
-//! re-check has its own; nor is the order of the slot, since nothing of the folio is believed before
-//! a reference is held. The end of the file is looked at for folios that lie beyond it, and not for
-//! the sake of a racing truncation: the re-check catches that (`window-past-eof`).
+//! re-check has its own; nor is the order of the slot, since nothing of the folio is believed
+//! before a reference is held. The end of the file is looked at for folios that lie beyond it, and
+//! not for the sake of a racing truncation: the re-check catches that (`window-past-eof`).
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 

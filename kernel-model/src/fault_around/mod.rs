@@ -194,8 +194,8 @@ pub trait FaultAround<P: Platform>: Send + Sync {
     /// locks (once per batch in the first pass) and before it reads a mapcount.
     fn after_folio_lock(&self) {}
 
-    /// The duty of a remover that doesn't freeze the refcount: called before it looks at anything of
-    /// the range.
+    /// The duty of a remover that doesn't freeze the refcount: called before it looks at anything
+    /// of the range.
     fn begin_removal(&self, _mapping: &AddressSpace<P>, _range: &Range<u64>) {}
 
     /// Called when everything of the range is gone.
@@ -266,8 +266,8 @@ impl<P: Platform> Window<'_, P> {
     }
 }
 
-/// The checks that every scheme makes in its walk, for whoever leaves one out. How it gets a reference
-/// is its own.
+/// The checks that every scheme makes in its walk, each of which can be left out. How it gets a
+/// reference is its own.
 const WALK_CHECKS: [&Site; 5] = [
     &PTE_NONE,
     &SLOT_RELOAD,
@@ -284,8 +284,8 @@ pub const PTE_NONE: Site = Site::load(
     "nothing: under the PTE-table lock",
 );
 
-/// Maps no page of a large folio beyond the file's end. Without it all of the folio that lies in the
-/// window is mapped, as for some releases before 74207de2ba10 of November 2025.
+/// Maps no page of a large folio beyond the file's end. Without it all of the folio that lies in
+/// the window is mapped, as for some releases before 74207de2ba10 of November 2025.
 pub const FOLIO_CLIP: Site = Site::load(
     "folio_clip",
     std::sync::atomic::Ordering::Relaxed,

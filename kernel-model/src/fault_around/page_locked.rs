@@ -1,22 +1,23 @@
 //! `page-locked`: what Linux did up to v6.5, in 6.1's form. The folio lock is tried for, never
 //! waited for, and held until the PTEs are set. One reference and one trylock are for a folio; its
-//! further pages in the window are mapped one by one before it is unlocked, each with a mapcount and
-//! a reference of its own (`folio_more_pages()`, `folio_ref_inc()`).
+//! further pages in the window are mapped one by one before it is unlocked, each with a mapcount
+//! and a reference of its own (`folio_more_pages()`, `folio_ref_inc()`).
 //!
 //! Sound because a remover holds the folio lock from its look at the mapcount until the folio has
 //! left the page cache: a fault that maps comes wholly before or wholly after.
 //!
-//! The end of the file is read under each folio's lock. Where there are large folios it is read once
-//! more with the PTE table locked, as by 6.1.192, and clips what is mapped of them. (6.1.192 subtracts
-//! one before it compares, so that a file cut to nothing in between clips nothing; here it does.)
-//! What Linux 6.1 has and this hasn't: `PG_double_map` of a large folio, set anew for each page that
-//! is mapped. That is one more read-modify-write per page, 50 and not 34 for 16 pages of a folio of
-//! order 4; v6.2 put `atomic_inc_return_relaxed()` of `_nr_pages_mapped` in its place, as many.
+//! The end of the file is read under each folio's lock. Where there are large folios it is read
+//! once more with the PTE table locked, as by 6.1.192, and clips what is mapped of them. (6.1.192
+//! subtracts one before it compares, so that a file cut to nothing in between clips nothing; here
+//! it does.) What Linux 6.1 has and this hasn't: `PG_double_map` of a large folio, set anew for
+//! each page that is mapped. That is one more read-modify-write per page, 50 and not 34 for 16
+//! pages of a folio of order 4; v6.2 put `atomic_inc_return_relaxed()` of `_nr_pages_mapped` in its
+//! place, as many.
 //!
-//! Findings of `check --weaken`: under the page lock the acquire of the first look at the flags isn't
-//! needed, nor is the order of the slot. Of its checks, only those of the end of the file aren't for
-//! the sake of a race: they are for folios that lie or reach beyond it (`window-past-eof`,
-//! `large-folio-past-eof`).
+//! Findings of `check --weaken`: under the page lock the acquire of the first look at the flags
+//! isn't needed, nor is the order of the slot. Of its checks, only those of the end of the file
+//! aren't for the sake of a race: they are for folios that lie or reach beyond it
+//! (`window-past-eof`, `large-folio-past-eof`).
 
 use std::slice;
 

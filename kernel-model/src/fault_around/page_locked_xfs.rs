@@ -1,10 +1,11 @@
-//! `page-locked-xfs`: `page-locked` with the mapping's `invalidate_lock` held shared around it, as XFS
-//! did from v5.10 to v6.3 (`xfs_filemap_map_pages()`; until v5.14 the lock was its own `MMAPLOCK`).
+//! `page-locked-xfs`: `page-locked` with the mapping's `invalidate_lock` held shared around it, as
+//! XFS did from v5.10 to v6.3 (`xfs_filemap_map_pages()`; until v5.14 the lock was its own
+//! `MMAPLOCK`).
 //!
-//! The lock is waited for, as it was there: `down_read()`, for as long as a hole or a truncation takes.
-//! Since v6.4 `->map_pages()` runs under RCU, where nobody may sleep, and XFS maps without it. Sound
-//! because of the page locks. What the lock adds keeps holes and truncations away from the window, and
-//! costs two writes of a line that all faults on the file share.
+//! The lock is waited for, as it was there: `down_read()`, for as long as a hole or a truncation
+//! takes. Since v6.4 `->map_pages()` runs under RCU, where sleeping is forbidden, and XFS maps
+//! without it. Sound because of the page locks. What the lock adds keeps holes and truncations away
+//! from the window, and costs two writes of a line that all faults on the file share.
 
 use super::page_locked::{self, PageLocked};
 use super::{About, FaultAround, Mapped, Verdict, Window};

@@ -8,14 +8,14 @@
 //! mapcount of 0 and has nothing to zap, and by the second look the lock is free again. Nothing
 //! looks at the mapping after the increment.
 //!
-//! A truncation of single pages shows it only where the fault is the first in its PTE table. Otherwise it writes the
-//! new end of the file before it unmaps through the PTE-table lock, and the fault reads that end
-//! under the lock: a fault that still saw the old one has set its PTEs by the time the truncation
-//! comes through, and is unmapped. A zap that sees no PTE table takes no lock, and then this would take a
-//! full barrier between the truncation's two steps (`first-fault-vs-truncate`). x86 has one in the
-//! locked instruction that takes `i_mmap_rwsem`, so that no audit on x86 finds that one. Where a
-//! large folio is cut and goes whole, what lies before the new end isn't unmapped again
-//! (`fault-vs-partial-truncate`), and audits find it.
+//! A truncation of single pages shows it only where the fault is the first in its PTE table.
+//! Otherwise it writes the new end of the file before it unmaps through the PTE-table lock, and the
+//! fault reads that end under the lock: a fault that still saw the old one has set its PTEs by the
+//! time the truncation comes through, and is unmapped. A zap that sees no PTE table takes no lock,
+//! and then this would take a full barrier between the truncation's two steps
+//! (`first-fault-vs-truncate`). x86 has one in the locked instruction that takes `i_mmap_rwsem`, so
+//! that no audit on x86 finds that one. Where a large folio is cut and goes whole, what lies before
+//! the new end isn't unmapped again (`fault-vs-partial-truncate`), and audits find it.
 
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,

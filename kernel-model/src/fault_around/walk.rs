@@ -34,7 +34,8 @@ pub(super) const LARGE_RECHECK: Site = Site::load(
 
 /// How a scheme gets hold of the pages of a folio, and what makes it believe that it may map them.
 pub(super) trait Claim<P: Platform> {
-    /// Whether the folio is left alone because somebody has it locked, before anything is paid for it.
+    /// Whether the folio is left alone because somebody has it locked, before anything is paid for
+    /// it.
     #[inline(always)]
     fn leaves_alone(&self, _memmap: &MemMap<P>, _head: Pfn) -> bool {
         false
@@ -46,8 +47,8 @@ pub(super) trait Claim<P: Platform> {
         memmap.folio(run.head).try_get_many(run.pages)
     }
 
-    /// Decides with the references held and with the flags read after they were had. Unless it skips,
-    /// the pages have been counted as mapped.
+    /// Decides with the references held and with the flags read after they were had. Unless it
+    /// skips, the pages have been counted as mapped.
     ///
     /// `LARGE`: whether there can be folios of more than one page.
     fn confirm<const LARGE: bool>(
@@ -90,10 +91,10 @@ impl<P: Platform> Window<'_, P> {
         })
     }
 
-    /// With the PTE table locked, for each slot that has no PTE yet: take references to the folio, or
-    /// to so many of its pages as the window has room for; look whether the folio is still there and
-    /// may be mapped at all; let the scheme confirm; and `publish` what is to be mapped, which begins
-    /// at an entry.
+    /// With the PTE table locked, for each slot that has no PTE yet: take references to the folio,
+    /// or to so many of its pages as the window has room for; look whether the folio is still there
+    /// and may be mapped at all; let the scheme confirm; and `publish` what is to be mapped, which
+    /// begins at an entry.
     ///
     /// The end of the file is read once, with the table locked and before the first lookup: a
     /// truncation writes it before it comes to unmap through that lock.

@@ -81,7 +81,7 @@ impl<P: Platform> MemMap<P> {
         }
     }
 
-    /// How many pages a folio has that nobody else can take apart (`folio_nr_pages()`).
+    /// How many pages a folio has that no other CPU can take apart (`folio_nr_pages()`).
     pub fn pages(&self, head: Pfn) -> u32 {
         1 << self.order(head, self.folio(head).flags(&FOLIO_IS_LARGE))
     }
@@ -220,8 +220,8 @@ impl<P: Platform> MemMap<P> {
     }
 
     /// Makes folios of one page of a large one that is locked and frozen, and in the cache at
-    /// `index` (`__split_huge_page()`). The tails come out with the cache's reference, as up to date and
-    /// as dirty as the whole was, and unlocked; the head stays frozen and locked.
+    /// `index` (`__split_huge_page()`). The tails come out with the cache's reference, as up to
+    /// date and as dirty as the whole was, and unlocked; the head stays frozen and locked.
     pub(crate) fn split(&self, head: Pfn, pages: u32, index: u64, mapping: u64) {
         let inherited = self.folio(head).flags(&STABLE_READ) & (PG_UPTODATE | PG_DIRTY);
         self.folio(head).clear_flags(PG_HEAD);

@@ -45,9 +45,9 @@ pub struct MemMap<P: Platform> {
 impl<P: Platform> MemMap<P> {
     /// `folios` free frames, dealt out to `lists` free lists in runs of neighbours.
     ///
-    /// Where all folios are of one page, a frame is freed to the list of the CPU that frees it, as to
-    /// the kernel's per-CPU lists. Otherwise it goes back to the list that it came from, where it is
-    /// joined with its neighbours.
+    /// Where all folios are of one page, a frame is freed to the list of the CPU that frees it, as
+    /// to the kernel's per-CPU lists. Otherwise it goes back to the list that it came from, where
+    /// it is joined with its neighbours.
     pub fn new(folios: u32, lists: u32, orders: Orders, counting: Counting) -> Self {
         let lists = lists.max(1);
         let large = orders.are_large();
@@ -110,8 +110,8 @@ impl<P: Platform> MemMap<P> {
             .map(|(pfn, folio)| (Pfn(pfn as u32), folio))
     }
 
-    /// Takes frames for a folio off `cpu`'s free list, or off another's; `None` if there are none of
-    /// that order. The caller owns its one reference.
+    /// Takes frames for a folio off `cpu`'s free list, or off another's; `None` if there are none
+    /// of that order. The caller owns its one reference.
     pub fn alloc(&self, cpu: u32, order: u8) -> Option<Pfn> {
         let home = cpu as usize % self.free.len();
         let pfn = (0..self.free.len())

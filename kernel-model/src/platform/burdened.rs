@@ -1,8 +1,8 @@
 //! The machine itself, laden with the work that the model leaves out.
 //!
-//! A fault of the model costs less than the kernel's, so that what a scheme saves is a larger part of
-//! it. With as much work as the kernel does, where the kernel does it, ratios are what a patch could
-//! hope for. How much that is, is for a calibration to say: nothing, until it has.
+//! A fault of the model costs less than the kernel's, so that what a scheme saves is a larger part
+//! of it. With as much work as the kernel does, where the kernel does it, ratios are what a patch
+//! could hope for. How much that is, is for a calibration to say: nothing, until it has.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -15,12 +15,12 @@ use super::{Native, Platform, Site, Work};
 #[derive(Debug, Clone, Copy)]
 pub struct Burdened;
 
-/// How much each kind of work takes, in 256ths of a turn: `burden[Work::Page] = 4 * TURN`. Nothing by
-/// default. What comes to less than a turn is left out.
+/// How much each kind of work takes, in 256ths of a turn: `burden[Work::Page] = 4 * TURN`. Nothing
+/// by default. What comes to less than a turn is left out.
 ///
-/// A turn is one step of a chain of multiplications, each of which waits for the one before it, some
-/// 5 cycles, and as many simple instructions beside it as that leaves time for. It scales with the
-/// machine's speed as other instructions do, which a wait for a clock wouldn't.
+/// A turn is one step of a chain of multiplications, each of which waits for the one before it,
+/// some 5 cycles, and as many simple instructions beside it as that leaves time for. It scales with
+/// the machine's speed as other instructions do, which a wait for a clock wouldn't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Burden {
     turns: [u32; Work::COUNT],
@@ -48,7 +48,7 @@ pub const TURN: u32 = 256;
 #[repr(align(64))]
 struct Carried([AtomicU32; Work::COUNT]);
 
-/// What all threads of the process carry. Relaxed: it orders nothing, and whoever sets it does so
+/// What all threads of the process carry. Relaxed: it orders nothing, and its setter does so
 /// before it starts the threads that are to see it.
 static CARRIED: Carried = Carried([const { AtomicU32::new(0) }; Work::COUNT]);
 
@@ -62,8 +62,8 @@ thread_local! {
 }
 
 impl Burdened {
-    /// Makes this what every thread of the process carries on this platform from now on. Kinds are set
-    /// one by one: no fault should be under way.
+    /// Makes this what every thread of the process carries on this platform from now on. Kinds are
+    /// set one by one: no fault should be under way.
     pub fn carry(burden: Burden) {
         for (carried, turns) in CARRIED.0.iter().zip(burden.turns) {
             carried.store(turns, Relaxed);
@@ -92,17 +92,18 @@ fn count(pages: u32) {
 /// Takes so many turns. Out of line, as the kernel's functions are: the loops around it keep the
 /// registers that they have without it.
 ///
-/// The kernel's work keeps a core busy, so that a fault takes 1.6 times as long while the other thread
-/// of the core is at work (seen on a Xeon with page faults on tmpfs). A chain alone wouldn't notice
-/// that: the CPU waits in it most of the time. What is beside the chain here fills those gaps.
+/// The kernel's work keeps a core busy, so that a fault takes 1.6 times as long while the other
+/// thread of the core is at work (seen on a Xeon with page faults on tmpfs). A chain alone wouldn't
+/// notice that: the CPU waits in it most of the time. What is beside the chain here fills those
+/// gaps.
 #[inline(never)]
 fn take_turns(turns: u64) {
     // What the loop starts and ends with is hidden from the compiler, which must compute it.
     let mut chain = black_box(1_u64);
     let (mut p, mut q, mut r) = (black_box(2_u64), black_box(3_u64), black_box(5_u64));
     for _ in 0..turns {
-        // The shift is what keeps several turns from being made one multiplication. (A black box in each
-        // turn would, too, and make it as long again, by a store and a load.)
+        // The shift is what keeps several turns from being made one multiplication. (A black box in
+        // each turn would, too, and make it as long again, by a store and a load.)
         chain = (chain ^ (chain >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         // Three that differ, or they would become one of vectors.
         p = (p ^ (p >> 7)).wrapping_add(9);

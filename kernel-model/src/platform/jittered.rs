@@ -1,5 +1,5 @@
-//! Any platform, with stops of a random length at random sites, so that narrow race windows open, or
-//! with two threads that run in turns ([`Relay`](super::Relay)).
+//! Any platform, with stops of a random length at random sites, so that narrow race windows open,
+//! or with two threads that run in turns ([`Relay`](super::Relay)).
 //!
 //! The code under it is the same; what changes is how long a thread may stand between two of its
 //! accesses. Checks can be left out by name, to see that the audit notices.

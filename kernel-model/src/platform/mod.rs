@@ -1,13 +1,12 @@
 //! What the model runs on: its atomics, fences, locks and sleeping.
 //!
 //! Every scheme and every remover is written once, generic over [`Platform`]. [`Native`] is the
-//! machine itself and is what is measured; [`Jittered`] is any other platform with threads that run in
-//! turns ([`Relay`]) or stop at random, and is what is audited; `Loom` and `Shuttle`, behind the
+//! machine itself and is what is measured; [`Jittered`] is any other platform with threads that run
+//! in turns ([`Relay`]) or stop at random, and is what is audited; `Loom` and `Shuttle`, behind the
 //! features of their names, are model checkers; [`Burdened`] is the machine with the work that the
-//! model leaves out. A
-//! virtual-time simulator would be one more implementation of the same trait. Each access names a
-//! [`Site`], and each lock is an object of the platform: a checker must see one lock, not the loop
-//! that spins on it.
+//! model leaves out. A virtual-time simulator would be one more implementation of the same trait.
+//! Each access names a [`Site`], and each lock is an object of the platform: a checker must see one
+//! lock, not the loop that spins on it.
 
 use std::ops::{Deref, DerefMut};
 
@@ -42,13 +41,13 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// that doesn't audit carries no trace of it.
     const AUDIT: bool;
 
-    /// Whether an audit may take locks of the model. It waits for whoever holds them and comes
+    /// Whether an audit may take locks of the model. It waits for their holders and comes
     /// after them, which is harmless among many threads of a machine; a checker would lose the
     /// very executions that it is there to explore.
     const AUDIT_TAKES_LOCKS: bool;
 
-    /// Whether [`Platform::work`] does anything. A constant, so that a platform on which it doesn't has
-    /// nothing of what is kept for it.
+    /// Whether [`Platform::work`] does anything. A constant, so that a platform on which it doesn't
+    /// has nothing of what is kept for it.
     const WORKS: bool = false;
 
     /// A 64-bit atomic. The only width: mixed-size accesses have no meaning in any memory model
@@ -89,9 +88,9 @@ pub trait Platform: Sized + Send + Sync + 'static {
         false
     }
 
-    /// Says before a machine is made whether its folios keep their two counts in words of their own,
-    /// as the kernel does. A platform that is measured keeps the halves of one word, which cost the
-    /// same and are ordered no more weakly; one that checks does as it is told.
+    /// Says before a machine is made whether its folios keep their two counts in words of their
+    /// own, as the kernel does. A platform that is measured keeps the halves of one word, which
+    /// cost the same and are ordered no more weakly; one that checks does as it is told.
     fn keep_counts_apart(_apart: bool) {}
 
     /// Whether folios keep their counts in words of their own.
@@ -100,12 +99,12 @@ pub trait Platform: Sized + Send + Sync + 'static {
         false
     }
 
-    /// Says before a machine is made that what it frees for RCU's readers is freed while threads run. A
-    /// checker does so then; each section costs it executions.
+    /// Says before a machine is made that what it frees for RCU's readers is freed while threads
+    /// run. A checker does so then; each section costs it executions.
     fn use_rcu() {}
 
-    /// Whether grace periods of RCU end while threads run. Where they don't, nothing must be given to
-    /// [`Self::call_rcu`], and sections cost nothing.
+    /// Whether grace periods of RCU end while threads run. Where they don't, nothing must be given
+    /// to [`Self::call_rcu`], and sections cost nothing.
     #[inline(always)]
     fn has_rcu() -> bool {
         false
@@ -119,13 +118,13 @@ pub trait Platform: Sized + Send + Sync + 'static {
     #[inline(always)]
     fn rcu_read_unlock() {}
 
-    /// Calls `callback` when all sections have ended that have begun (`call_rcu()`), at once if there
-    /// are none, in whichever thread ends the last. The caller holds no lock.
+    /// Calls `callback` when all sections have ended that have begun (`call_rcu()`), at once if
+    /// there are none, in whichever thread ends the last. The caller holds no lock.
     fn call_rcu(_callback: impl FnOnce() + 'static) {
         unreachable!("only where there are grace periods");
     }
 
-    /// Tells whoever traces the calling thread what it has just done, beyond its atomics and locks.
+    /// Tells a tracer of the calling thread what it has just done, beyond its atomics and locks.
     #[inline(always)]
     fn note(_note: impl FnOnce() -> Note) {}
 

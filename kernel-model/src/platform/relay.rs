@@ -1,10 +1,11 @@
 //! Two threads that run in turns, so that what comes of a race is a function of who had which turn.
 //!
-//! This is CHESS (Musuvathi and others, OSDI 2008) on threads of the system: one thread runs, the other
-//! stands before an access or a lock. A turn is over after so many accesses, where the thread has to
-//! wait for something that the other has, or at its end. Whether it has to wait is known from the lock
-//! or the wait queue and never from a clock, so that a schedule gives the same execution on an idle
-//! machine, on a busy one and on one CPU. The machine is sequentially consistent meanwhile.
+//! This is CHESS (Musuvathi and others, OSDI 2008) on threads of the system: one thread runs, the
+//! other stands before an access or a lock. A turn is over after so many accesses, where the thread
+//! has to wait for something that the other has, or at its end. Whether it has to wait is known
+//! from the lock or the wait queue and never from a clock, so that a schedule gives the same
+//! execution on an idle machine, on a busy one and on one CPU. The machine is sequentially
+//! consistent meanwhile.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -112,8 +113,8 @@ impl Relay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a trial: `first` has the first of these turns. The first thread calls it, and both call
-    /// [`Self::run`] then.
+    /// Begins a trial: `first` has the first of these turns. The first thread calls it, and both
+    /// call [`Self::run`] then.
     pub fn start(&self, first: usize, turns: &[u32]) {
         let mut state = self.state();
         state.turns.clear();
@@ -156,7 +157,8 @@ impl Relay {
         }
     }
 
-    /// The turns as they were, and whether the threads came to wait for each other, or one for ever.
+    /// The turns as they were, and whether the threads came to wait for each other, or one for
+    /// ever.
     pub fn ran(&self) -> (Vec<Leg>, bool) {
         let state = self.state();
         (state.legs.clone(), state.is_stuck)
@@ -186,8 +188,8 @@ impl Relay {
 
     /// Makes it the other's turn.
     fn pass(&self, state: MutexGuard<'_, State>, to: usize) {
-        // Release pairs with the acquire in `wait()`: what one did in its turn is before the other's.
-        // With the state locked: the other is known by now, or sees this before it parks.
+        // Release pairs with the acquire in `wait()`: what one did in its turn is before the
+        // other's. With the state locked: the other is known by now, or sees this before it parks.
         self.runner.store(to, Release);
         let thread = state.threads[to].clone();
         drop(state);
@@ -311,7 +313,7 @@ pub(super) fn wait_on(key: usize, still_needed: impl FnOnce() -> bool) {
     }
 }
 
-/// Wakes the other thread if it sleeps there. Nobody else is in the queue.
+/// Wakes the other thread if it sleeps there. No third thread is in the queue.
 pub(super) fn wake_one(key: usize, queue_is_empty: impl FnOnce()) {
     with_runner(|runner| {
         let other = &mut runner.relay.state().standing[1 - runner.me];
@@ -322,7 +324,8 @@ pub(super) fn wake_one(key: usize, queue_is_empty: impl FnOnce()) {
     whole(queue_is_empty);
 }
 
-/// A round of a loop that waits for the other thread; returns whether the calling thread runs in turns.
+/// A round of a loop that waits for the other thread; returns whether the calling thread runs in
+/// turns.
 pub(super) fn relax() -> bool {
     with_runner(|runner| {
         let rounds = runner.rounds.get() + 1;

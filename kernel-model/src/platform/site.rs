@@ -23,7 +23,7 @@ pub enum Access {
 pub struct Site {
     /// Unique within the model.
     pub name: &'static str,
-    /// A number that comes from the name alone, for whoever sorts sites.
+    /// A number that comes from the name alone, to sort sites by.
     pub number: u64,
     /// Load, store, read-modify-write or fence.
     pub access: Access,

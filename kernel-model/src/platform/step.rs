@@ -39,8 +39,8 @@ pub enum Holds {
     Contents,
 }
 
-/// One word of the model: the how-manieth of its kind that was made. Folios are made in the order
-/// of their frame numbers, slots in that of their offsets.
+/// One word of the model: its number among those of its kind, in the order of making. Folios are
+/// made in the order of their frame numbers, slots in that of their offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Word {
     /// What it holds.

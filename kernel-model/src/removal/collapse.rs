@@ -1,25 +1,26 @@
 //! `collapse` and `collapse-counted`: khugepaged puts one large folio in the place of small ones
 //! (`collapse_file()`).
 //!
-//! Each small folio is locked, unmapped if it is mapped, and must be nobody else's; one that isn't makes
-//! the collapse fail, and all is as it was. Until v6.3 its references are frozen and the new folio, locked
-//! and not up to date, takes its slot at once (`collapse`). Since v6.4 its references are counted once,
-//! and it stays in its slot, locked, until all have been copied (`collapse-counted`): who gets a reference
-//! meanwhile is to be kept off by the lock.
+//! Each small folio is locked, unmapped if it is mapped, and must be held by no other; one that
+//! isn't makes the collapse fail, and all is as it was. Until v6.3 its references are frozen and
+//! the new folio, locked and not up to date, takes its slot at once (`collapse`). Since v6.4 its
+//! references are counted once, and it stays in its slot, locked, until all have been copied
+//! (`collapse-counted`): who gets a reference meanwhile is to be kept off by the lock.
 //!
-//! Up to v5.10 there was an assertion between the unmapping and the freezing that the folio isn't mapped.
-//! It is the one thing that fired when Hugh Dickins tried the RFC patch, on 13 October 2020: a fault had
-//! counted a mapping that it was to take back. Here that is counted (`transient-mapcount`), and the
-//! reference makes the collapse fail.
+//! Up to v5.10 there was an assertion between the unmapping and the freezing that the folio isn't
+//! mapped. It is the one thing that fired when Hugh Dickins tried the RFC patch, on 13 October
+//! 2020: a fault had counted a mapping that it was to take back. Here that is counted
+//! (`transient-mapcount`), and the reference makes the collapse fail.
 //!
-//! The PTE tables that the large folio covers are taken away then, whatever is in them: nobody maps the
-//! new folio, as it is still locked. So a scheme that doesn't ask for that lock is owed what those are
-//! owed that don't ask for the lock of a folio that goes, though `collapse` freezes. Up to v6.4 Linux
-//! held `mmap_lock` for writing, which kept faults off and which the model doesn't have; both do it
-//! as since v6.5, without. So `collapse` is of no release: it freezes as the older, and takes tables
-//! away as the newer.
+//! The PTE tables that the large folio covers are taken away then, whatever is in them: no fault
+//! maps the new folio, as it is still locked. So a scheme that doesn't ask for that lock is owed
+//! what those are owed that don't ask for the lock of a folio that goes, though `collapse` freezes.
+//! Up to v6.4 Linux held `mmap_lock` for writing, which kept faults off and which the model doesn't
+//! have; both do it as since v6.5, without. So `collapse` is of no release: it freezes as the
+//! older, and takes tables away as the newer.
 //!
-//! The new folio is as large as the model's folios get. Where they have one page it is one of one page.
+//! The new folio is as large as the model's folios get. Where they have one page it is one of one
+//! page.
 
 use std::ops::Range;
 
@@ -109,7 +110,7 @@ impl<P: Platform, const FREEZES: bool> Remover<P> for Collapse<FREEZES> {
 }
 
 impl<P: Platform> System<P> {
-    /// Replaces the folios of one page in a range by a single one, if all of it is cached and nobody
+    /// Replaces the folios of one page in a range by a single one, if all of it is cached and none
     /// else holds any of it.
     fn collapse_file<const FREEZES: bool>(
         &self,
@@ -165,7 +166,7 @@ impl<P: Platform> System<P> {
         }
     }
 
-    /// Gets hold of one small folio, locked, unmapped and nobody else's.
+    /// Gets hold of one small folio, locked, unmapped and held by no other.
     fn isolate<const FREEZES: bool>(
         &self,
         mapping: &AddressSpace<P>,

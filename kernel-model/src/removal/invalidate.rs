@@ -2,9 +2,9 @@
 //! again after it (`invalidate_inode_pages2_range()`).
 //!
 //! No lock keeps fillers or another invalidation out. The first folio that is found mapped has the
-//! rest of the range unmapped in one go, before any lock is taken; each folio is looked at again under
-//! its lock, and only then unmapped for itself. One that is never found mapped is removed without a
-//! PTE-table lock having been taken at all.
+//! rest of the range unmapped in one go, before any lock is taken; each folio is looked at again
+//! under its lock, and only then unmapped for itself. One that is never found mapped is removed
+//! without a PTE-table lock having been taken at all.
 
 use std::ops::Range;
 
@@ -59,7 +59,8 @@ impl<P: Platform> Remover<P> for Invalidate {
                 }
                 doomed.folio.lock();
                 let ours = doomed.is_in(mapping);
-                // The caller has written dirty pages back before; one that is dirty again stays (-EBUSY).
+                // The caller has written dirty pages back before; one that is dirty again stays
+                // (-EBUSY).
                 let dirty = ours && doomed.folio.flags(&STABLE_READ) & PG_DIRTY != 0;
                 task.removals.busy += u64::from(dirty);
                 if ours && !dirty {

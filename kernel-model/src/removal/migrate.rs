@@ -1,9 +1,9 @@
 //! `migrate`: moves pages to other frames, for compaction or NUMA balancing (`migrate_pages()`).
 //!
-//! PTEs become migration entries, the old folio's references are frozen, its slots get the new folio,
-//! and then the entries become PTEs again, of the new folio or, where somebody held a reference to the
-//! old one, of that. The old folio keeps its mapping until the new one is complete, so that whoever
-//! still has it must look at the slot or at the lock.
+//! PTEs become migration entries, the old folio's references are frozen, its slots get the new
+//! folio, and then the entries become PTEs again, of the new folio or, where somebody held a
+//! reference to the old one, of that. The old folio keeps its mapping until the new one is
+//! complete, so that a CPU that still has it must look at the slot or at the lock.
 
 use std::ops::Range;
 use std::slice;
@@ -68,7 +68,7 @@ impl<P: Platform> System<P> {
             task.removals.unmapped_singly += 1;
             self.make_migration_entries(mapping, doomed, task);
         }
-        // The entries keep nobody off who maps the folio afresh: his reference does, below.
+        // The entries don't keep off a fault that maps the folio afresh: its reference does, below.
         let moved = mapping.migrate_folio(doomed.folio, (new, target), doomed.index, doomed.pages);
         if moved {
             self.store.copy(doomed.pfn, target, doomed.pages);
@@ -117,7 +117,8 @@ impl<P: Platform> System<P> {
         }
     }
 
-    /// Makes PTEs of the migration entries again (`remove_migration_ptes()`). Both folios are locked.
+    /// Makes PTEs of the migration entries again (`remove_migration_ptes()`). Both folios are
+    /// locked.
     fn restore_ptes(
         &self,
         mapping: &AddressSpace<P>,

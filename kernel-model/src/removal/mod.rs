@@ -1,9 +1,9 @@
 //! Removers: what takes folios out of the page cache, one file each, over shared steps.
 //!
-//! Each of them locks a folio, looks whether it is mapped and zaps it if so, and takes it out of the
-//! cache. They differ in which locks they hold around that, in whether they zap a range before, and
-//! in whether they freeze the folio's references first: who freezes can't remove a folio to which a
-//! fault has got a reference, and owes no scheme anything.
+//! Each of them locks a folio, looks whether it is mapped and zaps it if so, and takes it out of
+//! the cache. They differ in which locks they hold around that, in whether they zap a range before,
+//! and in whether they freeze the folio's references first: who freezes can't remove a folio to
+//! which a fault has got a reference, and owes no scheme anything.
 
 use std::ops::Range;
 
@@ -42,7 +42,8 @@ pub struct About {
     pub lineage: &'static str,
     /// What it does, in a sentence.
     pub summary: &'static str,
-    /// Whether it removes a folio only with all references frozen, so that it owes a scheme nothing.
+    /// Whether it removes a folio only with all references frozen, so that it owes a scheme
+    /// nothing.
     pub freezes: bool,
     /// Whether it unmaps all of its range before it removes anything, mapped or not.
     pub zaps_range: bool,
@@ -106,7 +107,7 @@ pub const REMOVER_MAPPING: Site = Site::load(
     "mapping_store of another remover, over the folio lock",
 );
 
-/// The checks of a remover that takes a folio whoever holds it.
+/// The checks of a remover that takes a folio however many hold it.
 const CHECKS: &[&Site] = &[&REMOVER_MAPPING, &REMOVER_MAPCOUNT];
 
 /// A folio to which a remover has a reference.
@@ -131,8 +132,8 @@ impl<P: Platform> Doomed<'_, P> {
 }
 
 impl<P: Platform> System<P> {
-    /// A removal by one that doesn't freeze references, from what the scheme asks for at its begin to
-    /// the audit at its end.
+    /// A removal by one that doesn't freeze references, from what the scheme asks for at its begin
+    /// to the audit at its end.
     fn removal(
         &self,
         about: &'static About,
@@ -207,8 +208,8 @@ impl<P: Platform> System<P> {
         self.put(doomed.pfn, task);
     }
 
-    /// Calls `each` with the folios of a range whose lock can be had at once, locked and in the file.
-    /// It lets them go.
+    /// Calls `each` with the folios of a range whose lock can be had at once, locked and in the
+    /// file. It lets them go.
     fn for_each_trylocked<'s>(
         &'s self,
         mapping: &AddressSpace<P>,
@@ -284,7 +285,8 @@ impl<P: Platform> System<P> {
         }
     }
 
-    /// Counts a folio that has left the page cache and is still locked, and remembers it for the audit.
+    /// Counts a folio that has left the page cache and is still locked, and remembers it for the
+    /// audit.
     fn has_left(&self, doomed: &Doomed<'_, P>, task: &mut Task) {
         P::work(Work::RemovedFolio, 1);
         task.removals.removed += 1;

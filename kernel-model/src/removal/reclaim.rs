@@ -1,9 +1,9 @@
 //! `reclaim`: gives clean pages back when memory is short (`shrink_folio_list()`,
 //! `__remove_mapping()`).
 //!
-//! It waits for nobody, and takes a folio only with all of its references: whoever has got one holds
-//! it off. A PTE is a reference, too: without the look at the mapcount it takes no folio that is
-//! mapped, and breaks nothing.
+//! It waits for no lock, and takes a folio only with all of its references: a CPU that has got one
+//! holds it off. A PTE is a reference, too: without the look at the mapcount it takes no folio that
+//! is mapped, and breaks nothing.
 
 use std::ops::Range;
 

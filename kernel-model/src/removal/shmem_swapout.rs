@@ -1,10 +1,10 @@
 //! `shmem-swapout`: moves pages of a tmpfs file to swap (`shmem_writepage()`, called by reclaim).
 //!
-//! The folio's lock is all that it holds, and it freezes nothing: the folio leaves the file while it
-//! goes to the swap cache, and a speculative reference doesn't hold it off. The model's swap is its
-//! backing store: a slot that the kernel would fill with a swap entry is empty, and a fault on it reads
-//! the page again. Linux 6.1 splits a large folio before it writes it, which takes a freeze; here it goes
-//! whole, as in later kernels, which swap large folios out.
+//! The folio's lock is all that it holds, and it freezes nothing: the folio leaves the file while
+//! it goes to the swap cache, and a speculative reference doesn't hold it off. The model's swap is
+//! its backing store: a slot that the kernel would fill with a swap entry is empty, and a fault on
+//! it reads the page again. Linux 6.1 splits a large folio before it writes it, which takes a
+//! freeze; here it goes whole, as in later kernels, which swap large folios out.
 
 use std::ops::Range;
 

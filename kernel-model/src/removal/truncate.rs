@@ -6,7 +6,7 @@
 //!
 //! Two of them never meet: `i_rwsem` is held throughout, and the look at `mapping` is for the sake
 //! of other removers. The order of size and zaps is harmless in the model: `invalidate_lock` keeps
-//! out whoever would read a page anew, and the second zap comes after everything.
+//! out those who would read a page anew, and the second zap comes after everything.
 
 use std::ops::Range;
 

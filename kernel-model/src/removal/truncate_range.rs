@@ -1,8 +1,8 @@
 //! What `truncate` and `punch-hole` share: Linux 6.1's `truncate_inode_pages_range()`.
 //!
 //! A first pass takes what it can lock at once, a batch at a time, and removes the batch under one
-//! `xa_lock`. Then the large folios that reach beyond the range are split, so that a second pass, which
-//! sleeps on locks and comes back until nothing is left, finds folios that lie in it.
+//! `xa_lock`. Then the large folios that reach beyond the range are split, so that a second pass,
+//! which sleeps on locks and comes back until nothing is left, finds folios that lie in it.
 //!
 //! A split's own look at mapcounts isn't modelled, and would be harmless: a mapped folio has a
 //! reference too many to be frozen. The model has no PG_writeback, and nothing to wait for.
@@ -19,8 +19,8 @@ use crate::system::{System, Task};
 /// Folios that the first pass locks at a time (`PAGEVEC_SIZE` of Linux 6.1).
 const PAGEVEC_SIZE: usize = 15;
 
-/// A dirty folio that reaches beyond the range and can't be split stays: what lies outside of the range
-/// is nowhere else.
+/// A dirty folio that reaches beyond the range and can't be split stays: what lies outside of the
+/// range is nowhere else.
 pub const DIRTY_STAYS: Site = Site::load(
     "dirty_stays",
     std::sync::atomic::Ordering::Relaxed,
@@ -37,8 +37,8 @@ pub(super) const CHECKS: &[&Site] = &[
 ];
 
 impl<P: Platform> System<P> {
-    /// Removes every folio of the range, but for dirty ones that reach beyond it and can't be split. The
-    /// caller holds `invalidate_lock` exclusively, so that nothing comes back meanwhile.
+    /// Removes every folio of the range, but for dirty ones that reach beyond it and can't be
+    /// split. The caller holds `invalidate_lock` exclusively, so that nothing comes back meanwhile.
     pub(super) fn truncate_inode_pages_range(
         &self,
         mapping: &AddressSpace<P>,
@@ -88,8 +88,8 @@ impl<P: Platform> System<P> {
         }
     }
 
-    /// Locks up to a batch of the folios from `left` on that lie wholly in `range`, without waiting;
-    /// returns where it stopped (`find_lock_entries()`).
+    /// Locks up to a batch of the folios from `left` on that lie wholly in `range`, without
+    /// waiting; returns where it stopped (`find_lock_entries()`).
     fn find_lock_entries<'s>(
         &'s self,
         mapping: &AddressSpace<P>,
@@ -124,9 +124,10 @@ impl<P: Platform> System<P> {
     }
 
     /// Splits the folio with the page at `index` if it reaches beyond the range
-    /// (`truncate_inode_partial_folio()`). Where somebody holds a reference it can't be split. A clean one
-    /// goes whole then, and what lay outside is read again when it is missed. A dirty one stays, and is
-    /// unmapped (fa04f5b60fda), and what it covers is returned; the kernel has zeroed its part of the range.
+    /// (`truncate_inode_partial_folio()`). Where somebody holds a reference it can't be split. A
+    /// clean one goes whole then, and what lay outside is read again when it is missed. A dirty one
+    /// stays, and is unmapped (fa04f5b60fda), and what it covers is returned; the kernel has zeroed
+    /// its part of the range.
     fn truncate_partial_folio(
         &self,
         mapping: &AddressSpace<P>,
@@ -155,8 +156,8 @@ impl<P: Platform> System<P> {
     }
 
     /// Makes folios of one page of a locked large one, unless somebody else holds a reference
-    /// (`split_folio()`). Its pages are unmapped, as those of a file are, and mapped again by whoever
-    /// touches them.
+    /// (`split_folio()`). Its pages are unmapped, as those of a file are, and mapped again by the
+    /// first that touches them.
     fn split_folio(
         &self,
         mapping: &AddressSpace<P>,

@@ -41,7 +41,7 @@ impl<P: Platform> Contents<P> {
     /// Reads all pages that are mapped as the process would; what is in them must be theirs.
     ///
     /// The PTE-table lock is taken for the look at the PTEs, where a CPU would walk without: it
-    /// orders the caller after zaps, and not after whoever filled the page.
+    /// orders the caller after zaps, and not after the CPU that filled the page.
     pub fn read_mapped(&self, system: &System<P>, vma: &Vma<P>) {
         P::note(|| Note::Begins("the process reads", vma.pgoffs()));
         for (vpns, ptes) in locked_tables_of(vma, vma.vpns_of(&vma.pgoffs())) {

@@ -1,5 +1,5 @@
-//! `crowd-of-removers`: two processes that fault, read and zap against every kind of remover, on folios
-//! of two pages. Too large to be explored: random schedules of it are tried.
+//! `crowd-of-removers`: two processes that fault, read and zap against every kind of remover, on
+//! folios of two pages. Too large to be explored: random schedules of it are tried.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Faults against khugepaged, which replaces the folio and takes the PTE table away that the new one
-//! covers. Tables are freed after a grace period here.
+//! Faults against khugepaged, which replaces the folio and takes the PTE table away that the new
+//! one covers. Tables are freed after a grace period here.
 
 use super::{About, Explored, Seen, Sizes, Stage, scenario};
 use crate::fault_around::FaultAround;

@@ -10,7 +10,7 @@ pub struct FaultVsFault;
 
 static ABOUT: About = About {
     name: "fault-vs-fault",
-    summary: "fault-around of one page in two processes, nobody removes it",
+    summary: "fault-around of one page in two processes, no removal",
     cpus: &["fault", "fault"],
     seen: &[Seen::FaultMapped],
     explored: Explored::Exhaustively { bound: Some(4) },

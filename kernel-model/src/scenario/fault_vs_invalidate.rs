@@ -1,5 +1,5 @@
-//! Faults against invalidations, which take no `invalidate_lock`, zap only what looks mapped, and may
-//! run two at a time.
+//! Faults against invalidations, which take no `invalidate_lock`, zap only what looks mapped, and
+//! may run two at a time.
 
 use std::sync::Arc;
 

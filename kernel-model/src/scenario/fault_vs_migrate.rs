@@ -1,5 +1,5 @@
-//! Faults against migration, which freezes the old folio, puts the new one into its slot, and clears
-//! the old one's mapping last.
+//! Faults against migration, which freezes the old folio, puts the new one into its slot, and
+//! clears the old one's mapping last.
 
 use std::sync::Arc;
 

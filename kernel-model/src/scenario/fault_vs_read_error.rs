@@ -1,5 +1,5 @@
-//! `fault-vs-read-error`: a page is in the cache that could not be read: it is unlocked and not up to
-//! date. The slow path reads it again while another process faults around it.
+//! `fault-vs-read-error`: a page is in the cache that could not be read: it is unlocked and not up
+//! to date. The slow path reads it again while another process faults around it.
 
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;

@@ -1,5 +1,5 @@
-//! Faults against reclaim, which freezes a folio's references before it takes it, and what becomes of
-//! its frame then. Reclaim owes no scheme anything: a reference must be enough.
+//! Faults against reclaim, which freezes a folio's references before it takes it, and what becomes
+//! of its frame then. Reclaim owes no scheme anything: a reference must be enough.
 
 use super::{About, Explored, Seen, Sizes, Stage, remove, scenario};
 use crate::Orders;
@@ -30,8 +30,8 @@ scenario! {
 }
 
 scenario! {
-    /// The frame comes back as a page that the faulting process doesn't map, and is removed there: no
-    /// zap of that removal comes through the fault's PTE-table lock.
+    /// The frame comes back as a page that the faulting process doesn't map, and is removed there:
+    /// no zap of that removal comes through the fault's PTE-table lock.
     FaultVsReclaimAndReuse, fault_vs_reclaim_and_reuse, About {
         name: "fault-vs-reclaim-and-reuse",
         summary: "a fault against a reclaim whose frame is used and removed elsewhere",
@@ -42,7 +42,8 @@ scenario! {
 }
 
 scenario! {
-    /// A large folio, of whose frames the first comes back at the same place, as a folio of its own.
+    /// A large folio, of whose frames the first comes back at the same place, as a folio of its
+    /// own.
     FaultVsSmallerRefill, fault_vs_smaller_refill, About {
         name: "fault-vs-smaller-refill",
         summary: "a fault on a large folio that is reclaimed and comes back smaller",

@@ -1,5 +1,5 @@
-//! Faults on a large folio of which a part goes: it is split or, where the fault's reference forbids
-//! that, removed whole if it is clean, and left if it is dirty.
+//! Faults on a large folio of which a part goes: it is split or, where the fault's reference
+//! forbids that, removed whole if it is clean, and left if it is dirty.
 
 use std::ops::Range;
 use std::sync::Arc;

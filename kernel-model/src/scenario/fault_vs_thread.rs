@@ -1,5 +1,5 @@
-//! `fault-vs-thread`: two threads of one process fault on the same page, and the PTE table isn't there
-//! yet.
+//! `fault-vs-thread`: two threads of one process fault on the same page, and the PTE table isn't
+//! there yet.
 
 use std::sync::Arc;
 

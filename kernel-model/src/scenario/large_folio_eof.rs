@@ -1,5 +1,5 @@
-//! Large folios and the end of the file: one that ends beyond it, and one that was looked up before the
-//! file was cut off.
+//! Large folios and the end of the file: one that ends beyond it, and one that was looked up before
+//! the file was cut off.
 
 use super::{About, Explored, Seen, Sizes, Stage, scenario};
 use crate::Orders;

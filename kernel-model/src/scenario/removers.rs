@@ -1,7 +1,7 @@
 //! Removers against each other, on what a process has mapped, and against its own `munmap()`.
 //!
 //! What keeps them apart is the folio's lock, what each looks at under it, and, of those that
-//! freeze, the references: a migration holds one, and so does whoever waits for its lock.
+//! freeze, the references: a migration holds one, and so does a CPU that waits for its lock.
 
 use super::{About, Explored, Seen, Stage, remove, scenario};
 use crate::Task;
@@ -21,7 +21,7 @@ scenario! {
 }
 
 scenario! {
-    /// While its PTEs are migration entries, a folio is not mapped for whoever asks its mapcount.
+    /// While its PTEs are migration entries, a folio is not mapped by its mapcount.
     InvalidateVsMigrate, invalidate_vs_migrate, About {
         name: "invalidate-vs-migrate",
         summary: "an invalidation of a mapped page against its migration",

@@ -1,5 +1,5 @@
-//! What a scenario must show in at least one execution, as the `exists` of a litmus test: one in which
-//! it never happens would pass with nothing tried.
+//! What a scenario must show in at least one execution, as the `exists` of a litmus test: one in
+//! which it never happens would pass with nothing tried.
 
 use std::fmt;
 

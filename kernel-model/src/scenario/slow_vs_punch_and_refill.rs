@@ -1,5 +1,5 @@
-//! `slow-vs-punch-and-refill`: the slow path looks at a folio that a hole takes away and that comes back at
-//! another offset; there is one frame, so that memory may be out as well.
+//! `slow-vs-punch-and-refill`: the slow path looks at a folio that a hole takes away and that comes
+//! back at another offset; there is one frame, so that memory may be out as well.
 
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;

@@ -1,4 +1,4 @@
-//! Two whole faults on a page that nobody has read: one reads it, the other sleeps on its lock and
+//! Two whole faults on a page that was never read: one reads it, the other sleeps on its lock and
 //! must be woken.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ scenario! {
     /// In two processes.
     SlowVsSlow, slow_vs_slow, About {
         name: "slow-vs-slow",
-        summary: "two whole faults on a page that nobody has read",
+        summary: "two whole faults on a page that was never read",
         cpus: &["fault", "fault"],
         seen: &[Seen::SlowMapped, Seen::Filled],
         explored: Explored::Exhaustively { bound: Some(2) },

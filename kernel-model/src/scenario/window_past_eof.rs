@@ -1,5 +1,6 @@
-//! `window-past-eof`: a window reaches beyond the end of the file, where a folio is all the same (as
-//! `fallocate()` with `FALLOC_FL_KEEP_SIZE` may leave one), while a hole is punched inside the file.
+//! `window-past-eof`: a window reaches beyond the end of the file, where a folio is all the same
+//! (as `fallocate()` with `FALLOC_FL_KEEP_SIZE` may leave one), while a hole is punched inside the
+//! file.
 
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;

@@ -388,7 +388,8 @@ pub(crate) fn every_scheme<P: Platform>(test: fn(Scheme<P>)) {
     }
 }
 
-/// Runs a test for every scheme and each remover that unmaps its range and waits for every folio in it.
+/// Runs a test for every scheme and each remover that unmaps its range and waits for every folio in
+/// it.
 pub(crate) fn every_truncation<P: Platform>(test: fn(Scheme<P>, &str)) {
     let removers = Removers::<P>::ALL.iter();
     for remover in removers.filter(|remover| remover.about().zaps_range) {

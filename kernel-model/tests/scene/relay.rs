@@ -31,8 +31,8 @@ impl Relay {
         })
     }
 
-    /// Runs one of the threads' work when it is its turn, with the places at which it gives the turn
-    /// away. A place that it doesn't come by is left out, with those after it.
+    /// Runs one of the threads' work when it is its turn, with the places at which it gives the
+    /// turn away. A place that it doesn't come by is left out, with those after it.
     pub(crate) fn run(self: Arc<Self>, me: usize, places: &'static [Place], work: impl FnOnce()) {
         self.wait_for_turn(me);
         stop_at(&self, me, places);

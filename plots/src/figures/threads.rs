@@ -177,8 +177,8 @@ fn curves(source: &Source<'_>, measure: &Measure, groups: &[&GroupSummary]) -> P
     }
 }
 
-/// A curve for each scheme over groups, by rising x; the A/A run's is thin and has no band. Files look
-/// as in this run.
+/// A curve for each scheme over groups, by rising x; the A/A run's is thin and has no band. Files
+/// look as in this run.
 pub(super) fn series<'r>(
     source: &Source<'_>,
     groups: impl Iterator<Item = (f64, &'r GroupSummary)>,

@@ -40,14 +40,14 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(super) trace: bool,
 
-    /// Trace an execution that shows this graded outcome instead, such as transient-mapcount, in the
-    /// first scenario in which each scheme shows it
+    /// Trace an execution that shows this graded outcome instead, such as transient-mapcount, in
+    /// the first scenario in which each scheme shows it
     #[arg(long, value_name = "OUTCOME", requires = "trace", conflicts_with = "weaken",
           value_parser = values::graded)]
     pub(super) show: Option<Graded>,
 
-    /// Weaken every ordering of the sound schemes in turn, then all together, in the scenarios of two
-    /// CPUs, and show what breaks
+    /// Weaken every ordering of the sound schemes in turn, then all together, in the scenarios of
+    /// two CPUs, and show what breaks
     #[arg(long, conflicts_with_all = ["limit", "schedules", "with", "without"])]
     pub(super) weaken: bool,
 

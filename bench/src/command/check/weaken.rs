@@ -23,8 +23,8 @@ use super::verdicts::{grouped, many, told};
 use crate::command::output::Format;
 use crate::command::{Failure, output};
 
-/// Preemptions that are tried for each weakening, in scenarios of two CPUs; the joint minimum is gone
-/// through again in all scenarios with their own bounds.
+/// Preemptions that are tried for each weakening, in scenarios of two CPUs; the joint minimum is
+/// gone through again in all scenarios with their own bounds.
 const BOUND: Bound = Bound::Preemptions(2);
 
 /// Runs the command on the sound schemes among the cells.
@@ -121,8 +121,8 @@ impl Work {
     }
 }
 
-/// Goes through all cells unchanged: what breaks as it is would be taken for needed. Says how long the
-/// rest will take. Returns whether something breaks.
+/// Goes through all cells unchanged: what breaks as it is would be taken for needed. Says how long
+/// the rest will take. Returns whether something breaks.
 fn go_through_unchanged(
     works: &mut [Work],
     extent: &Extent,

@@ -71,8 +71,8 @@ pub(in crate::command) fn with_own_help(host: Command) -> Command {
 /// The options of `faultaround host`.
 #[derive(Debug, Args)]
 pub(in crate::command) struct Options {
-    /// Measure files in this directory, too, on whatever file system it is; a memfd (tmpfs) is measured
-    /// always. Nothing is left behind there
+    /// Measure files in this directory, too, on whatever file system it is; a memfd (tmpfs) is
+    /// measured always. Nothing is left behind there
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
@@ -82,8 +82,8 @@ pub(in crate::command) struct Options {
           requires = "dir")]
     pub write: Vec<u32>,
 
-    /// Measure what a fault costs per page, on this kernel and on the model, and how far the model is
-    /// from the kernel; writes a file for storm --calibrated
+    /// Measure what a fault costs per page, on this kernel and on the model, and how far the model
+    /// is from the kernel; writes a file for storm --calibrated
     #[arg(long, conflicts_with_all = ["storm", "threads", "storm_threads", "mm", "access", "width",
           "limit", "arrival", "event", "oversubscribe"])]
     pub calibrate: bool,

@@ -1,4 +1,5 @@
-//! Measuring under storms, on the model or on the running kernel: rounds, what is kept, what is said.
+//! Measuring under storms, on the model or on the running kernel: rounds, what is kept, what is
+//! said.
 
 mod options;
 mod plan;
@@ -406,7 +407,8 @@ fn prepare(
     })
 }
 
-/// Makes each file once: where there is no room for one, no other is to be measured before that is said.
+/// Makes each file once: where there is no room for one, no other is to be measured before that is
+/// said.
 fn try_files(plan: &Plan, setup: &Setup) -> Result<(), Failure> {
     for subject in &plan.subjects {
         if let Subject::File(file) = subject {
@@ -468,8 +470,8 @@ pub(in crate::command) fn of_the_calibration(error: CalibrationError) -> Failure
 pub(in crate::command) const BYTES_PER_PAGE: u64 = 100;
 const BYTES_PER_PTE: u64 = 8;
 
-/// Refuses so many pages, of `page` bytes each, that are mapped so many times, where there is no memory
-/// for them.
+/// Refuses so many pages, of `page` bytes each, that are mapped so many times, where there is no
+/// memory for them.
 pub(in crate::command) fn refuse_more_than_memory(
     pages: u32,
     page: u64,

@@ -35,7 +35,8 @@ pub struct Load {
     pub storm_threads: Option<u32>,
 
     /// CPUs in the order in which threads are placed on them, such as 0-3,8 [default: all allowed,
-    /// cores before their SMT siblings, one package before the next; an audit pins only if this is given]
+    /// cores before their SMT siblings, one package before the next; an audit pins only if this is
+    /// given]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub cpus: Option<String>,
 

@@ -159,8 +159,8 @@ pub(in crate::command) fn refuse_idle_threads(
     Ok(())
 }
 
-/// The pages of the file and of a hole, with `pages` and `hole_windows` by default; the window is the
-/// kernel's.
+/// The pages of the file and of a hole, with `pages` and `hole_windows` by default; the window is
+/// the kernel's.
 pub(in crate::command) fn pages_and_hole(
     load: &Load,
     window: u32,

@@ -41,7 +41,7 @@ pub struct Options {
           allow_hyphen_values = true)]
     pub order: Orders,
 
-    /// Let the storm hit another part of the file, as large again, which nobody maps and which the
+    /// Let the storm hit another part of the file, as large again, which no mm maps and which the
     /// storm fills again itself
     #[arg(long)]
     pub neighbour: bool,
@@ -64,23 +64,24 @@ pub struct Options {
     pub fill_ns: Option<u32>,
 
     /// Direct two threads through every pair of places where they can meet, then let more stop at
-    /// random sites, and check the invariants at every removal: gives verdicts, no timings, and no run
-    /// directory. --duration is of an audit that finds nothing [default: 10s]
+    /// random sites, and check the invariants at every removal: gives verdicts, no timings, and no
+    /// run directory. --duration is of an audit that finds nothing [default: 10s]
     #[arg(long, conflicts_with_all = ["rate", "rounds", "fill_ns", "out", "oversubscribe", "neighbour", "refill",
           "calibrated", "width", "limit", "arrival", "plant", "unrecorded",
           "event", "watch"])]
     pub audit: bool,
 
-    /// No storm: show what each step of one cached, uncontended fault costs, on the first CPU. --rounds
-    /// are turns [default: 300], --duration is per step and turn [default: 5 passes]; no run directory
+    /// No storm: show what each step of one cached, uncontended fault costs, on the first CPU.
+    /// --rounds are turns [default: 300], --duration is per step and turn [default: 5 passes]; no
+    /// run directory
     #[arg(long, conflicts_with_all = ["audit", "without", "storm", "rate", "threads",
           "storm_threads", "mm", "access", "readahead", "hole", "fill_ns", "out", "oversubscribe",
           "neighbour", "refill", "calibrated", "width", "limit", "arrival", "plant", "unrecorded",
           "event", "watch"])]
     pub breakdown: bool,
 
-    /// Leave out checks of the schemes, by name (see faultaround list), to see the audit notice: exit
-    /// status 0 if it does, 1 if not
+    /// Leave out checks of the schemes, by name (see faultaround list), to see the audit notice:
+    /// exit status 0 if it does, 1 if not
     #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
     pub without: Vec<String>,
 

@@ -18,7 +18,7 @@ fn window() -> Option<u64> {
     }
 }
 
-/// How many pages are mapped from an address on, whoever mapped them.
+/// How many pages are mapped from an address on, by any thread.
 fn mapped_at(address: usize, pages: usize) -> usize {
     let pagemap = File::open("/proc/self/pagemap").unwrap();
     let mut entries = vec![0; pages * 8];

@@ -22,7 +22,7 @@ fn words(mapping: &Mapping, pages: std::ops::Range<u64>) -> Vec<Touched> {
     pages.map(|page| mapping.touch(page)).collect()
 }
 
-/// What they are as long as nobody has removed them.
+/// What they are as long as none has been removed.
 fn stamps(pages: std::ops::Range<u64>) -> Vec<Touched> {
     pages.map(|page| Touched::Word(page + 1)).collect()
 }

@@ -2,11 +2,11 @@
 //!
 //! Loom 0.7 goes through executions by partial order reduction: it tries another order where two
 //! accesses race. Of each word it remembers the last access, by which a store finds what it races
-//! with. A load by the storing thread itself hides an earlier load by another thread there, and that
-//! race goes unnoticed: of a load against a load followed by a store it explores one order.
+//! with. A load by the storing thread itself hides an earlier load by another thread there, and
+//! that race goes unnoticed: of a load against a load followed by a store it explores one order.
 //!
-//! So each thread's loads of a word get an object of their own, which it touches before it loads, and
-//! which whoever stores touches, too. The object is a condition variable that nobody waits for:
+//! So each thread's loads of a word get an object of their own, which it touches before it loads,
+//! and which every store touches, too. The object is a condition variable that no thread waits for:
 //! touching it orders nothing, but is an access that Loom sees.
 
 use std::sync::OnceLock;

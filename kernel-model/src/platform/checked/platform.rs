@@ -146,7 +146,7 @@ macro_rules! checked_platform {
             }
         }
 
-        /// An atomic of the checker's, with the newest value beside it for whoever observes.
+        /// An atomic of the checker's, with the newest value beside it for observers.
         pub struct CheckedWord {
             word: Word,
             atomic: AtomicU64,

@@ -3,8 +3,8 @@
 //! The begin of a section reads the word that `call_rcu()` writes, so that a section which isn't
 //! waited for sees what came before the call. The end of one writes the other word, which is read
 //! before a callback runs. No section is ordered against another section: that would hide bugs.
-//! All are read-modify-writes, by which the checker sees that they conflict. Callbacks run as early as
-//! they may, which is the worst that can happen to a reader.
+//! All are read-modify-writes, by which the checker sees that they conflict. Callbacks run as early
+//! as they may, which is the worst that can happen to a reader.
 
 use std::cell::RefCell;
 use std::mem;
