@@ -257,7 +257,7 @@ fn a_run_that_cannot_be_read_is_told_in_one_line() {
     let (_, directory) = storm(out.path());
     let run_json = directory.join("run.json");
     let whole = fs::read_to_string(&run_json).unwrap();
-    let version = "\"schema_version\": 2";
+    let version = "\"schema_version\":2";
     assert!(whole.contains(version));
     for (contents, part) in [
         (&whole[..whole.len() / 2], "no JSON"),
@@ -265,20 +265,16 @@ fn a_run_that_cannot_be_read_is_told_in_one_line() {
         ("{}", "schema_version"),
         ("[1, 2]", "schema_version"),
         (
-            &*whole.replacen(version, "\"schema_version\": 99", 1),
+            &*whole.replacen(version, "\"schema_version\":99", 1),
             "newer",
         ),
         (
-            &*whole.replacen(version, "\"schema_version\": 1", 1),
+            &*whole.replacen(version, "\"schema_version\":1", 1),
             "older",
         ),
         (&*whole.replacen("\"baseline\"", "\"basis\"", 1), "baseline"),
         (
-            &*whole.replacen(
-                "\"recording_ns\": ",
-                "\"recording_ns\": 1e308, \"more\": ",
-                1,
-            ),
+            &*whole.replacen("\"recording_ns\":", "\"recording_ns\":1e308,\"more\":", 1),
             "recording_ns is",
         ),
     ] {

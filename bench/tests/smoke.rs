@@ -122,7 +122,7 @@ fn a_storm_and_all_that_reads_it() {
     let run_directory = directory(out, "-storm");
     let kept = |name: &str| fs::read_to_string(Path::new(&run_directory).join(name)).unwrap();
     assert_eq!(tsv, kept("summary.tsv"));
-    assert!(kept("run.json").contains("\"complete\": true"));
+    assert!(kept("run.json").contains("\"complete\":true"));
 
     // As the run printed it, but for its last lines, which say where it went.
     assert_eq!(

@@ -81,7 +81,7 @@ impl RunWriter {
     /// # Errors
     /// See [`RecordError`]; what was written before is there then, and no less.
     pub fn write(&self, run: &Run, plan: &Plan, results: &Results) -> Result<(), RecordError> {
-        let mut json = serde_json::to_vec_pretty(run)?;
+        let mut json = serde_json::to_vec(run)?;
         json.push(b'\n');
         let extras = report::Extras {
             latencies: Some(&report::Measured { plan, results }),

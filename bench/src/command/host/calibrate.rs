@@ -183,7 +183,7 @@ fn announce(request: &Request) {
 /// Prints what there is, and settles its directory: what isn't whole stays `.partial`.
 fn keep(format: Format, recorded: &Recorded, directory: RunDirectory) -> Result<(), Failure> {
     let broke = |error: &dyn std::fmt::Display| Failure::Broke(error.to_string());
-    let json = serde_json::to_string_pretty(recorded).map_err(|error| broke(&error))? + "\n";
+    let json = serde_json::to_string(recorded).map_err(|error| broke(&error))? + "\n";
     let text = calibration::text(recorded);
     let mut batch = directory.batch();
     let written = batch

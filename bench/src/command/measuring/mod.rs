@@ -193,7 +193,7 @@ fn conclude(
         }
         Format::Tsv => report::tsv(run),
         Format::Json => {
-            let json = serde_json::to_string_pretty(run);
+            let json = serde_json::to_string(run);
             json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
         }
     };
