@@ -3,7 +3,6 @@
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

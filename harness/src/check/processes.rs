@@ -1,7 +1,7 @@
 //! Explorations in processes of their own, as many as are under way at once.
 //!
-//! Loom maps and unmaps a stack for each thread of each execution. Threads that explore in one process
-//! would fight for its one address space, and every unmapping would interrupt the other CPUs.
+//! Loom maps and unmaps a stack for each thread of each execution. Threads that explore in one
+//! process would fight for its one address space, and each unmapping interrupt the other CPUs.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;

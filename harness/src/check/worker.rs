@@ -25,8 +25,8 @@ pub const WORKER: &str = "check-worker";
 pub(super) const READY: &str = "ready";
 
 /// What it says to those who call it by hand.
-const NOT_BY_HAND: &str = "check-worker is what faultaround check starts to explore for it, and reads \
-                           what to explore from there: see faultaround check --help";
+const NOT_BY_HAND: &str = "check-worker is what faultaround check starts to explore for it, and \
+                           reads what to explore from there: see faultaround check --help";
 
 /// An exploration that a worker is to make; all that has a name, by its name.
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,8 +102,8 @@ pub fn work() -> i32 {
     let (orders, todo) = channel();
     let explorer = thread::Builder::new().name("explorer".to_owned());
     if let Err(error) = explorer.spawn(move || answer(todo)) {
-        // Read there in place of the line that it is ready.
-        println!("{error}");
+        // Read there in place of the line that it is ready. If it can't be, that is told, too.
+        let _ = tell(&error.to_string());
         return 1;
     }
     if tell(READY).is_err() {
