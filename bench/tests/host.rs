@@ -4,6 +4,8 @@
 #[allow(dead_code)]
 mod hosts;
 #[allow(dead_code)]
+mod processes;
+#[allow(dead_code)]
 mod storms;
 
 use std::fs;
@@ -13,7 +15,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use harness::record::Run;
-use hosts::{Running, SHARED_CPU, assert_refused, host, only, wait_for, workers_of};
+use hosts::{SHARED_CPU, assert_refused, host, only, workers_of};
+use processes::{Running, wait_for};
 use storms::{complaints, paths};
 
 fn text(output: &Output) -> String {

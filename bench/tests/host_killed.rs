@@ -4,6 +4,8 @@
 #[allow(dead_code)]
 mod hosts;
 #[allow(dead_code)]
+mod processes;
+#[allow(dead_code)]
 mod storms;
 
 use std::os::unix::process::CommandExt;
@@ -13,9 +15,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use harness::record::Run;
-use hosts::{
-    Running, SHARED_CPU, all_end, all_ended, assert_refused, host, only, wait_for, workers_of,
-};
+use hosts::{SHARED_CPU, assert_refused, host, only, workers_of};
+use processes::{Running, all_end, all_ended, signal, wait_for};
 use storms::{complaints, is_partial, paths};
 
 /// A long run that is under way, with something measured, and its workers at some moment.
@@ -43,12 +44,6 @@ fn under_way(out: &Path, more: &[&str]) -> (Running, Vec<u32>) {
         (workers.len() == 2).then_some(workers)
     });
     (child, workers.expect("two workers at once"))
-}
-
-fn signal(signal: &str, process: i64) {
-    let mut kill = Command::new("kill");
-    let sent = kill.args([signal, "--", &process.to_string()]).status();
-    assert!(sent.unwrap().success());
 }
 
 /// What was measured is in the only, partial, run.

@@ -108,11 +108,13 @@ fn a_verdict_that_is_not_the_declared_one_is_told() {
 #[test]
 fn the_weakest_ordering_that_passes_is_found() {
     let cells = [cell("mapcount-recheck", "fault-vs-punch")];
-    let cancel = Cancel::default();
+    let here = |cell: Cell, mutation: &Mutation, extent: &Extent| {
+        Ok(explore(cell, mutation, extent, &Cancel::default()))
+    };
     let of = |name: &str| {
         let mut sites = sites_of("mapcount-recheck").into_iter();
         let site = sites.find(|site| site.name == name).unwrap();
-        weaken(site, &Mutation::NONE, &cells, &BOUND, &cancel).unwrap()
+        weaken(site, &Mutation::NONE, &cells, &BOUND, &here).unwrap()
     };
     let full = of("remover_lock_mb");
     assert_eq!(full.weakest, full.site.order);
@@ -124,7 +126,7 @@ fn the_weakest_ordering_that_passes_is_found() {
     // In this scenario alone a reference needs no order; with the full barrier it stays.
     let alone = [of("slot_load"), of("ref_put"), full];
     let mut told = Vec::new();
-    let joint = joint(&alone, &cells, &cells, &BOUND, &cancel, |site| {
+    let joint = joint(&alone, &cells, &cells, &BOUND, &here, |site| {
         told.push(site.name)
     })
     .unwrap();

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use crate::address_space::AddressSpace;
 use crate::folio::{Observed, PG_LOCKED, PG_UPTODATE, Pfn};
 use crate::platform::{Note, Platform, RwSemaphore};
@@ -11,7 +13,7 @@ use crate::rmap::tables_of;
 use crate::{System, Violation};
 
 /// A property that no run of a sound scheme breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Invariant {
     /// Once a removal has returned, no PTE maps a folio that it removed.
     NoStalePte,

@@ -23,6 +23,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use harness::cancel::{Cancel, INTERRUPTED};
 use harness::cell::worker::{self, WORKER};
+#[cfg(feature = "loom")]
+use harness::check::worker as explorer;
 use harness::environment::BUILD;
 use harness::progress::say;
 use kernel_model::fault_around::About;
@@ -88,6 +90,12 @@ impl Failure {
         Self::Usage(error.to_string())
     }
 
+    /// A failure of the work, told by an error of one line.
+    #[cfg(feature = "loom")]
+    fn broke(error: impl std::fmt::Display) -> Self {
+        Self::Broke(error.to_string())
+    }
+
     fn exit_code(&self) -> u8 {
         match self {
             Self::NotAsDeclared | Self::Unfit => 1,
@@ -102,6 +110,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if arguments.get(1).is_some_and(|word| word == WORKER) {
         return ExitCode::from(worker::work() as u8);
+    }
+    #[cfg(feature = "loom")]
+    if arguments
+        .get(1)
+        .is_some_and(|word| word == explorer::WORKER)
+    {
+        return ExitCode::from(explorer::work() as u8);
     }
     // They would break the line that an error is told in.
     let mut given = arguments.iter().map(|argument| argument.to_string_lossy());

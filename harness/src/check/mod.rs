@@ -14,12 +14,14 @@ use kernel_model::platform::checked::{self, Mutation};
 use kernel_model::platform::{Loom, Platform, Step};
 use kernel_model::scenario::{About as Scenario, Explored, Scenarios, Seen, Stage, Work};
 use kernel_model::{Graded, Invariant, System, Task};
+use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
 
 mod exhaustive;
 mod gathered;
 mod panics;
+mod processes;
 #[cfg(feature = "shuttle")]
 mod random;
 #[cfg(test)]
@@ -27,10 +29,12 @@ mod tests;
 pub mod trace;
 pub mod weaken;
 mod words;
+pub mod worker;
 mod workers;
 
 use gathered::Gathered;
 pub use panics::Panic;
+pub use processes::{NoProcess, Processes};
 pub use workers::{NoThread, explore_all};
 
 /// A scheme in a scenario.
@@ -64,7 +68,7 @@ impl Cell {
 }
 
 /// How far executions are gone through.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Extent {
     /// Preemptions at most, instead of the scenario's own bound.
     pub bound: Option<Bound>,
@@ -76,8 +80,24 @@ pub struct Extent {
     pub seed: u64,
 }
 
+impl Extent {
+    /// How a scenario is explored to it.
+    fn explored(&self, scenario: &Scenario) -> Explored {
+        match (scenario.explored, self.bound, self.schedules) {
+            (Explored::Exhaustively { .. }, Some(Bound::None), _) => {
+                Explored::Exhaustively { bound: None }
+            }
+            (Explored::Exhaustively { .. }, Some(Bound::Preemptions(bound)), _) => {
+                Explored::Exhaustively { bound: Some(bound) }
+            }
+            (Explored::AtRandom { .. }, _, Some(schedules)) => Explored::AtRandom { schedules },
+            (own, ..) => own,
+        }
+    }
+}
+
 /// How many times a CPU may be stopped for another while it could have gone on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Bound {
     /// So many times in an execution.
     Preemptions(u8),
@@ -86,7 +106,7 @@ pub enum Bound {
 }
 
 /// How an exploration ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     /// All executions were gone through that there are within the bound.
     Exhausted,
@@ -129,7 +149,7 @@ impl Ended {
 }
 
 /// A violation that an exploration has found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Which invariant.
     pub invariant: Invariant,
@@ -144,7 +164,7 @@ impl fmt::Display for Found {
 }
 
 /// What an exploration came to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Exploration {
     /// How it was done, after all.
     pub explored: Explored,
@@ -166,6 +186,21 @@ pub struct Exploration {
 }
 
 impl Exploration {
+    /// One of which nothing is known but how it ended.
+    fn unknown(cell: Cell, extent: &Extent, ended: Ended) -> Self {
+        let clauses = cell.scenario.seen.iter();
+        Self {
+            explored: extent.explored(cell.scenario),
+            executions: 0,
+            ended,
+            graded: [0; Graded::ALL.len()],
+            seen: clauses.map(|clause| (*clause, 0)).collect(),
+            longest_history: 0,
+            not_exhausted: None,
+            elapsed: Duration::ZERO,
+        }
+    }
+
     /// The invariant that was violated.
     pub fn violated(&self) -> Option<Invariant> {
         match &self.ended {
@@ -230,16 +265,7 @@ pub fn explore(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cancel
 
 fn explore_once(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cancel) -> Exploration {
     let Cell { scheme, scenario } = cell;
-    let explored = match (scenario.explored, extent.bound, extent.schedules) {
-        (Explored::Exhaustively { .. }, Some(Bound::None), _) => {
-            Explored::Exhaustively { bound: None }
-        }
-        (Explored::Exhaustively { .. }, Some(Bound::Preemptions(bound)), _) => {
-            Explored::Exhaustively { bound: Some(bound) }
-        }
-        (Explored::AtRandom { .. }, _, Some(schedules)) => Explored::AtRandom { schedules },
-        (own, ..) => own,
-    };
+    let explored = extent.explored(scenario);
     let watch = Arc::new(Gathered::new(scenario.seen, extent.limit, cancel.clone()));
     let (scheme, scenario) = (scheme.name, scenario.name);
     let ended = watch.conclude(mutation, || match explored {

@@ -6,11 +6,12 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
 use kernel_model::Invariant;
+use serde::{Deserialize, Serialize};
 
 use super::Found;
 
 /// A panic that ended an exploration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Panic {
     /// Its message.
     pub message: String,

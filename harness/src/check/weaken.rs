@@ -9,8 +9,7 @@ use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Loom, Site};
 use thiserror::Error;
 
-use super::{Cell, Ended, Extent, NoThread, explore, explore_all};
-use crate::cancel::Cancel;
+use super::{Cell, Ended, Exploration, Extent, NoProcess, NoThread, explore_all};
 
 /// What became of one site.
 #[derive(Debug, Clone)]
@@ -45,7 +44,14 @@ pub enum Stopped {
     /// The system gave no thread.
     #[error(transparent)]
     NoThread(#[from] NoThread),
+    /// The system gave no process.
+    #[error(transparent)]
+    NoProcess(#[from] NoProcess),
 }
+
+/// What explores a cell, here or in a process.
+pub type Explore<'a> =
+    dyn Fn(Cell, &Mutation, &Extent) -> Result<Exploration, NoProcess> + Sync + 'a;
 
 /// The sites of a scheme that can be weakened: its own first, then those of the model around it.
 pub fn sites_of(scheme: &str) -> Vec<&'static Site> {
@@ -87,13 +93,13 @@ pub fn weaken(
     mutation: &Mutation,
     cells: &[Cell],
     extent: &Extent,
-    cancel: &Cancel,
+    explore: &Explore<'_>,
 ) -> Result<Weakening, Stopped> {
     let mut breaks = Vec::new();
     for &order in ladder(site) {
         let mut weaker = mutation.clone();
         weaker.weakened.push((site.name, order));
-        match first_break(order, &weaker, cells, extent, cancel)? {
+        match first_break(order, &weaker, cells, extent, explore)? {
             Some(broken) => breaks.push(broken),
             None => {
                 return Ok(Weakening {
@@ -120,10 +126,10 @@ fn first_break(
     mutation: &Mutation,
     cells: &[Cell],
     extent: &Extent,
-    cancel: &Cancel,
+    explore: &Explore<'_>,
 ) -> Result<Option<Break>, Stopped> {
     for &cell in cells {
-        let exploration = explore(cell, mutation, extent, cancel);
+        let exploration = explore(cell, mutation, extent)?;
         match exploration.ended {
             // At a bound of few preemptions not all is seen; check itself judges that.
             Ended::Exhausted | Ended::Vacuous => {}
@@ -169,7 +175,7 @@ pub fn joint(
     cells: &[Cell],
     all: &[Cell],
     extent: &Extent,
-    cancel: &Cancel,
+    explore: &Explore<'_>,
     mut begins: impl FnMut(&'static Site),
 ) -> Result<Joint, Stopped> {
     let mut mutation = Mutation::NONE;
@@ -180,13 +186,13 @@ pub fn joint(
         for &order in orders {
             let mut weaker = mutation.clone();
             weaker.weakened.push((site.name, order));
-            if broken(&weaker, cells, extent, cancel)?.1.is_none() {
+            if broken(&weaker, cells, extent, explore)?.1.is_none() {
                 mutation = weaker;
                 break;
             }
         }
     }
-    let (executions, confirmed) = broken(&mutation, all, &Extent::default(), cancel)?;
+    let (executions, confirmed) = broken(&mutation, all, &Extent::default(), explore)?;
     Ok(Joint {
         mutation,
         confirmed,
@@ -199,13 +205,10 @@ fn broken(
     mutation: &Mutation,
     cells: &[Cell],
     extent: &Extent,
-    cancel: &Cancel,
+    explore: &Explore<'_>,
 ) -> Result<(u64, Option<(Cell, Ended)>), Stopped> {
-    let explorations = explore_all(
-        cells,
-        |cell| explore(*cell, mutation, extent, cancel),
-        |_, _| (),
-    )?;
+    let explorations = explore_all(cells, |cell| explore(*cell, mutation, extent), |_, _| ())?;
+    let explorations = explorations.into_iter().collect::<Result<Vec<_>, _>>()?;
     let executions = explorations.iter().map(|it| it.executions).sum();
     let mut first = None;
     for (cell, exploration) in cells.iter().zip(explorations) {

@@ -48,7 +48,7 @@ scenario! {
         summary: "fault-around of a page that somebody has a reference to against an invalidation",
         cpus: &["fault, put", "invalidate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
-        explored: Explored::Exhaustively { bound: Some(2) },
+        explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
 

@@ -25,7 +25,7 @@ scenario! {
         summary: "a fault against a reclaim whose frame comes back as the page beside",
         cpus: &["fault", "reclaim, refill"],
         seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
-        explored: Explored::Exhaustively { bound: Some(2) },
+        explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
 

@@ -27,7 +27,7 @@ static FIRST_FAULT_VS_TRUNCATE: About = About {
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "truncate"],
     seen: &[Seen::FaultMapped, Seen::Removed],
-    explored: Explored::Exhaustively { bound: Some(2) },
+    explored: Explored::Exhaustively { bound: Some(3) },
 };
 
 impl<P: Platform> Scenario<P> for FaultVsTruncate {

@@ -7,6 +7,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::address_space::AddressSpace;
 use crate::fault_around::FaultAround;
 use crate::gates::Gates;
@@ -103,7 +105,7 @@ impl About {
 }
 
 /// How a scenario's executions are gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Explored {
     /// By Loom: all executions, of a weak memory model.
     Exhaustively {

@@ -13,7 +13,7 @@ static ABOUT: About = About {
     summary: "fault-around of one page in two processes against a hole over it",
     cpus: &["fault", "fault", "punch-hole"],
     seen: &[Seen::FaultMapped, Seen::Removed],
-    explored: Explored::Exhaustively { bound: Some(1) },
+    explored: Explored::Exhaustively { bound: Some(2) },
 };
 
 impl<P: Platform> Scenario<P> for TwoFaultsVsPunch {

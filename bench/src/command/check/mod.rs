@@ -8,7 +8,7 @@ mod weaken;
 use harness::cancel::Cancel;
 use harness::check::trace::simplest;
 use harness::check::weaken::sites_of;
-use harness::check::{Bound, Cell, Ended, Exploration, Extent, explore, explore_all};
+use harness::check::{Bound, Cell, Ended, Exploration, Extent, Processes, explore_all};
 use harness::progress::{Progress, say};
 use kernel_model::Graded;
 use kernel_model::platform::checked::Mutation;
@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         )));
     }
     let started = Instant::now();
-    let explored = explore_cells(&cells, &mutation, &extent(options), &cancel)?;
+    let explored = explore_cells(&cells, &mutation, &extent(options), &processes(&cancel))?;
     let complete = explored.len() == cells.len();
     let outcome = verdicts::Outcome {
         explored: &explored,
@@ -144,18 +144,23 @@ fn extent(options: &Options) -> Extent {
     }
 }
 
+/// Processes of this program.
+fn processes(cancel: &Cancel) -> Processes {
+    Processes::of("/proc/self/exe", cancel)
+}
+
 /// Explores all cells; those that were interrupted are left out.
 fn explore_cells(
     cells: &[Cell],
     mutation: &Mutation,
     extent: &Extent,
-    cancel: &Cancel,
+    processes: &Processes,
 ) -> Result<Vec<(Cell, Exploration)>, Failure> {
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("model checking");
     let explorations = explore_all(
         cells,
-        |cell| explore(*cell, mutation, extent, cancel),
+        |cell| processes.explore(*cell, mutation, extent),
         |cell, _| {
             let Cell { scheme, scenario } = cells[cell];
             progress.step_begins(&format!("{} in {} is done", scheme.name, scenario.name));
@@ -163,7 +168,9 @@ fn explore_cells(
         },
     );
     progress.finish();
-    let explorations = explorations.map_err(|error| Failure::Broke(error.to_string()))?;
+    let explorations = explorations.map_err(Failure::broke)?;
+    let explorations = explorations.into_iter().collect::<Result<Vec<_>, _>>();
+    let explorations = explorations.map_err(Failure::broke)?;
     let explored = cells.iter().copied().zip(explorations);
     let ended = explored.filter(|(_, it)| it.ended != Ended::Interrupted);
     Ok(ended.collect())

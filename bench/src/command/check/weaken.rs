@@ -11,7 +11,7 @@ use harness::check::trace::{Trace, simplest};
 use harness::check::weaken::{
     Joint, Stopped, Weakening, cells_of, joint, ladder, sites_of, weaken,
 };
-use harness::check::{Bound, Cell, Ended, Extent, explore, explore_all};
+use harness::check::{Bound, Cell, Ended, Extent, Processes, explore_all};
 use harness::progress::{Progress, say};
 use harness::report::wrap;
 use kernel_model::platform::checked::Mutation;
@@ -55,7 +55,8 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
     };
     let of = |scheme: &&'static str| Work::new(scheme, cells);
     let mut works: Vec<Work> = schemes.iter().map(of).collect();
-    let broken = go_through_unchanged(&mut works, &extent, cancel)?;
+    let processes = super::processes(cancel);
+    let broken = go_through_unchanged(&mut works, &extent, &processes)?;
     works.retain(|work| !work.is_broken);
     let steps = works.iter().map(Work::steps);
     let mut progress = Progress::new(steps.sum());
@@ -65,7 +66,8 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
         false => Ok(()),
     };
     for work in &works {
-        match one_scheme(work, &extent, options, cancel, &mut progress, &mut tables) {
+        let (progress, tables) = (&mut progress, &mut tables);
+        match one_scheme(work, &extent, options, &processes, progress, tables) {
             Ok(()) => {}
             // It has been said; the other schemes go on.
             Err(Failure::NotAsDeclared) => result = Err(Failure::NotAsDeclared),
@@ -126,19 +128,21 @@ impl Work {
 fn go_through_unchanged(
     works: &mut [Work],
     extent: &Extent,
-    cancel: &Cancel,
+    processes: &Processes,
 ) -> Result<bool, Failure> {
     let cells: Vec<Cell> = works.iter().flat_map(|work| work.cells.clone()).collect();
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("going through the scenarios unchanged");
     let explorations = explore_all(
         &cells,
-        |cell| explore(*cell, &Mutation::NONE, extent, cancel),
+        |cell| processes.explore(*cell, &Mutation::NONE, extent),
         |_, _| progress.step_ended(),
     );
     progress.finish();
-    let explorations = explorations.map_err(|error| Failure::Broke(error.to_string()))?;
-    if cancel.is_requested() {
+    let explorations = explorations.map_err(Failure::broke)?;
+    let explorations = explorations.into_iter().collect::<Result<Vec<_>, _>>();
+    let explorations = explorations.map_err(Failure::broke)?;
+    if processes.cancel().is_requested() {
         say("interrupted before anything was weakened");
         return Err(Failure::Interrupted);
     }
@@ -193,7 +197,7 @@ fn one_scheme(
     work: &Work,
     extent: &Extent,
     options: &Options,
-    cancel: &Cancel,
+    processes: &Processes,
     progress: &mut Progress,
     tables: &mut Tables,
 ) -> Result<(), Failure> {
@@ -209,12 +213,15 @@ fn one_scheme(
             say(&format!("interrupted while {scheme} was being weakened"));
             Failure::Interrupted
         }
-        Stopped::NoThread(error) => Failure::Broke(error.to_string()),
+        Stopped::NoThread(_) | Stopped::NoProcess(_) => Failure::broke(why),
+    };
+    let explore = |cell: Cell, mutation: &Mutation, extent: &Extent| {
+        processes.explore(cell, mutation, extent)
     };
     progress.step_begins(&format!("{scheme}: weakening one site at a time"));
     let weakenings = explore_all(
         sites,
-        |site| weaken(site, &Mutation::NONE, cells, extent, cancel),
+        |site| weaken(site, &Mutation::NONE, cells, extent, &explore),
         |site, _| {
             progress.step_begins(&format!("{scheme}: {} is done", sites[site].name));
             progress.step_ended();
@@ -222,15 +229,25 @@ fn one_scheme(
     )
     .map_err(|error| stopped(error.into()))?;
     // Those that were reached are kept, whatever comes.
-    let weakenings: Vec<Weakening> = weakenings.into_iter().flatten().collect();
-    let joint = if weakenings.len() == sites.len() {
-        progress.step_begins(&format!("{scheme}: weakening all together"));
-        joint(&weakenings, cells, all, extent, cancel, |site| {
-            progress.step_begins(&format!("{scheme}: {} and those before it", site.name));
-            progress.step_ended();
-        })
-    } else {
-        Err(Stopped::Interrupted)
+    let (mut reached, mut unreached) = (Vec::new(), None);
+    for weakening in weakenings {
+        match (weakening, &unreached) {
+            (Ok(weakening), _) => reached.push(weakening),
+            // It is why the others were interrupted.
+            (Err(_), Some(Stopped::NoProcess(_))) => {}
+            (Err(why), _) => unreached = Some(why),
+        }
+    }
+    let weakenings: Vec<Weakening> = reached;
+    let joint = match unreached {
+        Some(why) => Err(why),
+        None => {
+            progress.step_begins(&format!("{scheme}: weakening all together"));
+            joint(&weakenings, cells, all, extent, &explore, |site| {
+                progress.step_begins(&format!("{scheme}: {} and those before it", site.name));
+                progress.step_ended();
+            })
+        }
     };
     let table = Table {
         scheme,
@@ -250,7 +267,7 @@ fn one_scheme(
     tables.has_head = true;
     let joint = joint.map_err(stopped)?;
     if options.trace {
-        progress.aside(|| print_traces(&weakenings, cancel))?;
+        progress.aside(|| print_traces(&weakenings, processes.cancel()))?;
     }
     match joint.confirmed {
         None => Ok(()),

@@ -1,0 +1,256 @@
+//! The processes in which `faultaround check` explores: what they find, and what becomes of them.
+#![cfg(all(feature = "loom", feature = "shuttle"))]
+
+// Not all of it is for these tests.
+#[allow(dead_code)]
+mod processes;
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use harness::cancel::Cancel;
+use harness::check::worker::WORKER;
+use harness::check::{Bound, Cell, Extent, Processes, explore};
+use kernel_model::platform::checked::Mutation;
+use processes::{Running, all_end, children_called, signal, wait_for};
+use std::sync::atomic::Ordering::Relaxed;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_faultaround");
+
+/// What of an exploration is the same whenever it is made.
+fn found(mut exploration: harness::check::Exploration) -> String {
+    exploration.elapsed = Duration::ZERO;
+    format!("{exploration:?}")
+}
+
+#[test]
+fn a_process_finds_what_is_found_here() {
+    let cancel = Cancel::default();
+    let processes = Processes::of(PROGRAM, &cancel);
+    let bound = |bound| Extent {
+        bound: Some(Bound::Preemptions(bound)),
+        ..Extent::default()
+    };
+    let at_random = Extent {
+        schedules: Some(20),
+        seed: 7,
+        ..Extent::default()
+    };
+    // Over after an execution, and done again with the scenario's own bound.
+    let no_time = Extent {
+        bound: Some(Bound::None),
+        limit: Some(Duration::ZERO),
+        ..Extent::default()
+    };
+    let without = Mutation {
+        left_out: vec!["recheck_mapping"],
+        ..Mutation::NONE
+    };
+    let weaker = Mutation {
+        weakened: vec![("remover_lock_mb", Relaxed)],
+        ..Mutation::NONE
+    };
+    let none = &Mutation::NONE;
+    for (scheme, scenario, mutation, extent, ending) in [
+        ("sketch", "fault-vs-punch", none, &bound(2), "Violated"),
+        ("sketch", "fault-vs-punch", none, &bound(0), "Exhausted"),
+        ("sketch", "crowd", none, &at_random, "AtRandom"),
+        (
+            "invalidate-only",
+            "fault-vs-fault",
+            none,
+            &no_time,
+            "Some(1)",
+        ),
+        (
+            "mapcount-recheck",
+            "fault-vs-punch",
+            &without,
+            &bound(2),
+            "Violated",
+        ),
+        (
+            "mapcount-recheck",
+            "fault-vs-punch",
+            &weaker,
+            &bound(2),
+            "Violated",
+        ),
+    ] {
+        let mut all = Cell::all().into_iter();
+        let cell = all.find(|it| (it.scheme.name, it.scenario.name) == (scheme, scenario));
+        let cell = cell.expect(scenario);
+        let there = found(processes.explore(cell, mutation, extent).unwrap());
+        assert_eq!(there, found(explore(cell, mutation, extent, &cancel)));
+        assert!(there.contains(ending), "{there}");
+    }
+}
+
+/// Two verdicts: one that comes at once, and one that never does.
+const ENDLESS: [&str; 9] = [
+    "check",
+    "--scheme",
+    "mapcount-recheck",
+    "--scenario",
+    "fault-vs-truncate,two-faults-vs-punch",
+    "--bound",
+    "100",
+    "--format",
+    "tsv",
+];
+
+/// A check of these, its workers, and which of them has the one that never comes; the other verdict
+/// is there.
+fn under_way() -> (Running, Vec<u32>, u32) {
+    let mut command = Command::new(PROGRAM);
+    let command = command.args(ENDLESS).stdin(Stdio::null());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = Running(Some(command.spawn().expect("the command starts")));
+    let under_way = wait_for(|| {
+        let workers = children_called(WORKER, child.id());
+        // They begin by saying that they are ready; an answer is longer by far.
+        let said: Vec<u64> = workers.iter().map(|id| bytes_said(*id)).collect();
+        let answered = said.iter().position(|bytes| *bytes > 20)?;
+        // On one CPU there is one worker for both.
+        let alone = std::thread::available_parallelism().is_ok_and(|it| it.get() == 1);
+        let exploring = match (&workers[..], alone) {
+            (&[only], true) => only,
+            (&[one, other], false) => [other, one][answered],
+            _ => return None,
+        };
+        said.iter()
+            .all(|bytes| *bytes > 0)
+            .then_some((workers, exploring))
+    });
+    let (workers, exploring) = under_way.expect("a verdict and a worker without one");
+    (child, workers, exploring)
+}
+
+/// What a process has written so far.
+fn bytes_said(process: u32) -> u64 {
+    let counts = fs::read_to_string(format!("/proc/{process}/io")).unwrap_or_default();
+    let mut counts = counts.lines();
+    let said = counts.find_map(|line| line.strip_prefix("wchar: "));
+    said.map_or(0, |bytes| bytes.parse().expect("a number"))
+}
+
+/// Output, messages, and the rows' schemes, scenarios and verdicts.
+fn told(output: &Output) -> (String, Vec<[String; 3]>) {
+    let text = String::from_utf8(output.stdout.clone()).expect("output is text");
+    let messages = String::from_utf8(output.stderr.clone()).expect("messages are text");
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        [fields[1], fields[3], fields[5]].map(str::to_owned)
+    };
+    (messages, text.lines().skip(1).map(row).collect())
+}
+
+#[test]
+fn a_worker_that_is_killed_costs_one_verdict_which_says_so() {
+    let (child, workers, exploring) = under_way();
+    signal("-KILL", exploring.into());
+    let output = child.output();
+    let (messages, rows) = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{messages}{rows:?}");
+    let [first, second] = &rows[..] else {
+        panic!("two verdicts: {rows:?}");
+    };
+    assert_eq!(first[..2], ["fault-vs-truncate", "ok"]);
+    assert_eq!(second[..], ["two-faults-vs-punch", "panicked", "0"]);
+    assert!(all_end(&workers), "{workers:?}");
+}
+
+#[test]
+fn what_became_of_a_worker_is_told_and_another_one_is_started() {
+    let cell = |scenario: &str| {
+        let mut all = Cell::all().into_iter();
+        let cell =
+            all.find(|it| (it.scheme.name, it.scenario.name) == ("mapcount-recheck", scenario));
+        cell.expect(scenario)
+    };
+    // Killed by itself, each time that it is asked for something.
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("dies-once");
+    let mark = directory.path().join("died");
+    let script = format!(
+        "#!/bin/sh\n[ -e {mark:?} ] && exec {PROGRAM:?} \"$@\"\necho ready\nread order\n>{mark:?}\nkill -ABRT $$\n"
+    );
+    executable(&program, &script);
+    let processes = Processes::of(&program, &Cancel::default());
+    let explore = |scenario| {
+        let extent = Extent {
+            bound: Some(Bound::Preemptions(1)),
+            ..Extent::default()
+        };
+        processes
+            .explore(cell(scenario), &Mutation::NONE, &extent)
+            .unwrap()
+    };
+    let died = explore("fault-vs-punch");
+    let detail = died.ended.detail().unwrap_or_default();
+    let ended = "the process that explored it ended with signal: 6 (SIGABRT)";
+    assert!(died.panicked() && detail.starts_with(ended), "{detail}");
+    assert_eq!(died.executions, 0);
+    assert_eq!(explore("fault-vs-fault").ended.name(), "ok");
+}
+
+/// Written by another process: one that this one starts meanwhile would hold it open.
+fn executable(path: &std::path::Path, script: &str) {
+    let mut install = Command::new("install");
+    let install = install.args(["-m", "755", "/dev/stdin"]).arg(path);
+    let mut child = install.stdin(Stdio::piped()).spawn().expect("install");
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(script.as_bytes()).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn ctrl_c_keeps_the_verdicts_that_were_reached() {
+    let (child, workers, _) = under_way();
+    signal("-INT", child.id().into());
+    let output = child.output();
+    let (messages, rows) = told(&output);
+    assert_eq!(output.status.code(), Some(130), "{messages}{rows:?}");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0][..2], ["fault-vs-truncate", "ok"]);
+    let said = "interrupted: 1 of 2 verdicts were reached";
+    assert!(messages.contains(said), "{messages}");
+    assert!(all_end(&workers), "{workers:?}");
+}
+
+#[test]
+fn workers_end_with_the_command_however_it_is_killed() {
+    let (child, workers, _) = under_way();
+    drop(child);
+    assert!(all_end(&workers), "{workers:?}");
+}
+
+#[test]
+fn no_process_and_no_order_are_told_in_one_line() {
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, PROGRAM]);
+        let output = command.output().expect("a shell");
+        let said = String::from_utf8(output.stderr).expect("messages are text");
+        (output.status.code(), said)
+    };
+    // Enough for Ctrl-C's pipe, and not for a worker's.
+    let (status, said) =
+        shell("ulimit -n 9; exec \"$0\" check --scenario fault-vs-fault --bound 1");
+    let cannot = "faultaround: cannot start a process to explore in: Too many open files";
+    assert!(
+        said.starts_with(cannot) && said.lines().count() == 1,
+        "{said}"
+    );
+    assert_eq!(status, Some(2));
+
+    let (status, said) = shell("echo explore | \"$0\" check-worker >/dev/null");
+    assert!(
+        said.starts_with("faultaround: check-worker is what"),
+        "{said}"
+    );
+    assert_eq!((status, said.lines().count()), (Some(2), 1), "{said}");
+}
