@@ -6,10 +6,10 @@ use std::ops::Range;
 use crate::address_space::AddressSpace;
 use crate::fault_around::Window;
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
-use crate::folio::{PG_UPTODATE, Pfn};
+use crate::folio::{PG_HWPOISON, PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_allocator::Run;
-use crate::platform::{Note, Platform, RwSemaphore, Work};
+use crate::platform::{Note, Platform, RwSemaphore, Site, Work};
 use crate::system::{BackingStore, Instantly, System, Task};
 
 /// How a fault ended.
@@ -21,9 +21,23 @@ pub enum FaultOutcome {
     SlowPath,
     /// The page is beyond the end of the file (`VM_FAULT_SIGBUS`).
     Sigbus,
+    /// The page's memory is bad (`VM_FAULT_HWPOISON`).
+    Hwpoison,
     /// There is no memory (`VM_FAULT_OOM`).
     Oom,
 }
+
+/// Maps no page with bad memory in the slow path. Linux first tries to drop a clean page, and has the
+/// fault tried again if it could; here whoever deals with the failure drops it.
+const FAULT_POISON: Site = Site::load(
+    "fault_poison",
+    std::sync::atomic::Ordering::Relaxed,
+    "PageHWPoison(vmf->page) in __do_fault()",
+    "set_hwpoison, through folio_trylock",
+);
+
+/// The checks of the slow path, which is the same under every scheme.
+pub const SLOW_CHECKS: &[&Site] = &[&FAULT_POISON];
 
 /// Memory is out.
 struct OutOfMemory;
@@ -70,6 +84,11 @@ impl<P: Platform> System<P> {
         P::work(Work::Slow, 1);
         P::note(|| Note::Begins("slow path", pgoff..pgoff + 1));
         let outcome = match self.filemap_fault(&vma.mapping, pgoff, task) {
+            Ok(Some(pfn)) if self.is_bad(pfn, pgoff) => {
+                self.memmap.folio(pfn).unlock();
+                self.put(pfn, task);
+                FaultOutcome::Hwpoison
+            }
             Ok(Some(pfn)) => {
                 self.finish_fault(vma, pgoff, pfn, task);
                 FaultOutcome::SlowPath
@@ -79,6 +98,7 @@ impl<P: Platform> System<P> {
         };
         P::note(|| Note::Returns("slow path"));
         task.faults.sigbus += u64::from(outcome == FaultOutcome::Sigbus);
+        task.faults.hwpoison += u64::from(outcome == FaultOutcome::Hwpoison);
         task.faults.oom += u64::from(outcome == FaultOutcome::Oom);
         outcome
     }
@@ -126,14 +146,25 @@ impl<P: Platform> System<P> {
         }
     }
 
+    /// The page of a locked folio that is at an offset.
+    fn page_at(&self, folio: Pfn, pgoff: u64) -> Run {
+        let flags = self.memmap.folio(folio).flags(&STABLE_READ);
+        Run {
+            pages: 1,
+            ..self.memmap.run_from(folio, flags, pgoff)
+        }
+    }
+
+    /// Whether the memory of that page is bad.
+    fn is_bad(&self, folio: Pfn, pgoff: u64) -> bool {
+        let page = || self.memmap.folio(self.page_at(folio, pgoff).first);
+        !P::left_out(&FAULT_POISON) && page().flags(&FAULT_POISON) & PG_HWPOISON != 0
+    }
+
     /// Maps a locked folio, and gives its reference to the PTE.
     fn finish_fault(&self, vma: &Vma<P>, pgoff: u64, pfn: Pfn, task: &mut Task) {
         let folio = self.memmap.folio(pfn);
-        let flags = folio.flags(&STABLE_READ);
-        let page = Run {
-            pages: 1,
-            ..self.memmap.run_from(pfn, flags, pgoff)
-        };
+        let page = self.page_at(pfn, pgoff);
         let vpn = vma.vpn_of(pgoff);
         let page_table = &vma.mm.page_table;
         let mut ptes = page_table.install_and_lock(vpn..vpn + 1);

@@ -32,9 +32,12 @@ pub const PG_DIRTY: u64 = 1 << 3;
 pub const PG_HEAD: u64 = 1 << 6;
 /// `PG_waiters`: somebody sleeps in the wait queue for this folio.
 pub const PG_WAITERS: u64 = 1 << 7;
+/// `PG_has_hwpoisoned`: a page of this large folio is bad. Linux has it in the flags of the first tail,
+/// beside the order; here it is in the head's, which every look at a folio reads.
+pub const PG_HAS_HWPOISONED: u64 = 1 << 8;
 /// `PG_readahead`: hitting this folio should start more readahead, so fault-around leaves it alone.
 pub const PG_READAHEAD: u64 = 1 << 18;
-/// `PG_hwpoison`: the memory is bad.
+/// `PG_hwpoison`: the memory of this one page is bad, be it a head, a tail or a folio of its own.
 pub const PG_HWPOISON: u64 = 1 << 21;
 
 const REFCOUNT_ONE: u64 = 1;
@@ -193,6 +196,13 @@ pub mod site {
         "folio_mark_uptodate(): smp_wmb(), set_bit()",
         "uptodate loads: whoever sees the bit sees the contents",
     );
+    /// Marks a page as bad, or a large folio as having one.
+    pub const SET_HWPOISON: Site = Site::rmw(
+        "set_hwpoison",
+        Relaxed,
+        "TestSetPageHWPoison(): test_and_set_bit(), full in the kernel",
+        "nothing: folio_trylock comes later in the same word, and a tail is looked at under that lock",
+    );
     /// Reads both counts without holding anything still.
     pub const COUNTS_READ: Site = Site::load(
         "counts_read",
@@ -245,6 +255,7 @@ pub mod site {
         &MAPCOUNT_DEC,
         &MAPCOUNT_INC_LOCKED,
         &SET_UPTODATE,
+        &SET_HWPOISON,
         &COUNTS_READ,
         &FOLIO_INIT,
         &STABLE_READ,
@@ -557,6 +568,11 @@ impl<P: Platform> Folio<P> {
     /// Sets flags other than the lock.
     pub fn set_flags(&self, flags: u64) {
         self.flags.fetch_or(flags, &site::SET_UPTODATE);
+    }
+
+    /// Marks a page as bad, or a large folio as having one. The caller has a reference, and no lock.
+    pub(crate) fn set_hwpoison(&self, flag: u64) {
+        self.flags.fetch_or(flag, &site::SET_HWPOISON);
     }
 
     /// Enters or leaves a mapping. The caller holds the page lock and the `xa_lock`.

@@ -17,6 +17,7 @@ use crate::system::{System, Task};
 
 mod collapse;
 mod invalidate;
+mod memory_failure;
 mod migrate;
 mod punch_hole;
 mod reclaim;
@@ -26,6 +27,7 @@ mod truncate_range;
 
 pub use collapse::Collapse;
 pub use invalidate::Invalidate;
+pub use memory_failure::MemoryFailure;
 pub use migrate::Migrate;
 pub use punch_hole::PunchHole;
 pub use reclaim::Reclaim;
@@ -77,6 +79,7 @@ impl<P: Platform> Removers<P> {
         &Reclaim,
         &Migrate,
         &ShmemSwapout,
+        &MemoryFailure,
         &Collapse::<true>,
         &Collapse::<false>,
     ];

@@ -157,7 +157,7 @@ impl<P: Platform> System<P> {
     /// Makes folios of one page of a locked large one, unless somebody else holds a reference
     /// (`split_folio()`). Its pages are unmapped, as those of a file are, and mapped again by whoever
     /// touches them.
-    fn split_folio(
+    pub(super) fn split_folio(
         &self,
         mapping: &AddressSpace<P>,
         doomed: &Doomed<'_, P>,

@@ -22,6 +22,7 @@ mod fault_vs_collapse;
 mod fault_vs_fault;
 mod fault_vs_fill;
 mod fault_vs_invalidate;
+mod fault_vs_memory_failure;
 mod fault_vs_migrate;
 mod fault_vs_punch;
 mod fault_vs_punch_and_refill;
@@ -53,6 +54,7 @@ pub use fault_vs_invalidate::{
     FaultVsInvalidate, FaultVsTwoInvalidates, FirstFaultVsInvalidate, HeldVsInvalidate,
     ThreadsVsInvalidate,
 };
+pub use fault_vs_memory_failure::{FaultVsMemoryFailure, FaultVsUnsplitFailure};
 pub use fault_vs_migrate::{FaultVsMigrate, MappedVsMigrate};
 pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
 pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
@@ -193,6 +195,8 @@ impl<P: Platform> Scenarios<P> {
         &HeldVsInvalidate,
         &FaultVsTwoInvalidates,
         &FaultVsSwapout,
+        &FaultVsMemoryFailure,
+        &FaultVsUnsplitFailure,
         &FaultVsReclaim,
         &FaultVsReclaimAndRefill,
         &FaultVsReclaimAndReuse,
