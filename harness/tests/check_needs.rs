@@ -131,6 +131,8 @@ const REMOVERS_WITHOUT: &str = "
     ref_freeze        fault-vs-migrate          counts-balance
     ref_freeze        fault-vs-split            counts-balance
     dirty_stays       fault-vs-split            no-lost-data
+    writeback_wait    punch-vs-writeback        no-bad-free
+    writeback_wait    reclaim-vs-writeback      no-bad-free
     fault_poison      fault-vs-unsplit-failure  no-poisoned-pte
     rcu_walk          fault-vs-collapse         no-freed-table-use
     table_grace       fault-vs-collapse         no-freed-table-use

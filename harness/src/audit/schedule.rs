@@ -39,8 +39,8 @@ pub struct Shape {
     pub past_eof: bool,
     /// Whether another removal of the hole has begun, and doesn't end meanwhile.
     pub beside: bool,
-    /// Whether somebody holds a reference to the first folio until the threads have stopped, so that it
-    /// can't be split.
+    /// Whether somebody holds a reference to the first folio until the threads have stopped: it can't
+    /// be split then.
     pub pinned: bool,
     /// The first page that threads map.
     pub start: u64,

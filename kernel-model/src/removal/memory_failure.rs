@@ -18,7 +18,7 @@
 
 use std::ops::Range;
 
-use super::{About, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover};
+use super::{About, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover, WRITEBACK_WAIT};
 use crate::address_space::AddressSpace;
 use crate::folio::site::REF_FREEZE;
 use crate::folio::{PG_HAS_HWPOISONED, PG_HWPOISON, Pfn};
@@ -35,7 +35,12 @@ static ABOUT: About = About {
     summary: "PG_hwpoison, split, lock, unmap if mapped, remove",
     freezes: false,
     zaps_range: false,
-    checks: &[&REMOVER_MAPPING, &REMOVER_MAPCOUNT, &REF_FREEZE],
+    checks: &[
+        &REMOVER_MAPPING,
+        &REMOVER_MAPCOUNT,
+        &WRITEBACK_WAIT,
+        &REF_FREEZE,
+    ],
 };
 
 impl<P: Platform> Remover<P> for MemoryFailure {
@@ -71,7 +76,8 @@ impl<P: Platform> System<P> {
             doomed.folio.set_hwpoison(PG_HAS_HWPOISONED);
             doomed.folio.lock();
             let ours = doomed.is_in(mapping);
-            let is_split = ours && self.split_folio(mapping, &doomed, task);
+            let is_split =
+                ours && !doomed.is_under_writeback() && self.split_folio(mapping, &doomed, task);
             task.removals.split += u64::from(is_split);
             task.removals.busy += u64::from(ours && !is_split);
             self.unlock_and_put(&doomed, task);
@@ -84,6 +90,7 @@ impl<P: Platform> System<P> {
             doomed = page;
         }
         doomed.folio.lock();
+        doomed.wait_for_writeback();
         // Somebody may have taken it away, or put another one there that is good.
         if doomed.pfn == bad && doomed.is_in(mapping) {
             if P::AUDIT {

@@ -71,7 +71,8 @@ pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
 pub use gates::{GenerationWrap, WindowOverTwoGates};
 pub use large_folio_eof::{LargeFolioPastEof, LargeFolioVsTruncate};
 pub use removers::{
-    InvalidateVsMigrate, PunchVsMigrate, PunchVsReclaim, TruncateVsTruncate, UnmapVsPunch,
+    InvalidateVsMigrate, PunchVsMigrate, PunchVsReclaim, PunchVsWriteback, ReclaimVsWriteback,
+    TruncateVsTruncate, UnmapVsPunch,
 };
 pub use seen::Seen;
 pub use slow_vs_punch::SlowVsPunch;
@@ -213,6 +214,8 @@ impl<P: Platform> Scenarios<P> {
         &PunchVsMigrate,
         &InvalidateVsMigrate,
         &PunchVsReclaim,
+        &PunchVsWriteback,
+        &ReclaimVsWriteback,
         &TruncateVsTruncate,
         &UnmapVsPunch,
         &LargeFolioPastEof,
