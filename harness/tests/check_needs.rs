@@ -133,6 +133,11 @@ const REMOVERS_WITHOUT: &str = "
     dirty_stays       fault-vs-split            no-lost-data
     writeback_wait    punch-vs-writeback        no-bad-free
     writeback_wait    reclaim-vs-writeback      no-bad-free
+    fault_lock        slow-vs-punch             no-stale-pte
+    fault_mapping     slow-vs-punch             no-stale-pte
+    fault_uptodate    fault-vs-read-error       only-uptodate
+    fault_i_size      slow-vs-partial-truncate  no-pte-past-eof
+    fault_pte_none    slow-vs-thread            counts-balance
     fault_poison      fault-vs-unsplit-failure  no-poisoned-pte
     rcu_walk          fault-vs-collapse         no-freed-table-use
     table_grace       fault-vs-collapse         no-freed-table-use

@@ -64,6 +64,7 @@ pub use fault_vs_reclaim::{
 };
 pub use fault_vs_split::{
     FaultVsPartialTruncate, FaultVsSplit, MiddleVsPartialTruncate, MiddleVsSplit,
+    SlowVsPartialTruncate,
 };
 pub use fault_vs_swapout::FaultVsSwapout;
 pub use fault_vs_thread::FaultVsThread;
@@ -211,6 +212,7 @@ impl<P: Platform> Scenarios<P> {
         &FaultVsPartialTruncate,
         &MiddleVsSplit,
         &MiddleVsPartialTruncate,
+        &SlowVsPartialTruncate,
         &PunchVsMigrate,
         &InvalidateVsMigrate,
         &PunchVsReclaim,
