@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 use harness::cancel::Cancel;
 use harness::check::weaken::sites_of;
 use harness::check::{Bound, Cell, Ended, Extent, explore};
+use kernel_model::SLOW_CHECKS;
 use kernel_model::fault_around::{About, Schemes};
 use kernel_model::platform::Loom;
 use kernel_model::platform::checked::Mutation;
@@ -19,6 +20,7 @@ const WITHOUT: &str = "
     page-locked            pte_none             fault-vs-thread             counts-balance
     page-locked            slot_reload          fault-vs-reclaim-and-reuse  right-offset
     page-locked            window_flags         fault-vs-read-error         only-uptodate
+    page-locked            poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     page-locked            i_size_read          window-past-eof             no-pte-past-eof
     page-locked            folio_clip           large-folio-past-eof        no-pte-past-eof
     folio-batched          page_locked_mapping  fault-vs-swapout            no-stale-pte
@@ -26,16 +28,19 @@ const WITHOUT: &str = "
     folio-batched          pte_none             fault-vs-thread             counts-balance
     folio-batched          slot_reload          fault-vs-reclaim-and-reuse  right-offset
     folio-batched          window_flags         fault-vs-read-error         only-uptodate
+    folio-batched          poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     folio-batched          i_size_read          window-past-eof             no-pte-past-eof
     folio-batched          folio_clip           large-folio-past-eof        no-pte-past-eof
     folio-batched          end_before_lookup    large-folio-vs-truncate     pte-holds-reference
     mapcount-recheck       pmd_recheck          fault-vs-collapse           no-freed-table-use
     mapcount-recheck       recheck_locked       fault-vs-swapout            no-stale-pte
     mapcount-recheck       recheck_mapping      fault-vs-swapout            no-stale-pte
+    mapcount-recheck       recheck_poison       fault-vs-unsplit-failure    no-poisoned-pte
     mapcount-recheck       ref_get_unless_zero  fault-vs-two-invalidates    counts-balance
     mapcount-recheck       pte_none             fault-vs-thread             counts-balance
     mapcount-recheck       slot_reload          fault-vs-punch-and-refill   right-offset
     mapcount-recheck       window_flags         fault-vs-read-error         only-uptodate
+    mapcount-recheck       poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     mapcount-recheck       i_size_read          window-past-eof             no-pte-past-eof
     mapcount-recheck       folio_clip           large-folio-past-eof        no-pte-past-eof
     mapcount-recheck       large_recheck        fault-vs-smaller-refill     no-mapped-free
@@ -45,6 +50,7 @@ const WITHOUT: &str = "
     fused-count            pte_none             fault-vs-thread             counts-balance
     fused-count            slot_reload          fault-vs-punch-and-refill   right-offset
     fused-count            window_flags         fault-vs-read-error         only-uptodate
+    fused-count            poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     fused-count            i_size_read          window-past-eof             no-pte-past-eof
     fused-count            folio_clip           large-folio-past-eof        no-pte-past-eof
     fused-count            large_recheck        fault-vs-smaller-refill     no-mapped-free
@@ -56,6 +62,7 @@ const WITHOUT: &str = "
     invalidate-gate        pte_none             fault-vs-thread             counts-balance
     invalidate-gate        slot_reload          fault-vs-migrate            no-stale-pte
     invalidate-gate        window_flags         fault-vs-read-error         only-uptodate
+    invalidate-gate        poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     invalidate-gate        i_size_read          window-past-eof             no-pte-past-eof
     invalidate-gate        folio_clip           large-folio-past-eof        no-pte-past-eof
     invalidate-gate        large_recheck        fault-vs-smaller-refill     no-mapped-free
@@ -68,6 +75,7 @@ const WITHOUT: &str = "
     invalidate-seq         pte_none             fault-vs-thread             counts-balance
     invalidate-seq         slot_reload          fault-vs-migrate            no-stale-pte
     invalidate-seq         window_flags         fault-vs-read-error         only-uptodate
+    invalidate-seq         poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     invalidate-seq         i_size_read          window-past-eof             no-pte-past-eof
     invalidate-seq         folio_clip           large-folio-past-eof        no-pte-past-eof
     invalidate-seq         large_recheck        fault-vs-smaller-refill     no-mapped-free
@@ -78,6 +86,7 @@ const WITHOUT: &str = "
     invalidate-gate-fused  pte_none             fault-vs-thread             counts-balance
     invalidate-gate-fused  slot_reload          fault-vs-reclaim-and-reuse  right-offset
     invalidate-gate-fused  window_flags         fault-vs-read-error         only-uptodate
+    invalidate-gate-fused  poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     invalidate-gate-fused  i_size_read          window-past-eof             no-pte-past-eof
     invalidate-gate-fused  folio_clip           large-folio-past-eof        no-pte-past-eof
     invalidate-gate-fused  large_recheck        fault-vs-smaller-refill     no-mapped-free
@@ -89,6 +98,7 @@ const WITHOUT: &str = "
     invalidate-seq-fused   pte_none             fault-vs-thread             counts-balance
     invalidate-seq-fused   slot_reload          fault-vs-reclaim-and-reuse  right-offset
     invalidate-seq-fused   window_flags         fault-vs-read-error         only-uptodate
+    invalidate-seq-fused   poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     invalidate-seq-fused   i_size_read          window-past-eof             no-pte-past-eof
     invalidate-seq-fused   folio_clip           large-folio-past-eof        no-pte-past-eof
     invalidate-seq-fused   large_recheck        fault-vs-smaller-refill     no-mapped-free
@@ -97,12 +107,13 @@ const WITHOUT: &str = "
     page-locked-xfs        pte_none             fault-vs-thread             counts-balance
     page-locked-xfs        slot_reload          fault-vs-reclaim-and-reuse  right-offset
     page-locked-xfs        window_flags         fault-vs-read-error         only-uptodate
+    page-locked-xfs        poison_check         fault-vs-unsplit-failure    no-poisoned-pte
     page-locked-xfs        i_size_read          window-past-eof             no-pte-past-eof
     page-locked-xfs        folio_clip           large-folio-past-eof        no-pte-past-eof
 ";
 
-/// Checks of removers left out: the check, a scenario, and what `page-locked` violates there; `-`
-/// where it is harmless, and the remover's file says why.
+/// Checks of removers and of the slow path left out: the check, a scenario, and what `page-locked`
+/// violates there; `-` where it is harmless, and the remover's file says why.
 const REMOVERS_WITHOUT: &str = "
     remover_mapping   fault-vs-two-invalidates  no-bad-free
     remover_mapping   punch-vs-migrate          counts-balance
@@ -112,6 +123,7 @@ const REMOVERS_WITHOUT: &str = "
     remover_mapcount  fault-vs-truncate         no-mapped-removal
     remover_mapcount  fault-vs-invalidate       no-mapped-removal
     remover_mapcount  fault-vs-swapout          no-mapped-removal
+    remover_mapcount  fault-vs-memory-failure   no-mapped-removal
     remover_mapcount  punch-vs-migrate          no-mapped-removal
     remover_mapcount  invalidate-vs-migrate     no-mapped-removal
     remover_mapcount  fault-vs-reclaim          -
@@ -119,6 +131,14 @@ const REMOVERS_WITHOUT: &str = "
     ref_freeze        fault-vs-migrate          counts-balance
     ref_freeze        fault-vs-split            counts-balance
     dirty_stays       fault-vs-split            no-lost-data
+    writeback_wait    punch-vs-writeback        no-bad-free
+    writeback_wait    reclaim-vs-writeback      no-bad-free
+    fault_lock        slow-vs-punch             no-stale-pte
+    fault_mapping     slow-vs-punch             no-stale-pte
+    fault_uptodate    fault-vs-read-error       only-uptodate
+    fault_i_size      slow-vs-partial-truncate  no-pte-past-eof
+    fault_pte_none    slow-vs-thread            counts-balance
+    fault_poison      fault-vs-unsplit-failure  no-poisoned-pte
     rcu_walk          fault-vs-collapse         no-freed-table-use
     table_grace       fault-vs-collapse         no-freed-table-use
 ";
@@ -342,7 +362,7 @@ fn each_check_left_out_is_found_by_name() {
 }
 
 #[test]
-fn each_check_of_a_remover_left_out_is_found_or_harmless() {
+fn each_check_that_all_schemes_share_left_out_is_found_or_harmless() {
     let rows = rows::<3>(REMOVERS_WITHOUT);
     for &[check, scenario, invariant] in &rows {
         let mutation = Mutation {
@@ -356,16 +376,16 @@ fn each_check_of_a_remover_left_out_is_found_or_harmless() {
     }
     // Some matter to some schemes alone.
     let of_schemes = self::rows::<4>(WITHOUT);
-    for remover in Removers::<Loom>::ALL.iter().map(|it| it.about()) {
-        for check in remover.checks {
-            assert!(
-                rows.iter().any(|it| it[0] == check.name && it[2] != "-")
-                    || of_schemes.iter().any(|it| it[1] == check.name),
-                "{} makes the check {}, and nothing shows that it is needed",
-                remover.name,
-                check.name
-            );
-        }
+    let removers = Removers::<Loom>::ALL.iter().map(|it| it.about());
+    let of_removers = removers.flat_map(|it| it.checks.iter().map(move |check| (it.name, check)));
+    let of_slow_path = SLOW_CHECKS.iter().map(|check| ("the slow path", check));
+    for (name, check) in of_removers.chain(of_slow_path) {
+        assert!(
+            rows.iter().any(|it| it[0] == check.name && it[2] != "-")
+                || of_schemes.iter().any(|it| it[1] == check.name),
+            "{name} makes the check {}, and nothing shows that it is needed",
+            check.name
+        );
     }
 }
 

@@ -2,14 +2,15 @@
 //! `filemap_fault()`, `finish_fault()` of Linux 6.1).
 
 use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::address_space::AddressSpace;
 use crate::fault_around::Window;
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
-use crate::folio::{PG_UPTODATE, Pfn};
+use crate::folio::{Folio, PG_HWPOISON, PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_allocator::Run;
-use crate::platform::{Note, Platform, RwSemaphore, Work};
+use crate::platform::{Note, Platform, RwSemaphore, Site, Work};
 use crate::system::{BackingStore, Instantly, System, Task};
 
 /// How a fault ended.
@@ -21,9 +22,65 @@ pub enum FaultOutcome {
     SlowPath,
     /// The page is beyond the end of the file (`VM_FAULT_SIGBUS`).
     Sigbus,
+    /// The page's memory is bad (`VM_FAULT_HWPOISON`).
+    Hwpoison,
     /// There is no memory (`VM_FAULT_OOM`).
     Oom,
 }
+
+/// Takes the folio lock before anything of the folio is believed.
+const FAULT_LOCK: Site = Site::load(
+    "fault_lock",
+    Relaxed,
+    "lock_folio_maybe_drop_mmap()",
+    "nothing: folio_trylock is what takes it",
+);
+/// Was the folio removed before the lock was had?
+const FAULT_MAPPING: Site = Site::load(
+    "fault_mapping",
+    Relaxed,
+    "folio->mapping != mapping, under the folio lock",
+    "mapping_store of a remover, over the folio lock",
+);
+/// Has it been read?
+const FAULT_UPTODATE: Site = Site::load(
+    "fault_uptodate",
+    Relaxed,
+    "folio_test_uptodate(), under the folio lock",
+    "set_uptodate, over the folio lock",
+);
+/// Does the file still reach that far, now that the folio is locked?
+const FAULT_I_SIZE: Site = Site::load(
+    "fault_i_size",
+    Relaxed,
+    "i_size_read(), under the folio lock",
+    "i_size_write, over the lock of a folio that a truncation has left behind",
+);
+/// Has another thread mapped it meanwhile?
+const FAULT_PTE_NONE: Site = Site::load(
+    "fault_pte_none",
+    Relaxed,
+    "vmf_pte_changed() in finish_fault()",
+    "nothing: under the PTE-table lock",
+);
+/// Maps no page with bad memory in the slow path. Linux first tries to drop a clean page, and has
+/// the fault tried again if it could; here whoever deals with the failure drops it.
+const FAULT_POISON: Site = Site::load(
+    "fault_poison",
+    Relaxed,
+    "PageHWPoison(vmf->page) in __do_fault()",
+    "set_hwpoison, through folio_trylock",
+);
+
+/// The checks of the slow path, which is the same under every scheme.
+pub const SLOW_CHECKS: &[&Site] = &[
+    &FAULT_LOCK,
+    &FAULT_MAPPING,
+    &FAULT_UPTODATE,
+    &FAULT_I_SIZE,
+    &FAULT_PTE_NONE,
+    &FAULT_POISON,
+];
 
 /// Memory is out.
 struct OutOfMemory;
@@ -70,6 +127,11 @@ impl<P: Platform> System<P> {
         P::work(Work::Slow, 1);
         P::note(|| Note::Begins("slow path", pgoff..pgoff + 1));
         let outcome = match self.filemap_fault(&vma.mapping, pgoff, task) {
+            Ok(Some(pfn)) if self.is_bad(pfn, pgoff) => {
+                Self::unlock(self.memmap.folio(pfn));
+                self.put(pfn, task);
+                FaultOutcome::Hwpoison
+            }
             Ok(Some(pfn)) => {
                 self.finish_fault(vma, pgoff, pfn, task);
                 FaultOutcome::SlowPath
@@ -79,8 +141,16 @@ impl<P: Platform> System<P> {
         };
         P::note(|| Note::Returns("slow path"));
         task.faults.sigbus += u64::from(outcome == FaultOutcome::Sigbus);
+        task.faults.hwpoison += u64::from(outcome == FaultOutcome::Hwpoison);
         task.faults.oom += u64::from(outcome == FaultOutcome::Oom);
         outcome
+    }
+
+    /// Lets the folio lock go, if it was taken.
+    fn unlock(folio: &Folio<P>) {
+        if !P::left_out(&FAULT_LOCK) {
+            folio.unlock();
+        }
     }
 
     /// Finds or reads the folio; returns it locked and with a reference, or `None` if the offset is
@@ -99,12 +169,15 @@ impl<P: Platform> System<P> {
                 self.read_around(mapping, pgoff, task)?;
                 continue;
             };
-            folio.lock();
+            if !P::left_out(&FAULT_LOCK) {
+                folio.lock();
+            }
             // The lock holds these three still: was it removed, has it been read, and does the
             // file still reach that far?
-            let ours = folio.mapping(&STABLE_READ) == mapping.id();
-            let uptodate = folio.flags(&STABLE_READ) & PG_UPTODATE != 0;
-            let inside = pgoff < mapping.i_size_pages();
+            let ours = P::left_out(&FAULT_MAPPING) || folio.mapping(&STABLE_READ) == mapping.id();
+            let uptodate =
+                P::left_out(&FAULT_UPTODATE) || folio.flags(&STABLE_READ) & PG_UPTODATE != 0;
+            let inside = P::left_out(&FAULT_I_SIZE) || pgoff < mapping.i_size_pages();
             if ours && inside {
                 if !uptodate {
                     // Its first read failed: filemap_read_folio() tries again.
@@ -118,7 +191,7 @@ impl<P: Platform> System<P> {
                 }
                 return Ok(Some(pfn));
             }
-            folio.unlock();
+            Self::unlock(folio);
             self.put(pfn, task);
             if ours && !inside {
                 return Ok(None);
@@ -126,25 +199,36 @@ impl<P: Platform> System<P> {
         }
     }
 
+    /// The page of a locked folio that is at an offset.
+    fn page_at(&self, folio: Pfn, pgoff: u64) -> Run {
+        let flags = self.memmap.folio(folio).flags(&STABLE_READ);
+        Run {
+            pages: 1,
+            ..self.memmap.run_from(folio, flags, pgoff)
+        }
+    }
+
+    /// Whether the memory of that page is bad.
+    fn is_bad(&self, folio: Pfn, pgoff: u64) -> bool {
+        let page = || self.memmap.folio(self.page_at(folio, pgoff).first);
+        !P::left_out(&FAULT_POISON) && page().flags(&FAULT_POISON) & PG_HWPOISON != 0
+    }
+
     /// Maps a locked folio, and gives its reference to the PTE.
     fn finish_fault(&self, vma: &Vma<P>, pgoff: u64, pfn: Pfn, task: &mut Task) {
         let folio = self.memmap.folio(pfn);
-        let flags = folio.flags(&STABLE_READ);
-        let page = Run {
-            pages: 1,
-            ..self.memmap.run_from(pfn, flags, pgoff)
-        };
+        let page = self.page_at(pfn, pgoff);
         let vpn = vma.vpn_of(pgoff);
         let page_table = &vma.mm.page_table;
         let mut ptes = page_table.install_and_lock(vpn..vpn + 1);
-        let raced = !ptes[0].is_none();
+        let raced = !P::left_out(&FAULT_PTE_NONE) && !ptes[0].is_none();
         if !raced {
             self.memmap.mapcount_add(page, &MAPCOUNT_INC_LOCKED);
             self.set_ptes(&mut ptes, page, pgoff);
             task.faults.mapped_slowly += 1;
         }
         drop(ptes);
-        folio.unlock();
+        Self::unlock(folio);
         if raced {
             self.put(pfn, task);
         }

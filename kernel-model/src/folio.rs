@@ -33,9 +33,14 @@ pub const PG_DIRTY: u64 = 1 << 3;
 pub const PG_HEAD: u64 = 1 << 6;
 /// `PG_waiters`: somebody sleeps in the wait queue for this folio.
 pub const PG_WAITERS: u64 = 1 << 7;
+/// `PG_has_hwpoisoned`: a page of this large folio is bad. Linux has it in the flags of the first
+/// tail, beside the order; here it is in the head's, which every look at a folio reads.
+pub const PG_HAS_HWPOISONED: u64 = 1 << 8;
+/// `PG_writeback`: a device reads the page, to store it.
+pub const PG_WRITEBACK: u64 = 1 << 15;
 /// `PG_readahead`: hitting this folio should start more readahead, so fault-around leaves it alone.
 pub const PG_READAHEAD: u64 = 1 << 18;
-/// `PG_hwpoison`: the memory is bad.
+/// `PG_hwpoison`: the memory of this one page is bad, be it a head, a tail or a folio of its own.
 pub const PG_HWPOISON: u64 = 1 << 21;
 
 const REFCOUNT_ONE: u64 = 1;
@@ -194,6 +199,20 @@ pub mod site {
         "folio_mark_uptodate(): smp_wmb(), set_bit()",
         "uptodate loads: a CPU that sees the bit sees the contents",
     );
+    /// Marks a page as bad, or a large folio as having one.
+    pub const SET_HWPOISON: Site = Site::rmw(
+        "set_hwpoison",
+        Relaxed,
+        "TestSetPageHWPoison(): test_and_set_bit(), full in the kernel",
+        "nothing: folio_trylock comes later in the same word, and a tail is looked at under that lock",
+    );
+    /// Ends a writeback. Whoever has the folio's lock may free it from then on.
+    pub const END_WRITEBACK: Site = Site::rmw(
+        "end_writeback",
+        Relaxed,
+        "folio_end_writeback(): clear_bit(PG_writeback)",
+        "nothing: writeback changes nothing of the folio",
+    );
     /// Reads both counts without holding anything still.
     pub const COUNTS_READ: Site = Site::load(
         "counts_read",
@@ -246,6 +265,8 @@ pub mod site {
         &MAPCOUNT_DEC,
         &MAPCOUNT_INC_LOCKED,
         &SET_UPTODATE,
+        &SET_HWPOISON,
+        &END_WRITEBACK,
         &COUNTS_READ,
         &FOLIO_INIT,
         &STABLE_READ,
@@ -559,6 +580,23 @@ impl<P: Platform> Folio<P> {
     /// Sets flags other than the lock.
     pub fn set_flags(&self, flags: u64) {
         self.flags.fetch_or(flags, &site::SET_UPTODATE);
+    }
+
+    /// Marks a page as bad, or a large folio as having one. The caller has a reference, and no
+    /// lock.
+    pub(crate) fn set_hwpoison(&self, flag: u64) {
+        self.flags.fetch_or(flag, &site::SET_HWPOISON);
+    }
+
+    /// A device begins to read it. The caller holds the page lock.
+    pub fn start_writeback(&self) {
+        self.set_flags(PG_WRITEBACK);
+    }
+
+    /// The device has read it (`folio_end_writeback()`). Touches it no more after that, as Linux
+    /// takes a reference for its wake-up (c2407cf7d22d).
+    pub fn end_writeback(&self) {
+        self.flags.fetch_and(!PG_WRITEBACK, &site::END_WRITEBACK);
     }
 
     /// Enters or leaves a mapping. The caller holds the page lock and the `xa_lock`.

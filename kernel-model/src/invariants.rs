@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::address_space::AddressSpace;
-use crate::folio::{Observed, PG_LOCKED, PG_UPTODATE, Pfn};
+use crate::folio::{Observed, PG_HWPOISON, PG_LOCKED, PG_UPTODATE, Pfn};
 use crate::platform::{Note, Platform, RwSemaphore};
 use crate::rmap::tables_of;
 use crate::{System, Violation};
@@ -31,6 +31,8 @@ pub enum Invariant {
     NoPtePastEof,
     /// No PTE maps a folio whose contents haven't been read.
     OnlyUptodate,
+    /// Once a memory failure has been dealt with, no PTE maps the bad page.
+    NoPoisonedPte,
     /// What a process has written stays in the cache until it is written back or the process drops
     /// it.
     NoLostData,
@@ -44,7 +46,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoStalePte,
         Self::NoMappedRemoval,
         Self::NoMappedFree,
@@ -53,6 +55,7 @@ impl Invariant {
         Self::RightOffset,
         Self::NoPtePastEof,
         Self::OnlyUptodate,
+        Self::NoPoisonedPte,
         Self::NoLostData,
         Self::NoFreedTableUse,
         Self::CountsBalance,
@@ -70,6 +73,7 @@ impl Invariant {
             Self::RightOffset => "right-offset",
             Self::NoPtePastEof => "no-pte-past-eof",
             Self::OnlyUptodate => "only-uptodate",
+            Self::NoPoisonedPte => "no-poisoned-pte",
             Self::NoLostData => "no-lost-data",
             Self::NoFreedTableUse => "no-freed-table-use",
             Self::CountsBalance => "counts-balance",
@@ -88,6 +92,7 @@ impl Invariant {
             Self::RightOffset => "a PTE's folio has the PTE's mapping and index",
             Self::NoPtePastEof => "no PTE maps beyond the end of the file",
             Self::OnlyUptodate => "no PTE maps a folio that hasn't been read",
+            Self::NoPoisonedPte => "once a memory failure is dealt with, no PTE maps the bad page",
             Self::NoLostData => "what was written stays cached until it is written back or dropped",
             Self::NoFreedTableUse => {
                 "no PTE table is used after its freeing, or goes with PTEs in it"
@@ -296,6 +301,12 @@ impl<P: Platform> System<P> {
         let mut ptes_of = vec![0_u32; self.memmap.len()];
         for_each_pte(mapping, &(0..mapping.max_pages()), |index, pfn| {
             ptes_of[pfn.0 as usize] += 1;
+            // Only at rest: while a memory failure is being dealt with, a PTE that was set before
+            // the page was marked, or before it was unmapped, is still to go.
+            if self.memmap.folio(pfn).observe().flags & PG_HWPOISON != 0 {
+                let detail = "mapped, and its memory is bad".to_owned();
+                self.violated(Invariant::NoPoisonedPte, index, pfn, detail);
+            }
             let gone = self.observe_folio_of(pfn);
             if gone.mapping == 0 && gone.counts.refcount() != 0 {
                 // Only a removal takes a mapping away, and all of them have returned.

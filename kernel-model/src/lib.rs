@@ -50,7 +50,7 @@ mod system;
 mod violations;
 mod written;
 
-pub use fault::FaultOutcome;
+pub use fault::{FaultOutcome, SLOW_CHECKS};
 pub use graded::Graded;
 pub use invariants::Invariant;
 pub use orders::Orders;

@@ -6,11 +6,12 @@ use crate::{address_space, fault_around, folio, page_allocator, page_table, remo
 
 /// Every ordering site that isn't a scheme's own.
 pub fn sites() -> impl Iterator<Item = &'static Site> {
-    let single: [&'static Site; 14] = [
+    let single: [&'static Site; 15] = [
         &fault_around::WINDOW_FLAGS,
         &removal::REMOVER_MAPCOUNT,
         &removal::REMOVER_MAPPING,
         &removal::DIRTY_STAYS,
+        &removal::WRITEBACK_WAIT,
         &page_table::PMD_READ,
         &page_table::PMD_INSTALL,
         &page_table::PMD_CLEAR,

@@ -84,6 +84,8 @@ pub struct FaultCounters {
     pub slow_faults: u64,
     /// Faults beyond the end of the file (`VM_FAULT_SIGBUS`).
     pub sigbus: u64,
+    /// Faults on a page with bad memory (`VM_FAULT_HWPOISON`).
+    pub hwpoison: u64,
     /// Faults that found no memory (`VM_FAULT_OOM`).
     pub oom: u64,
     /// Pages read from the backing store.

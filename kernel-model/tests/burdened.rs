@@ -16,7 +16,7 @@ use kernel_model::platform::{
 use kernel_model::removal::About;
 use kernel_model::{Config, FaultOutcome, Orders, System, Task};
 
-use scene::{PAGES, SMALL, Scene, Scheme, every_removal, every_scheme};
+use scene::{PAGES, SMALL, Scene, Scheme, every_removal, every_scheme, takes_folios};
 
 /// The machine itself, with what the calling thread works written down.
 struct Noting;
@@ -321,6 +321,9 @@ fn flushes_add_up_until_a_fault() {
 fn every_remover_works() {
     every_removal::<Noting>(|scheme, remover: &About| {
         for order in [0, 4] {
+            if order > 0 && !takes_folios(remover) {
+                continue;
+            }
             let scene = watched(scheme, order, 32);
             scene.populate(0..PAGES);
             let vma = scene.map_and_touch();

@@ -28,6 +28,8 @@ on_both_platforms! {
         truncation_within_a_folio_splits_it,
         migration_moves_a_folio_whole,
         zap_over_migration_entries_counts_the_pages_around_them,
+        failure_takes_the_bad_page_out_of_its_folio,
+        failure_leaves_a_bad_page_that_nobody_maps_in_a_folio_in_use,
     ]
     crate::scene::every_removal: [
         takes_folios_that_lie_in_the_range,
@@ -209,7 +211,55 @@ fn zap_over_migration_entries_counts_the_pages_around_them<P: Platform>(scheme: 
     scene.assert_sound();
 }
 
+fn failure_takes_the_bad_page_out_of_its_folio<P: Platform>(scheme: Scheme<P>) {
+    let scene = cached(scheme, 3);
+    let vma = scene.map_and_touch();
+    assert!(scene.system.write(&scene.file, 8, &Task::default()));
+    let bad = scene.frame(9);
+    let counted = scene.remove("memory-failure", 9..10).removals;
+    assert_eq!(counted, singly(scheme, 1, removals(1, 1, 1)));
+    let left = pages((0..9).chain(10..32));
+    assert_eq!(
+        (scene.in_cache(), scene.frames_used()),
+        (left.clone(), left.len())
+    );
+    assert_eq!(sizes(&scene), [vec![8], vec![1; 7], vec![8; 2]].concat());
+    // The frame is good again for whoever gets it next.
+    scene.fault(&vma, 9, FaultOutcome::SlowPath);
+    assert_eq!(scene.frame(9), bad);
+    maps_again(&scene, &vma, &pages(0..PAGES));
+}
+
+fn failure_leaves_a_bad_page_that_nobody_maps_in_a_folio_in_use<P: Platform>(scheme: Scheme<P>) {
+    let scene = cached(scheme, 3);
+    let vma = scene.map_and_touch();
+    let task = Task::default();
+    let (pfn, _) = scene.system.get_folio(&scene.file, 8, &task).unwrap();
+    let counted = scene.remove("memory-failure", 9..10).removals;
+    assert_eq!((counted.removed, counted.split, counted.busy), (0, 0, 1));
+    assert_eq!((scene.in_cache(), scene.pages(8)), (pages(0..PAGES), 8));
+    scene.system.put(pfn, &task);
+    for pgoff in (8..16).filter(|&pgoff| pgoff != 9) {
+        scene
+            .system
+            .handle_mm_fault(&vma, pgoff, &mut Task::default());
+    }
+    assert_eq!(mapped(&vma), pages((0..9).chain(10..32)));
+    // Nobody reads it anew as long as it is there.
+    let counted = scene.fault(&vma, 9, FaultOutcome::Hwpoison).faults;
+    assert_eq!((counted.hwpoison, counted.filled), (1, 0));
+    assert!(!mapped(&vma).contains(&9));
+    scene.assert_sound();
+    // It is tried again, and now nothing keeps the folio whole.
+    assert_eq!(scene.remove("memory-failure", 9..10).removals.removed, 1);
+    assert!(!scene.in_cache().contains(&9));
+    scene.assert_sound();
+}
+
 fn takes_folios_that_lie_in_the_range<P: Platform>(scheme: Scheme<P>, remover: &'static About) {
+    if !scene::takes_folios(remover) {
+        return;
+    }
     let scene = cached(scheme, 3);
     let vmas = [scene.map_and_touch(), scene.map_and_touch()];
     let counted = scene.remove(remover.name, 8..24).removals;
@@ -238,6 +288,9 @@ fn takes_whole_folios_or_the_pages_of_the_range<P: Platform>(
     scheme: Scheme<P>,
     remover: &'static About,
 ) {
+    if !scene::takes_folios(remover) {
+        return;
+    }
     let scene = cached(scheme, 3);
     let vma = scene.map_and_touch();
     let old = scene.pfn(8);
@@ -263,6 +316,9 @@ fn whoever_freezes_leaves_a_folio_in_use_alone<P: Platform>(
     scheme: Scheme<P>,
     remover: &'static About,
 ) {
+    if !scene::takes_folios(remover) {
+        return;
+    }
     let scene = cached(scheme, 3);
     let vma = scene.map_and_touch();
     let task = Task::default();

@@ -27,7 +27,7 @@ fn invariants_are_called_what_the_reports_call_them() {
     let names = Invariant::ALL.map(Invariant::name);
     let expected = "no-stale-pte no-mapped-removal no-mapped-free no-bad-free \
                     pte-holds-reference right-offset no-pte-past-eof only-uptodate \
-                    no-lost-data no-freed-table-use counts-balance progress";
+                    no-poisoned-pte no-lost-data no-freed-table-use counts-balance progress";
     assert_eq!(names.join(" "), expected);
 }
 

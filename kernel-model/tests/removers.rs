@@ -44,6 +44,11 @@ fn skips_locked(remover: &About) -> bool {
     matches!(remover.name, "reclaim" | "migrate" | "shmem-swapout")
 }
 
+/// Whether a remover unmaps folio by folio.
+fn unmaps_singly(remover: &About) -> bool {
+    skips_locked(remover) || remover.name == "memory-failure"
+}
+
 /// What a remover leaves of the file, as offsets.
 fn left(remover: &About) -> Vec<u64> {
     match remover.name {
@@ -84,7 +89,7 @@ fn takes_what_is_unlocked_in_its_range_and_nothing_else<P: Platform>(
         }
     }
     let removed = PAGES - stays.len() as u64;
-    let unmaps_each = skips_locked(remover) && !zaps_for(scheme, remover);
+    let unmaps_each = unmaps_singly(remover) && !zaps_for(scheme, remover);
     let migrates = remover.name == "migrate";
     let counters = RemovalCounters {
         removed,

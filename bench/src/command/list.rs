@@ -11,7 +11,7 @@ use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::scenario::{Explored, Scenarios};
 
-use super::{Failure, host, output, removers_checks};
+use super::{Failure, host, output, shared_checks};
 
 /// Prints the lists.
 pub(super) fn run() -> Result<(), Failure> {
@@ -35,9 +35,12 @@ fn text() -> String {
         storms_called().join(", ")
     );
     out.push_str(&wrap(&head("host has"), &text));
-    let names: BTreeSet<_> = removers_checks().map(|site| site.name).collect();
+    let names: BTreeSet<_> = shared_checks().map(|site| site.name).collect();
     let names: Vec<_> = names.into_iter().collect();
-    let text = format!("also {}: checks of the removers", names.join(", "));
+    let text = format!(
+        "also {}: checks of the removers and of the slow path",
+        names.join(", ")
+    );
     out.push_str(&wrap(&head("--without"), &text));
     write_scenarios(&mut out);
     write_events(&mut out);

@@ -27,6 +27,7 @@ use harness::cell::worker::{self, WORKER};
 use harness::check::worker as explorer;
 use harness::environment::BUILD;
 use harness::progress::say;
+use kernel_model::SLOW_CHECKS;
 use kernel_model::fault_around::About;
 use kernel_model::platform::{Native, Site};
 use kernel_model::removal::Removers;
@@ -231,7 +232,7 @@ fn checks_named(
     refuse_repeated("--without", names)?;
     let checks = schemes
         .flat_map(|scheme| scheme.checks())
-        .chain(removers_checks());
+        .chain(shared_checks());
     let known: BTreeMap<_, _> = checks.map(|site| (site.name, site)).collect();
     let site = |name: &String| {
         known.get(name.as_str()).copied().ok_or_else(|| {
@@ -245,10 +246,11 @@ fn checks_named(
     names.iter().map(site).collect()
 }
 
-/// The checks that removers make.
-fn removers_checks() -> impl Iterator<Item = &'static Site> {
+/// The checks that removers make, and the slow path.
+fn shared_checks() -> impl Iterator<Item = &'static Site> {
     let removers = Removers::<Native>::ALL.iter();
-    removers.flat_map(|remover| remover.about().checks.iter().copied())
+    let removers = removers.flat_map(|remover| remover.about().checks);
+    removers.chain(SLOW_CHECKS).copied()
 }
 
 #[cfg(test)]

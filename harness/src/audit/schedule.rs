@@ -39,6 +39,9 @@ pub struct Shape {
     pub past_eof: bool,
     /// Whether another removal of the hole has begun, and doesn't end meanwhile.
     pub beside: bool,
+    /// Whether somebody holds a reference to the first folio until the threads have stopped: it
+    /// can't be split then.
+    pub pinned: bool,
     /// The first page that threads map.
     pub start: u64,
     /// What removers remove.
@@ -61,6 +64,7 @@ const PAGE: Shape = Shape {
     unread: false,
     past_eof: false,
     beside: false,
+    pinned: false,
     start: 0,
     hole: 0..1,
     refill: 0..1,
@@ -143,6 +147,16 @@ impl Shape {
             window: 4,
             order: 2,
             past_eof: true,
+            ..PAGE
+        },
+        // One folio of two pages.
+        Self {
+            name: "pinned",
+            pages: 2,
+            cached: 2,
+            window: 2,
+            order: 1,
+            pinned: true,
             ..PAGE
         },
         Self {
@@ -366,6 +380,7 @@ pub(super) fn trials(removers: &[&'static dyn Remover<Audited>]) -> Vec<(Trial, 
     all.extend(of(removers, "beside", &[Fault], &[]));
     all.extend(of(removers, "mapped", &[Fault], &[]));
     all.extend(of(removers, "window", &[Fault, FaultLast], &[]));
+    all.extend(of(removers, "pinned", &[Fault], &[]));
     all.extend(of(removers, "gates", &[Fault], &[]));
     all.push((trial("missing", &[Fault], &[Fault]), 2));
     all.push((trial("threads", &[Fault], &[Fault]), 2));

@@ -114,6 +114,8 @@ const CAUGHT: &[(&str, &[&str])] = &[
     ("pte_none", &["punch-hole"]),
     ("slot_reload", &["punch-hole", "migrate", "reclaim"]),
     ("window_flags", &["reclaim"]),
+    ("poison_check", &["memory-failure"]),
+    ("recheck_poison", &["memory-failure"]),
     ("i_size_read", &["reclaim"]),
     ("end_before_lookup", &["truncate"]),
     ("folio_clip", &["reclaim", "migrate", "punch-hole"]),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::FaultAround;
+use kernel_model::folio::Pfn;
 use kernel_model::gates::Gates;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::removal::{Remover, Truncate};
@@ -21,6 +22,7 @@ pub(super) struct Machine {
     contents: Arc<Contents<Audited>>,
     /// Each thread's mapping.
     vmas: [Arc<Vma<Audited>>; 2],
+    pinned: Option<Pfn>,
 }
 
 impl Machine {
@@ -55,6 +57,10 @@ impl Machine {
         if shape.beside {
             scheme.begin_removal(&file, &shape.hole);
         }
+        let pinned = shape.pinned.then(|| {
+            let held = system.get_folio(&file, 0, &task);
+            held.expect("it is cached").0
+        });
         let map = |start: u64| {
             let mm = Mm::new(pages, entries_per_table);
             let vma = Vma::map(mm, Arc::clone(&file), start, start, pages - start);
@@ -80,6 +86,7 @@ impl Machine {
             file,
             contents,
             vmas: [a, b],
+            pinned,
         }
     }
 
@@ -117,6 +124,9 @@ impl Machine {
 
     /// The audit at rest, and a look at what is in the pages.
     pub(super) fn audit(&self) {
+        if let Some(pfn) = self.pinned {
+            self.system.put(pfn, &Task::default());
+        }
         self.system.audit_at_rest(&self.file);
         for vma in &self.vmas {
             self.contents.read_mapped(&self.system, vma);

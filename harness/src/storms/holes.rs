@@ -65,6 +65,14 @@ pub static SHMEM_SWAPOUT: Holes = holes(
     false,
 );
 
+/// What memory that goes bad does.
+pub static MEMORY_FAILURE: Holes = holes(
+    "memory-failure",
+    "machine checks, or madvise(MADV_HWPOISON)",
+    "runs of pages that go bad at random places, and are made good again",
+    false,
+);
+
 impl Holes {
     fn remover<P: Platform>(&self) -> &'static dyn Remover<P> {
         Removers::named(self.about.name).expect("a storm of holes is called as its remover is")

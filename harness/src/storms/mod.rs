@@ -14,7 +14,7 @@ mod mixed;
 mod none;
 mod truncate;
 
-pub use holes::{INVALIDATE, MIGRATE, PUNCH_HOLE, RECLAIM, SHMEM_SWAPOUT};
+pub use holes::{INVALIDATE, MEMORY_FAILURE, MIGRATE, PUNCH_HOLE, RECLAIM, SHMEM_SWAPOUT};
 pub use mixed::Mixed;
 pub use none::None;
 pub use truncate::Truncate;
@@ -122,6 +122,7 @@ impl<P: Platform> Storms<P> {
         &RECLAIM,
         &MIGRATE,
         &SHMEM_SWAPOUT,
+        &MEMORY_FAILURE,
         &Mixed,
     ];
 

@@ -107,9 +107,9 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
         };
         let pages = if LARGE {
             let here = &mut ptes[first..first + run.pages as usize];
-            map_folio_range(window, here, run, index, &mut mapped)
+            map_folio_range(window, here, &candidate, run, &mut mapped)
         } else {
-            map_order0_folio(window, &mut ptes[first], run, index, &mut mapped)
+            map_order0_folio(window, &mut ptes[first], &candidate, run, &mut mapped)
         };
         candidate.folio.unlock();
         if pages == 0 {
@@ -137,14 +137,14 @@ fn pages_as_in_v6_18<P: Platform>(window: &Window<'_, P>, of: &Candidate<'_, P>,
 fn map_order0_folio<P: Platform>(
     window: &Window<'_, P>,
     pte: &mut Pte,
+    of: &Candidate<'_, P>,
     page: Run,
-    index: u64,
     mapped: &mut Mapped,
 ) -> u32 {
-    if !P::left_out(&PTE_NONE) && !pte.is_none() {
+    let (memmap, index) = (&window.system.memmap, of.index);
+    if !of.is_good(memmap, page.first) || (!P::left_out(&PTE_NONE) && !pte.is_none()) {
         return 0;
     }
-    let memmap = &window.system.memmap;
     memmap.mapcount_add_of::<false>(page, &MAPCOUNT_INC_LOCKED);
     window.system.set_ptes(slice::from_mut(pte), page, index);
     mapped.pages += 1;
@@ -152,23 +152,27 @@ fn map_order0_folio<P: Platform>(
     1
 }
 
-/// Maps those pages of a locked folio that have no PTE yet (`filemap_map_folio_range()`): as many
-/// pieces as there are PTEs in between. The caller's reference goes to the first page that is
-/// mapped; returns how many are.
+/// Maps those good pages of a locked folio that have no PTE yet (`filemap_map_folio_range()`): as
+/// many pieces as there are others in between. The caller's reference goes to the first page that
+/// is mapped; returns how many are.
 #[inline(always)]
 fn map_folio_range<P: Platform>(
     window: &Window<'_, P>,
     ptes: &mut [Pte],
+    of: &Candidate<'_, P>,
     run: Run,
-    index: u64,
     mapped: &mut Mapped,
 ) -> u32 {
     let memmap = &window.system.memmap;
-    let is_free = |pte: &Pte| P::left_out(&PTE_NONE) || pte.is_none();
+    let index = of.index;
+    let may_map = |(pte, at): &(&Pte, u32)| {
+        of.is_good(memmap, Pfn(run.first.0 + at)) && (P::left_out(&PTE_NONE) || pte.is_none())
+    };
     let mut pages = 0;
     let mut next = 0;
     while next < ptes.len() {
-        let length = ptes[next..].iter().take_while(|pte| is_free(pte)).count();
+        let here = ptes[next..].iter().zip(next as u32..);
+        let length = here.take_while(may_map).count();
         if length == 0 {
             next += 1;
             continue;

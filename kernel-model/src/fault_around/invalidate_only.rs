@@ -25,7 +25,7 @@ static ABOUT: About = About {
     lineage: "a control: invalidate_lock instead of the page locks",
     summary: "invalidate_lock shared around the window, no page lock",
     verdict: Verdict::Broken {
-        under: &["invalidate", "shmem-swapout"],
+        under: &["invalidate", "shmem-swapout", "memory-failure"],
         scenarios: &[
             "fault-vs-invalidate",
             "first-fault-vs-invalidate",
@@ -33,6 +33,8 @@ static ABOUT: About = About {
             "held-vs-invalidate",
             "fault-vs-two-invalidates",
             "fault-vs-swapout",
+            "fault-vs-memory-failure",
+            "fault-vs-unsplit-failure",
             "fault-vs-collapse",
             "fault-vs-collapse-counted",
             "mapped-vs-collapse",
@@ -44,6 +46,7 @@ static ABOUT: About = About {
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,
             Invariant::RightOffset,
+            Invariant::NoPoisonedPte,
             Invariant::NoFreedTableUse,
         ],
         why: "removers that don't take invalidate_lock fit between the slot and the increment",

@@ -4,11 +4,11 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{WINDOW_FLAGS, Window};
+use super::{POISON_CHECK, WINDOW_FLAGS, Window};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
-use crate::folio::Folio;
 use crate::folio::site::STABLE_READ;
-use crate::page_allocator::{FOLIO_IS_LARGE, Run};
+use crate::folio::{Folio, PG_HWPOISON, Pfn};
+use crate::page_allocator::{FOLIO_IS_LARGE, MemMap, Run};
 use crate::platform::{Platform, Site};
 use crate::system::Task;
 
@@ -33,9 +33,17 @@ pub(super) struct Candidate<'a, P: Platform> {
     pub(super) index: u64,
     pub(super) run: Run,
     pub(super) folio: &'a Folio<P>,
+    /// Whether one of its pages may be bad.
+    has_poison: bool,
 }
 
 impl<P: Platform> Candidate<'_, P> {
+    /// Whether the memory of one of its pages is good.
+    #[inline(always)]
+    pub(super) fn is_good(&self, memmap: &MemMap<P>, page: Pfn) -> bool {
+        !self.has_poison || memmap.folio(page).flags(&POISON_CHECK) & PG_HWPOISON == 0
+    }
+
     /// How many of its pages lie before `end`: the one at its index, if no other.
     #[inline(always)]
     pub(super) fn pages_before(&self, end: u64) -> u32 {
@@ -59,7 +67,6 @@ impl<'a, P: Platform> Window<'a, P> {
     ) -> Option<Candidate<'a, P>> {
         let system = self.system;
         let (memmap, mapping) = (&system.memmap, &*self.vma.mapping);
-        let is_mappable = |flags| P::left_out(&WINDOW_FLAGS) || Self::is_mappable(flags);
         let mut rest_of_folio = 0;
         for (index, slot) in (from..end).zip(mapping.slots(from..end).iter()) {
             if LARGE && rest_of_folio > 0 {
@@ -83,13 +90,13 @@ impl<'a, P: Platform> Window<'a, P> {
             let mut contended = false;
             if !P::left_out(&SLOT_RELOAD) && slot.reload() != Some(head) {
                 task.faults.slot_changed += 1;
-            } else if is_mappable(folio.flags(&WINDOW_FLAGS)) {
+            } else if Self::is_read(folio.flags(&WINDOW_FLAGS)) {
                 if folio.try_lock() {
                     let ours = P::left_out(&LOCKED_MAPPING)
                         || folio.mapping(&LOCKED_MAPPING) == mapping.id();
                     let flags = folio.flags(&STABLE_READ);
                     if ours
-                        && is_mappable(flags)
+                        && Self::is_read(flags)
                         && (P::left_out(&I_SIZE_READ) || index < mapping.i_size_pages())
                     {
                         let run = if LARGE {
@@ -97,7 +104,13 @@ impl<'a, P: Platform> Window<'a, P> {
                         } else {
                             Run::single(head)
                         };
-                        return Some(Candidate { index, run, folio });
+                        let has_poison = Self::has_poison(flags);
+                        return Some(Candidate {
+                            index,
+                            run,
+                            folio,
+                            has_poison,
+                        });
                     }
                     folio.unlock();
                 } else {

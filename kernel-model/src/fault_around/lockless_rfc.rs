@@ -36,7 +36,13 @@ static ABOUT: About = About {
     lineage: "Torvalds, RFC patch of 13 Oct 2020",
     summary: "check the mapping once, mapcount++, map",
     verdict: Verdict::Broken {
-        under: &["truncate", "punch-hole", "invalidate", "shmem-swapout"],
+        under: &[
+            "truncate",
+            "punch-hole",
+            "invalidate",
+            "shmem-swapout",
+            "memory-failure",
+        ],
         scenarios: &[
             "fault-vs-punch",
             "first-fault-vs-punch",
@@ -53,6 +59,8 @@ static ABOUT: About = About {
             "held-vs-invalidate",
             "fault-vs-two-invalidates",
             "fault-vs-swapout",
+            "fault-vs-memory-failure",
+            "fault-vs-unsplit-failure",
             "fault-vs-collapse",
             "fault-vs-collapse-counted",
             "mapped-vs-collapse",
@@ -69,6 +77,7 @@ static ABOUT: About = About {
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,
             Invariant::RightOffset,
+            Invariant::NoPoisonedPte,
             Invariant::NoFreedTableUse,
         ],
         why: "a whole removal fits between the look at the mapping and the increment",

@@ -46,6 +46,14 @@ pub(super) const RECHECK_LOCKED: Site = Site::load(
     "test_bit_acquire(PG_locked)",
     "folio_unlock: a remover that has come and gone is seen in the mapping",
 );
+/// Has a page of the folio gone bad meanwhile? A folio that can't be split stays in the file with
+/// its bad page, unlocked: what the first look saw is old then.
+const RECHECK_POISON: Site = Site::load(
+    "recheck_poison",
+    Relaxed,
+    "PG_hwpoison and PG_has_hwpoisoned, the same load as recheck_locked",
+    "set_hwpoison, which comes before folio_trylock in that word",
+);
 /// Has a remover come and gone?
 pub(super) const RECHECK_MAPPING: Site = Site::load(
     "recheck_mapping",
@@ -91,6 +99,7 @@ static ABOUT: About = About {
     ],
     own_checks: &[
         &RECHECK_LOCKED,
+        &RECHECK_POISON,
         &RECHECK_MAPPING,
         &REF_GET_UNLESS_ZERO,
         &LARGE_RECHECK,
@@ -117,9 +126,11 @@ impl<P: Platform> Claim<P> for Recheck {
         let folio = memmap.folio(run.head);
         memmap.mapcount_add_of::<LARGE>(run, &MAPCOUNT_INC);
         P::smp_mb_after_atomic(&MAPCOUNT_INC_MB);
-        let unlocked = P::left_out(&RECHECK_LOCKED) || !folio.is_locked(&RECHECK_LOCKED);
+        let flags = folio.flags(&RECHECK_LOCKED);
+        let unlocked = P::left_out(&RECHECK_LOCKED) || flags & PG_LOCKED == 0;
+        let good = P::left_out(&RECHECK_POISON) || !Window::<P>::has_poison(flags);
         let ours = P::left_out(&RECHECK_MAPPING) || folio.mapping(&RECHECK_MAPPING) == self.mapping;
-        if unlocked && ours {
+        if unlocked && good && ours {
             return Ok(());
         }
         memmap.mapcount_sub(run, &MAPCOUNT_UNDO);

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::Invariant;
 use crate::address_space::AddressSpace;
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
-use crate::folio::{Counting, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE};
+use crate::folio::{Counting, PG_HAS_HWPOISONED, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE};
 use crate::mm::Vma;
 use crate::page_table::LockedPtes;
 use crate::platform::{Platform, Site};
@@ -258,20 +258,32 @@ impl<P: Platform> Window<'_, P> {
         self.vma.mm.page_table.install_and_lock(start..end)
     }
 
-    /// Whether a folio's contents may be mapped without asking anybody: they have been read,
-    /// nothing waits to be started by a touch, and the memory is good.
+    /// Whether a folio may be mapped without asking anybody.
     #[inline(always)]
     pub fn is_mappable(flags: u64) -> bool {
-        flags & (PG_UPTODATE | PG_READAHEAD | PG_HWPOISON) == PG_UPTODATE
+        Self::is_read(flags) && !Self::has_poison(flags)
+    }
+
+    /// Whether a folio's contents have been read, and nothing waits to be started by a touch.
+    #[inline(always)]
+    fn is_read(flags: u64) -> bool {
+        P::left_out(&WINDOW_FLAGS) || flags & (PG_UPTODATE | PG_READAHEAD) == PG_UPTODATE
+    }
+
+    /// Whether a folio may have a page with bad memory.
+    #[inline(always)]
+    fn has_poison(flags: u64) -> bool {
+        !P::left_out(&POISON_CHECK) && flags & POISON != 0
     }
 }
 
 /// The checks that every scheme makes in its walk, each of which can be left out. How it gets a
 /// reference is its own.
-const WALK_CHECKS: [&Site; 5] = [
+const WALK_CHECKS: [&Site; 6] = [
     &PTE_NONE,
     &SLOT_RELOAD,
     &WINDOW_FLAGS,
+    &POISON_CHECK,
     &I_SIZE_READ,
     &FOLIO_CLIP,
 ];
@@ -291,6 +303,20 @@ pub const FOLIO_CLIP: Site = Site::load(
     std::sync::atomic::Ordering::Relaxed,
     "min(end_pgoff, file_end), for the pages of a folio",
     "nothing: what i_size_read has read",
+);
+
+/// What a folio's flags have if a page of it is bad.
+const POISON: u64 = PG_HWPOISON | PG_HAS_HWPOISONED;
+
+/// Maps no page with bad memory. The folio's flags tell whether there is one, in the word that says
+/// whether it is up to date; only then the schemes that hold the folio's lock look at each page, as
+/// Linux does, and the others leave the folio to the slow path. `mapcount-recheck`, left without
+/// this check, doesn't look the second time either.
+pub const POISON_CHECK: Site = Site::load(
+    "poison_check",
+    std::sync::atomic::Ordering::Relaxed,
+    "PageHWPoison() in filemap_map_pages()",
+    "set_hwpoison, through folio_trylock, or through what the scheme asks of removers",
 );
 
 /// Reads the flags of a folio with a reference to it.

@@ -99,13 +99,14 @@ fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut 
         let last_is_mapped = loop {
             let index = candidate.index + u64::from(at);
             let pte = &mut ptes[(index - start) as usize];
-            let is_mapped = P::left_out(&PTE_NONE) || pte.is_none();
+            let page = Run {
+                head: candidate.run.head,
+                first: Pfn(candidate.run.first.0 + at),
+                pages: 1,
+            };
+            let is_mapped = candidate.is_good(&system.memmap, page.first)
+                && (P::left_out(&PTE_NONE) || pte.is_none());
             if is_mapped {
-                let page = Run {
-                    head: candidate.run.head,
-                    first: Pfn(candidate.run.first.0 + at),
-                    pages: 1,
-                };
                 system
                     .memmap
                     .folio(page.first)

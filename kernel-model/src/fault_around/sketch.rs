@@ -38,7 +38,13 @@ static ABOUT: About = About {
     lineage: "Torvalds, 14 Oct 2020, the five steps literally",
     summary: "not locked, mapcount++, still not locked, map",
     verdict: Verdict::Broken {
-        under: &["truncate", "punch-hole", "invalidate", "shmem-swapout"],
+        under: &[
+            "truncate",
+            "punch-hole",
+            "invalidate",
+            "shmem-swapout",
+            "memory-failure",
+        ],
         scenarios: &[
             "fault-vs-punch",
             "first-fault-vs-punch",
@@ -55,6 +61,8 @@ static ABOUT: About = About {
             "held-vs-invalidate",
             "fault-vs-two-invalidates",
             "fault-vs-swapout",
+            "fault-vs-memory-failure",
+            "fault-vs-unsplit-failure",
             "fault-vs-split",
             "fault-vs-partial-truncate",
             "middle-vs-split",
@@ -68,6 +76,7 @@ static ABOUT: About = About {
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,
             Invariant::RightOffset,
+            Invariant::NoPoisonedPte,
         ],
         why: "a whole removal fits between the first test of the lock and the increment",
     },

@@ -181,7 +181,7 @@ impl<P: Platform> Window<'_, P> {
             if LARGE {
                 next = at + run.pages as usize;
             }
-            if !P::left_out(&WINDOW_FLAGS) && !Self::is_mappable(flags) {
+            if !Self::is_mappable(flags) {
                 self.skip(run, Skip::Unfit, claim, task);
                 continue;
             }

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::MemMap;
 use crate::folio::site::STABLE_READ;
-use crate::folio::{Counting, Folio, PG_DIRTY, PG_HEAD, PG_UPTODATE, Pfn};
+use crate::folio::{
+    Counting, Folio, PG_DIRTY, PG_HAS_HWPOISONED, PG_HEAD, PG_HWPOISON, PG_UPTODATE, Pfn,
+};
 use crate::platform::{AtomicWord, Platform, Site};
 
 /// Reads the order of a large folio. A caller without a reference asks again once it has one.
@@ -221,13 +223,14 @@ impl<P: Platform> MemMap<P> {
 
     /// Makes folios of one page of a large one that is locked and frozen, and in the cache at
     /// `index` (`__split_huge_page()`). The tails come out with the cache's reference, as up to
-    /// date and as dirty as the whole was, and unlocked; the head stays frozen and locked.
+    /// date and as dirty as the whole was, unlocked, and as bad as each was by itself; the head
+    /// stays frozen and locked.
     pub(crate) fn split(&self, head: Pfn, pages: u32, index: u64, mapping: u64) {
         let inherited = self.folio(head).flags(&STABLE_READ) & (PG_UPTODATE | PG_DIRTY);
-        self.folio(head).clear_flags(PG_HEAD);
+        self.folio(head).clear_flags(PG_HEAD | PG_HAS_HWPOISONED);
         for number in 1..pages {
             let page = self.folio(Pfn(head.0 + number));
-            page.init_flags(inherited);
+            page.init_flags(inherited | page.flags(&STABLE_READ) & PG_HWPOISON);
             page.set_compound_head(None);
             page.set_index(index + u64::from(number));
             page.set_mapping(mapping);

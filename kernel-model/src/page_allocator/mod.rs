@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering::Release;
 
-use crate::folio::{Counting, Folio, Observed, PG_LOCKED, Pfn};
+use crate::folio::{Counting, Folio, Observed, PG_LOCKED, PG_WRITEBACK, Pfn};
 use crate::orders::Orders;
 use crate::platform::{Note, Platform, Site, SpinLock};
 use crate::violations::Violations;
@@ -194,6 +194,10 @@ impl<P: Platform> MemMap<P> {
         }
         if flags & PG_LOCKED != 0 {
             bad(Invariant::NoBadFree, "freed while locked".to_owned());
+        }
+        if flags & PG_WRITEBACK != 0 {
+            let detail = "freed under writeback".to_owned();
+            bad(Invariant::NoBadFree, detail);
         }
         if mapping != 0 {
             let detail = "freed while folio->mapping names a file".to_owned();

@@ -58,6 +58,7 @@ impl<P: Platform> Remover<P> for Invalidate {
                     did_range_unmap = true;
                 }
                 doomed.folio.lock();
+                doomed.wait_for_writeback();
                 let ours = doomed.is_in(mapping);
                 // The caller has written dirty pages back before; one that is dirty again stays
                 // (-EBUSY).

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::slice;
 
-use super::{About, Doomed, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover};
+use super::{About, Doomed, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover, WRITEBACK_WAIT};
 use crate::address_space::AddressSpace;
 use crate::folio::site::{MAPCOUNT_DEC, MAPCOUNT_INC_LOCKED, REF_FREEZE, STABLE_READ};
 use crate::folio::{Folio, PG_DIRTY, PG_READAHEAD, PG_UPTODATE, Pfn};
@@ -28,7 +28,7 @@ static ABOUT: About = About {
     summary: "migration entries, freeze, replace, restore",
     freezes: true,
     zaps_range: false,
-    checks: &[&REMOVER_MAPPING, &REF_FREEZE],
+    checks: &[&REMOVER_MAPPING, &WRITEBACK_WAIT, &REF_FREEZE],
 };
 
 impl<P: Platform> Remover<P> for Migrate {

@@ -10,13 +10,14 @@ use std::ops::Range;
 use crate::Graded;
 use crate::address_space::AddressSpace;
 use crate::folio::site::STABLE_READ;
-use crate::folio::{Folio, Pfn};
+use crate::folio::{Folio, PG_WRITEBACK, Pfn};
 use crate::invariants::Removed;
 use crate::platform::{Note, Platform, Site, Work};
 use crate::system::{System, Task};
 
 mod collapse;
 mod invalidate;
+mod memory_failure;
 mod migrate;
 mod punch_hole;
 mod reclaim;
@@ -26,6 +27,7 @@ mod truncate_range;
 
 pub use collapse::Collapse;
 pub use invalidate::Invalidate;
+pub use memory_failure::MemoryFailure;
 pub use migrate::Migrate;
 pub use punch_hole::PunchHole;
 pub use reclaim::Reclaim;
@@ -78,6 +80,7 @@ impl<P: Platform> Removers<P> {
         &Reclaim,
         &Migrate,
         &ShmemSwapout,
+        &MemoryFailure,
         &Collapse::<true>,
         &Collapse::<false>,
     ];
@@ -107,8 +110,17 @@ pub const REMOVER_MAPPING: Site = Site::load(
     "mapping_store of another remover, over the folio lock",
 );
 
+/// Removes no folio that a device reads. Linux sleeps on it; here it is asked again and again,
+/// since it happens in scenarios only.
+pub const WRITEBACK_WAIT: Site = Site::load(
+    "writeback_wait",
+    std::sync::atomic::Ordering::Relaxed,
+    "folio_wait_writeback(), folio_test_writeback()",
+    "nothing: under the folio lock, which keeps another one from beginning",
+);
+
 /// The checks of a remover that takes a folio however many hold it.
-const CHECKS: &[&Site] = &[&REMOVER_MAPPING, &REMOVER_MAPCOUNT];
+const CHECKS: &[&Site] = &[&REMOVER_MAPPING, &REMOVER_MAPCOUNT, &WRITEBACK_WAIT];
 
 /// A folio to which a remover has a reference.
 struct Doomed<'a, P: Platform> {
@@ -123,6 +135,18 @@ impl<P: Platform> Doomed<'_, P> {
     /// The file offsets of its pages.
     fn pgoffs(&self) -> Range<u64> {
         self.index..self.index + u64::from(self.pages)
+    }
+
+    /// Whether it is being written back, its lock held.
+    fn is_under_writeback(&self) -> bool {
+        !P::left_out(&WRITEBACK_WAIT) && self.folio.flags(&WRITEBACK_WAIT) & PG_WRITEBACK != 0
+    }
+
+    /// Waits for its writeback, its lock held.
+    fn wait_for_writeback(&self) {
+        while self.is_under_writeback() {
+            P::cpu_relax();
+        }
     }
 
     /// Whether it is still in the file, its lock held: another remover may have had it before.
@@ -208,8 +232,8 @@ impl<P: Platform> System<P> {
         self.put(doomed.pfn, task);
     }
 
-    /// Calls `each` with the folios of a range whose lock can be had at once, locked and in the
-    /// file. It lets them go.
+    /// Calls `each` with the folios of a range whose lock can be had at once, locked, in the file,
+    /// and not being written back. It lets them go.
     fn for_each_trylocked<'s>(
         &'s self,
         mapping: &AddressSpace<P>,
@@ -227,7 +251,7 @@ impl<P: Platform> System<P> {
             if !doomed.folio.try_lock() {
                 task.removals.skipped_locked += 1;
                 self.put(doomed.pfn, task);
-            } else if doomed.is_in(mapping) {
+            } else if doomed.is_in(mapping) && !doomed.is_under_writeback() {
                 each(doomed, task);
             } else {
                 self.unlock_and_put(&doomed, task);

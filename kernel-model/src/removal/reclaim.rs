@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{About, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover};
+use super::{About, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover, WRITEBACK_WAIT};
 use crate::address_space::AddressSpace;
 use crate::folio::site::REF_FREEZE;
 use crate::platform::Platform;
@@ -23,7 +23,12 @@ static ABOUT: About = About {
     summary: "trylock, unmap if mapped, freeze, remove",
     freezes: true,
     zaps_range: false,
-    checks: &[&REMOVER_MAPPING, &REMOVER_MAPCOUNT, &REF_FREEZE],
+    checks: &[
+        &REMOVER_MAPPING,
+        &REMOVER_MAPCOUNT,
+        &WRITEBACK_WAIT,
+        &REF_FREEZE,
+    ],
 };
 
 impl<P: Platform> Remover<P> for Reclaim {

@@ -5,11 +5,11 @@
 //! which sleeps on locks and comes back until nothing is left, finds folios that lie in it.
 //!
 //! A split's own look at mapcounts isn't modelled, and would be harmless: a mapped folio has a
-//! reference too many to be frozen. The model has no PG_writeback, and nothing to wait for.
+//! reference too many to be frozen.
 
 use std::ops::Range;
 
-use super::{Doomed, REMOVER_MAPCOUNT, REMOVER_MAPPING};
+use super::{Doomed, REMOVER_MAPCOUNT, REMOVER_MAPPING, WRITEBACK_WAIT};
 use crate::address_space::AddressSpace;
 use crate::folio::PG_DIRTY;
 use crate::folio::site::{REF_FREEZE, STABLE_READ};
@@ -32,6 +32,7 @@ pub const DIRTY_STAYS: Site = Site::load(
 pub(super) const CHECKS: &[&Site] = &[
     &REMOVER_MAPPING,
     &REMOVER_MAPCOUNT,
+    &WRITEBACK_WAIT,
     &REF_FREEZE,
     &DIRTY_STAYS,
 ];
@@ -75,6 +76,7 @@ impl<P: Platform> System<P> {
                 index = doomed.pgoffs().end;
                 doomed.folio.lock();
                 if doomed.is_in(mapping) {
+                    doomed.wait_for_writeback();
                     batch.push(doomed);
                     self.remove_locked(mapping, &mut batch, task);
                 } else {
@@ -111,7 +113,7 @@ impl<P: Platform> System<P> {
             } else if !doomed.folio.try_lock() {
                 task.removals.skipped_locked += 1;
                 self.put(doomed.pfn, task);
-            } else if !doomed.is_in(mapping) {
+            } else if !doomed.is_in(mapping) || doomed.is_under_writeback() {
                 self.unlock_and_put(&doomed, task);
             } else {
                 batch.push(doomed);
@@ -137,6 +139,7 @@ impl<P: Platform> System<P> {
     ) -> Option<Range<u64>> {
         let doomed = self.find_folio(mapping, index, task)?;
         doomed.folio.lock();
+        doomed.wait_for_writeback();
         let ours = doomed.is_in(mapping);
         let pgoffs = doomed.pgoffs();
         let inside = range.start <= pgoffs.start && pgoffs.end <= range.end;
@@ -158,7 +161,7 @@ impl<P: Platform> System<P> {
     /// Makes folios of one page of a locked large one, unless somebody else holds a reference
     /// (`split_folio()`). Its pages are unmapped, as those of a file are, and mapped again by the
     /// first that touches them.
-    fn split_folio(
+    pub(super) fn split_folio(
         &self,
         mapping: &AddressSpace<P>,
         doomed: &Doomed<'_, P>,

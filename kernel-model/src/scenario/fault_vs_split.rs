@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{About, Explored, Seen, Sizes, Stage, scenario};
 use crate::fault_around::FaultAround;
+use crate::folio::PG_READAHEAD;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 use crate::{Orders, Task};
@@ -52,6 +53,33 @@ scenario! {
         seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
+}
+
+scenario! {
+    /// Fault-around leaves the folio to the slow path, whose reference forbids the split.
+    SlowVsPartialTruncate, slow_vs_partial_truncate, About {
+        name: "slow-vs-partial-truncate",
+        summary: "the slow path on the second page of a dirty folio that is cut off before it",
+        cpus: &["fault", "truncate"],
+        seen: &[Seen::SlowMapped, Seen::Removed, Seen::FoundBusy],
+        explored: Explored::Exhaustively { bound: Some(1) },
+    }
+}
+
+fn slow_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let mut stage = two_pages(scheme);
+    let written = stage.system.write(&stage.file, 0, &Task::default());
+    assert!(written, "the page is cached");
+    let head = stage.file.slot(0).load().expect("it is cached");
+    stage.system.memmap.folio(head).set_flags(PG_READAHEAD);
+    let vma = stage.map_with_table();
+    stage.cpu(move |system, _, task| {
+        system.handle_mm_fault(&vma, 1, task);
+    });
+    stage.cpu(move |system, file, task| {
+        super::remove(system, file, "truncate", 1..2, task);
+    });
+    stage
 }
 
 fn two_pages<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {

@@ -24,6 +24,7 @@ mod fault_vs_collapse;
 mod fault_vs_fault;
 mod fault_vs_fill;
 mod fault_vs_invalidate;
+mod fault_vs_memory_failure;
 mod fault_vs_migrate;
 mod fault_vs_punch;
 mod fault_vs_punch_and_refill;
@@ -55,6 +56,7 @@ pub use fault_vs_invalidate::{
     FaultVsInvalidate, FaultVsTwoInvalidates, FirstFaultVsInvalidate, HeldVsInvalidate,
     ThreadsVsInvalidate,
 };
+pub use fault_vs_memory_failure::{FaultVsMemoryFailure, FaultVsUnsplitFailure};
 pub use fault_vs_migrate::{FaultVsMigrate, MappedVsMigrate};
 pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
 pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
@@ -64,6 +66,7 @@ pub use fault_vs_reclaim::{
 };
 pub use fault_vs_split::{
     FaultVsPartialTruncate, FaultVsSplit, MiddleVsPartialTruncate, MiddleVsSplit,
+    SlowVsPartialTruncate,
 };
 pub use fault_vs_swapout::FaultVsSwapout;
 pub use fault_vs_thread::FaultVsThread;
@@ -71,7 +74,8 @@ pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
 pub use gates::{GenerationWrap, WindowOverTwoGates};
 pub use large_folio_eof::{LargeFolioPastEof, LargeFolioVsTruncate};
 pub use removers::{
-    InvalidateVsMigrate, PunchVsMigrate, PunchVsReclaim, TruncateVsTruncate, UnmapVsPunch,
+    InvalidateVsMigrate, PunchVsMigrate, PunchVsReclaim, PunchVsWriteback, ReclaimVsWriteback,
+    TruncateVsTruncate, UnmapVsPunch,
 };
 pub use seen::Seen;
 pub use slow_vs_punch::SlowVsPunch;
@@ -195,6 +199,8 @@ impl<P: Platform> Scenarios<P> {
         &HeldVsInvalidate,
         &FaultVsTwoInvalidates,
         &FaultVsSwapout,
+        &FaultVsMemoryFailure,
+        &FaultVsUnsplitFailure,
         &FaultVsReclaim,
         &FaultVsReclaimAndRefill,
         &FaultVsReclaimAndReuse,
@@ -208,9 +214,12 @@ impl<P: Platform> Scenarios<P> {
         &FaultVsPartialTruncate,
         &MiddleVsSplit,
         &MiddleVsPartialTruncate,
+        &SlowVsPartialTruncate,
         &PunchVsMigrate,
         &InvalidateVsMigrate,
         &PunchVsReclaim,
+        &PunchVsWriteback,
+        &ReclaimVsWriteback,
         &TruncateVsTruncate,
         &UnmapVsPunch,
         &LargeFolioPastEof,

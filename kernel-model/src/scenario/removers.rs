@@ -64,6 +64,52 @@ scenario! {
     }
 }
 
+scenario! {
+    /// The device still reads the page when the hole comes, which must wait with the lock held.
+    PunchVsWriteback, punch_vs_writeback, About {
+        name: "punch-vs-writeback",
+        summary: "a hole over a page against the end of its writeback",
+        cpus: &["end of writeback", "punch-hole"],
+        seen: &[Seen::Removed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// The same without waiting: what is being written back is left alone.
+    ReclaimVsWriteback, reclaim_vs_writeback, About {
+        name: "reclaim-vs-writeback",
+        summary: "the reclaim of a page against the end of its writeback",
+        cpus: &["end of writeback", "reclaim"],
+        seen: &[Seen::Reclaimed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+fn under_writeback<P: Platform>(
+    scheme: &'static dyn FaultAround<P>,
+    remover: &'static str,
+) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let pfn = stage.file.slot(0).load().expect("it is cached");
+    let folio = stage.system.memmap.folio(pfn);
+    folio.lock();
+    folio.start_writeback();
+    folio.unlock();
+    // The device holds no reference: the folio is the file's until the bit is cleared.
+    stage.cpu(move |system, _, _| system.memmap.folio(pfn).end_writeback());
+    stage.removes(remover, 1);
+    stage
+}
+
+fn punch_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    under_writeback(scheme, "punch-hole")
+}
+
+fn reclaim_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    under_writeback(scheme, "reclaim")
+}
+
 fn punch_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
     let (mut stage, _) = Stage::new(scheme, 1, 1, 1);
     let vma = stage.map_with_table();

@@ -28,6 +28,8 @@ pub enum Seen {
     Split,
     /// One was left alone, since somebody else held a reference.
     FoundBusy,
+    /// A fault found its page's memory bad.
+    FoundBad,
     /// One was found mapped under its lock, and unmapped.
     Unmapped,
 }
@@ -47,6 +49,7 @@ impl Seen {
                 Self::Collapsed => removals.collapsed,
                 Self::Split => removals.split,
                 Self::FoundBusy => removals.busy,
+                Self::FoundBad => faults.hwpoison,
                 Self::Unmapped => removals.unmapped_singly,
             };
             times > 0
@@ -65,6 +68,7 @@ impl Seen {
             Self::Collapsed => "folios were collapsed",
             Self::Split => "a folio was split",
             Self::FoundBusy => "a folio was found busy",
+            Self::FoundBad => "a fault found its page's memory bad",
             Self::Unmapped => "a folio was found mapped under its lock",
         }
     }

@@ -406,6 +406,11 @@ fn takes_away(remover: &About) -> bool {
     !remover.name.starts_with("collapse")
 }
 
+/// Whether a remover takes a large folio as it is, and not its pages one by one.
+pub(crate) fn takes_folios(remover: &About) -> bool {
+    remover.name != "memory-failure"
+}
+
 /// Runs a test for every scheme and every remover that takes pages away.
 pub(crate) fn every_removal<P: Platform>(test: fn(Scheme<P>, &'static About)) {
     for &scheme in Schemes::<P>::ALL {

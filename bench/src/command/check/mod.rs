@@ -15,7 +15,7 @@ use kernel_model::platform::checked::Mutation;
 use std::time::{Duration, Instant};
 
 use super::output::Format;
-use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated, removers_checks};
+use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated, shared_checks};
 
 pub(super) use options::Options;
 
@@ -98,7 +98,7 @@ fn affected(cells: Vec<Cell>, mutation: &Mutation) -> Vec<Cell> {
         let mut left_out = mutation.left_out.iter();
         weakened.any(|(name, _)| sites.iter().any(|site| site.name == *name))
             || left_out.any(|name| {
-                let mut checks = cell.scheme.checks().chain(removers_checks());
+                let mut checks = cell.scheme.checks().chain(shared_checks());
                 checks.any(|check| check.name == *name)
             })
     };

@@ -16,7 +16,7 @@ use crate::command::measuring::{BYTES_PER_PAGE, Order, refuse_more_than_memory, 
 use crate::command::output::Format;
 use crate::command::values::Threads;
 use crate::command::{Failure, checks_named, output};
-use kernel_model::Orders;
+use kernel_model::{Orders, SLOW_CHECKS};
 
 const DURATION: Duration = Duration::from_secs(10);
 const THREADS: u32 = 2;
@@ -41,6 +41,7 @@ pub(super) fn run(
     let removers = storms.iter().flat_map(|storm| storm.removers());
     let of_removers: Vec<_> = removers
         .flat_map(|remover| remover.about().checks)
+        .chain(SLOW_CHECKS)
         .copied()
         .collect();
     // Those that make none of these checks, and meet none, are what they were.

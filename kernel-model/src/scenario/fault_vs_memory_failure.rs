@@ -1,0 +1,56 @@
+//! Faults on pages whose memory goes bad.
+
+use super::{About, Explored, Seen, Sizes, Stage, remove, scenario};
+use crate::Orders;
+use crate::fault_around::FaultAround;
+use crate::platform::Platform;
+
+scenario! {
+    /// A folio of one page goes, whether it is looked at or not: to a fault that is another
+    /// remover.
+    FaultVsMemoryFailure, fault_vs_memory_failure, About {
+        name: "fault-vs-memory-failure",
+        summary: "fault-around of one page against the failure of its memory",
+        cpus: &["fault", "memory-failure"],
+        seen: &[Seen::FaultMapped, Seen::Removed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// A reference keeps the folio from being split, so that the bad page stays in the file.
+    FaultVsUnsplitFailure, fault_vs_unsplit_failure, About {
+        name: "fault-vs-unsplit-failure",
+        summary: "a fault on the bad one of two pages of a folio that can't be split",
+        cpus: &["fault", "memory-failure"],
+        seen: &[Seen::FaultMapped, Seen::FoundBusy, Seen::FoundBad],
+        explored: Explored::Exhaustively { bound: Some(1) },
+    }
+}
+
+fn fault_vs_memory_failure<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    let vma = stage.map_with_table();
+    stage.faults_around(vma);
+    stage.removes("memory-failure", 1);
+    stage
+}
+
+fn fault_vs_unsplit_failure<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let sizes = Sizes {
+        orders: Orders::All(1),
+        ..Sizes::of(2, 2, 0)
+    };
+    let (mut stage, _) = sizes.stage(scheme);
+    let vma = stage.map_with_table();
+    let pinned = stage.file.slot(1).load().expect("it is cached");
+    stage.system.memmap.folio(pinned).get();
+    stage.cpu(move |system, _, task| {
+        system.handle_mm_fault(&vma, 1, task);
+    });
+    stage.cpu(move |system, file, task| {
+        remove(system, file, "memory-failure", 1..2, task);
+        system.put(pinned, task);
+    });
+    stage
+}
