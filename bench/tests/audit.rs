@@ -32,6 +32,10 @@ fn audits_give_verdicts_by_name() {
             "{text}"
         );
         assert!(
+            text.contains("as declared: it is known to be broken"),
+            "{text}"
+        );
+        assert!(
             text.contains("at offset") && text.contains("folio"),
             "{text}"
         );
@@ -42,6 +46,10 @@ fn audits_give_verdicts_by_name() {
     let all = Schemes::<Native>::ALL.iter().map(|it| it.about().verdict);
     let sound = all.filter(|verdict| verdict.is_sound()).count();
     assert_eq!(text.lines().count(), 1 + sound, "the sound ones: {text}");
+    for line in text.lines().skip(1) {
+        let fields: Vec<_> = line.split('\t').collect();
+        assert_eq!(fields[2..6], ["false", "false", "true", "0"], "{line}");
+    }
 
     let without = |check: &str| {
         let left_out = ["--scheme", "mapcount-recheck", "--without", check];
@@ -76,6 +84,18 @@ fn audits_give_verdicts_by_name() {
     assert_eq!(repeated.status.code(), Some(0), "{}", stdout(&repeated));
     assert_eq!(shows(&stdout(&repeated)), shows(&text));
     assert!(shows(&text).len() > 3, "{text}");
+
+    // One that shows nothing says nothing, whether or not something was left out.
+    let one = "storm --audit --storm punch-hole --scheme mapcount-recheck --schedule \
+               page/fault/punch-hole/A1";
+    let one: Vec<_> = one.split_whitespace().collect();
+    for more in [&[][..], &["--without", "recheck_mapping"]] {
+        let output = faultaround(&[&one[..], more].concat());
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("NO VERDICT: it is one schedule"), "{text}");
+    }
 }
 
 #[test]

@@ -305,7 +305,10 @@ fn a_run_that_cannot_be_read_is_told_in_one_line() {
     fs::remove_file(&log).unwrap();
     assert_refused(&report(&directory, &[]), &["mapcount-recheck-faults.hlog"]);
     // What isn't drawn needn't be there.
-    assert!(report(&directory, &["--plots", "none"]).status.success());
+    let told = report(&directory, &["--plots", "none"]);
+    let line = "faultaround: files of this run are missing: none-1-mapcount-recheck-faults.hlog\n";
+    assert_eq!(String::from_utf8(told.stderr).unwrap(), line);
+    assert!(told.status.success());
 
     let endless = ["--verdicts", "/dev/zero", "--plots", "none"];
     assert_refused(&report(&directory, &endless), &["/dev/zero", "never end"]);

@@ -211,6 +211,14 @@ fn a_run_json_of_nobody_or_of_others_is_told_with_what_it_lacks() {
         (b"{\"schema_version\": 2.5}", "schema_version"),
         (b"{\"schema_version\": -2}", "schema_version"),
         (b"{\"schema_version\": 2}", "missing field"),
+        (
+            b"{\"schema_version\": 1, \"schema_version\": 2}",
+            "\"schema_version\" is there twice",
+        ),
+        (
+            b"{\"schema_version\": 2, \"rounds\": [{\"a\": null, \"b\": {}, \"a\": 1.5}]}",
+            "\"a\" is there twice",
+        ),
         (b"{\"fio version\": \"fio-3.36\"}", "schema_version"),
     ] {
         let directory = with(bytes);
@@ -221,6 +229,18 @@ fn a_run_json_of_nobody_or_of_others_is_told_with_what_it_lacks() {
     let directory = with("[".repeat(1_000_000).as_bytes());
     let json = directory.path().join("run.json");
     assert_unread(directory.path(), &json, "no JSON");
+}
+
+#[test]
+fn files_that_are_missing_are_named() {
+    let directory = whole();
+    let run = Run::read(directory.path()).unwrap();
+    assert_eq!(run.missing_files(directory.path()), [""; 0]);
+    let table = HLOG.replace("hlog", "hgrm");
+    fs::remove_file(directory.path().join(HLOG)).unwrap();
+    assert_eq!(run.missing_files(directory.path()), [HLOG]);
+    fs::remove_file(directory.path().join(&table)).unwrap();
+    assert_eq!(run.missing_files(directory.path()), [&table[..], HLOG]);
 }
 
 #[test]

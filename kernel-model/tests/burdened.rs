@@ -394,9 +394,12 @@ fn round(scheme: Scheme<Burdened>, burden: Burden) -> Duration {
     start.elapsed()
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+/// The quickest rounds of each of these burdens, of several that take turns: what else a machine does
+/// makes some of them longer, and none shorter.
+fn quickest(scheme: Scheme<Burdened>, burdens: [Burden; 2]) -> [Duration; 2] {
+    (0..9).fold([Duration::MAX; 2], |quickest, _| {
+        [0, 1].map(|it| quickest[it].min(round(scheme, burdens[it])))
+    })
 }
 
 /// One test: what is carried is the process's.
@@ -409,23 +412,16 @@ fn burdened_carries_nothing_until_told_and_then_takes_longer() {
         assert_eq!(Burden::default()[kind], 0);
         let mut burden = Burden::default();
         burden[kind] = TURNS;
-        let (bare, laden): (Vec<_>, Vec<_>) = (0..9)
-            .map(|_| {
-                let bare = round(scheme, Burden::default());
-                let laden = round(scheme, burden);
-                assert_eq!(Burdened::carried(), burden);
-                (bare, laden)
-            })
-            .unzip();
-        let (bare, laden) = (median(bare), median(laden));
+        let [bare, laden] = quickest(scheme, [Burden::default(), burden]);
+        assert_eq!(Burdened::carried(), burden);
         assert!(laden > 3 * bare, "{kind:?}: {bare:?}, {laden:?}");
     }
     // The longer the chain, the longer it takes: it is computed, not foreseen.
     let of = |turns| {
         let mut burden = Burden::default();
         burden[Work::Fault] = turns;
-        median((0..9).map(|_| round(scheme, burden)).collect())
+        burden
     };
-    let (one, eight) = (of(TURNS), of(8 * TURNS));
-    assert!(eight > 3 * one, "{one:?}, {eight:?}");
+    let [one, sixteen] = quickest(scheme, [of(TURNS), of(16 * TURNS)]);
+    assert!(sixteen > 4 * one, "{one:?}, {sixteen:?}");
 }

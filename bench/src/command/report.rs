@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use harness::calibration;
+use harness::progress::say;
 use harness::record::Run;
 use harness::report::{self, CheckVerdicts, Extras, Recorded};
 
@@ -75,6 +76,20 @@ fn refuse_for_calibrations(options: &Options) -> Result<(), Failure> {
     }
 }
 
+/// What is said of files that a run wrote and that aren't there: a line, if there are any.
+fn missing(names: &[String]) -> Option<String> {
+    let more = match names {
+        [] => return None,
+        [_] | [_, _] => String::new(),
+        [_, _, more @ ..] => format!(", and {} more", more.len()),
+    };
+    let first: Vec<_> = names.iter().take(2).map(String::as_str).collect();
+    Some(format!(
+        "faultaround: files of this run are missing: {}{more}",
+        first.join(", ")
+    ))
+}
+
 /// Prints the report.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     if calibration::Recorded::is_in(&options.run) {
@@ -103,5 +118,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         true => report::markdown(&run, &extras),
         false => report::text(&run, &extras),
     };
-    output::print(&text.map_err(Failure::usage)?)
+    let text = text.map_err(Failure::usage)?;
+    if let Some(line) = missing(&run.missing_files(&options.run)) {
+        say(&line);
+    }
+    output::print(&text)
 }

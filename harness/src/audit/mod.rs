@@ -28,7 +28,7 @@ use crate::cancel::Cancel;
 use crate::machine::{MmKind, order_name};
 use crate::order::Access;
 use crate::storms::Storm;
-use crate::topology::TopologyError;
+use crate::topology::{TopologyError, current_cpu, pin_current_thread};
 use directed::{Directed, Shown};
 use episode::Episode;
 use schedule::runner_name;
@@ -64,7 +64,8 @@ pub struct AuditSetup {
     /// How long an audit lasts that finds nothing. Directed trials of two turns are all gone
     /// through, whatever time that takes; at zero, nothing else is done.
     pub duration: Duration,
-    /// CPUs that threads are pinned to in turn; `None`: the scheduler's choice.
+    /// CPUs that threads are pinned to in turn, and directed trials to the first; `None`: the
+    /// scheduler's choice.
     pub cpus: Option<Vec<u32>>,
     /// Names of checks that are left out.
     pub left_out: Vec<String>,
@@ -330,11 +331,25 @@ fn verdict(
     }
 }
 
-/// Runs directed trials on a thread of their own.
-fn on_a_thread(
-    directed: impl FnOnce() -> Result<Directed, AuditError> + Send + 'static,
-) -> Result<Directed, AuditError> {
-    let thread = thread::Builder::new().name("A".to_owned()).spawn(directed);
+/// Runs directed trials on a thread of their own, and on one CPU: the first that was named, or the one
+/// that the scheduler found for it.
+///
+/// The threads of a trial never run at once, and to wake one on another CPU takes longer than most of
+/// their turns.
+fn on_one_cpu<T: Send + 'static>(
+    cpus: Option<&[u32]>,
+    directed: impl FnOnce() -> Result<T, AuditError> + Send + 'static,
+) -> Result<T, AuditError> {
+    let named = cpus.map(|cpus| cpus[0]);
+    let body = move || {
+        // Threads that it starts inherit the CPU.
+        match named.or_else(current_cpu).map(pin_current_thread) {
+            Some(Err(error)) if named.is_some() => Err(error.into()),
+            // Without it a trial shows the same, and takes longer.
+            _ => directed(),
+        }
+    };
+    let thread = thread::Builder::new().name("A".to_owned()).spawn(body);
     let thread = thread.map_err(AuditError::Spawn)?;
     thread.join().map_err(|_| AuditError::Panicked)?
 }
@@ -349,12 +364,14 @@ pub fn audit(
     setup: &AuditSetup,
     cancel: &Cancel,
 ) -> Result<Audit, AuditError> {
-    let start = Instant::now();
+    let (start, cpus) = (Instant::now(), setup.cpus.as_deref());
     let left_out: Arc<[String]> = setup.left_out.clone().into();
     let directed = {
         let (cancel, until) = (cancel.clone(), (setup.seed, start + setup.duration / 2));
         let trials = schedule::trials(&storm.removers());
-        on_a_thread(move || directed::explore(scheme, &left_out, &trials, until, &cancel))?
+        on_one_cpu(cpus, move || {
+            directed::explore(scheme, &left_out, &trials, until, &cancel)
+        })?
     };
     let mut seen = Seen::from(directed);
     while seen.found.is_empty() {
@@ -387,10 +404,10 @@ pub fn repeat(
     setup: &AuditSetup,
     schedule: &Schedule,
 ) -> Result<Audit, AuditError> {
-    let start = Instant::now();
+    let (start, cpus) = (Instant::now(), setup.cpus.as_deref());
     let (left_out, schedule): (Arc<[String]>, _) =
         (setup.left_out.clone().into(), schedule.clone());
-    let directed = on_a_thread(move || directed::repeat(scheme, &left_out, &schedule))?;
+    let directed = on_one_cpu(cpus, move || directed::repeat(scheme, &left_out, &schedule))?;
     Ok(Seen::from(directed).judged(scheme.about(), storm, setup, start.elapsed()))
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::storms::Storms;
+use crate::topology::allowed_cpus;
 use kernel_model::fault_around::Schemes;
 
 fn setup(seconds: u64, left_out: &[&str]) -> AuditSetup {
@@ -60,6 +61,8 @@ fn threads_that_run_freely_find_nothing_in_a_sound_scheme() {
                 .run(EPISODE, &Cancel::default())
                 .unwrap();
             assert!(outcome.violations.is_empty(), "{:?}", outcome.violations);
+            // What says later that they had too little of the CPUs.
+            assert!(outcome.work.cpu_time > Duration::ZERO);
         }
     }
 }
@@ -112,7 +115,7 @@ const CAUGHT: &[(&str, &[&str])] = &[
     ("seq_counts", &["invalidate"]),
     ("seq_ptes_last", &["invalidate"]),
     ("pte_none", &["punch-hole"]),
-    ("slot_reload", &["punch-hole", "migrate", "reclaim"]),
+    ("slot_reload", &["punch-hole", "reclaim", "migrate"]),
     ("window_flags", &["reclaim"]),
     ("poison_check", &["memory-failure"]),
     ("recheck_poison", &["memory-failure"]),
@@ -231,16 +234,47 @@ fn a_verdict_takes_work_unless_something_was_found() {
         verdict(&[], &[], false, &idle, free),
         Verdict::TooLittleDone
     );
-    assert_eq!(
-        verdict(&[], &[], true, &worked, starved),
-        Verdict::TooLittleTime
-    );
+    for (violates, changed) in [(&[][..], true), (&[], false), (&declared, false)] {
+        assert_eq!(
+            verdict(violates, &[], changed, &worked, starved),
+            Verdict::TooLittleTime
+        );
+    }
+    let either = |work, free| verdict(&[], &[], true, work, free);
+    let one_less = LEAST_WORK - 1;
+    let (mut faults, mut removals) = (worked, worked);
+    (faults.pages_mapped, removals.folios_removed) = (one_less, one_less);
+    assert_eq!(either(&faults, free), Verdict::TooLittleDone);
+    assert_eq!(either(&removals, free), Verdict::TooLittleDone);
     assert_eq!(verdict(&[], &[], true, &worked, free), Verdict::NotNoticed);
     assert_eq!(verdict(&[], &[], false, &worked, free), Verdict::AsDeclared);
     assert_eq!(
         verdict(&declared, &[], false, &worked, free),
         Verdict::NotAsDeclared
     );
+}
+
+/// Both threads of a trial: a thread inherits the CPU of the one that starts it.
+#[test]
+fn directed_trials_have_one_cpu_and_the_one_that_was_named() {
+    let all = allowed_cpus().unwrap();
+    let inherited = || thread::spawn(allowed_cpus).join().unwrap().unwrap();
+    let [cpu] = on_one_cpu(None, move || Ok(inherited())).unwrap()[..] else {
+        panic!("one CPU");
+    };
+    assert!(all.contains(&cpu));
+    for cpu in &all {
+        let named = [*cpu, all[0]];
+        let had = on_one_cpu(Some(&named), move || Ok(inherited())).unwrap();
+        assert_eq!(had, [*cpu]);
+    }
+    assert_eq!(
+        allowed_cpus().unwrap(),
+        all,
+        "the caller's own is as it was"
+    );
+    let nowhere = on_one_cpu(Some(&[u32::MAX]), || Ok(()));
+    assert!(matches!(nowhere, Err(AuditError::Pin(_))));
 }
 
 #[test]

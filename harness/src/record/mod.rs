@@ -2,6 +2,7 @@
 //! of every cell as `*.hgrm` and `*.hlog`.
 
 mod reader;
+mod unique;
 mod writer;
 
 use jiff::Timestamp;

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::unique::Unique;
 use super::{Run, SCHEMA_VERSION, Side, stem};
 use crate::results::{read_hlog, read_input};
 use crate::statistics::Latency;
@@ -48,6 +49,15 @@ fn beyond_measure<'j>(json: &'j Value, name: &'j str) -> Option<(&'j str, f64)> 
     }
 }
 
+/// What a row says of the latencies of one side.
+fn latency(row: &Row, side: Side) -> Option<&Latency> {
+    let remover = row.remover.as_ref();
+    match side {
+        Side::Faults => row.latency.as_ref(),
+        Side::Remover => remover.and_then(|remover| remover.latency.as_ref()),
+    }
+}
+
 /// The file of a run directory that has everything but the histograms.
 const RUN_JSON: &str = "run.json";
 
@@ -73,6 +83,7 @@ impl Run {
         })?;
         let json: Value =
             serde_json::from_slice(&bytes).map_err(|error| fail(format!("no JSON: {error}")))?;
+        serde_json::from_slice::<Unique>(&bytes).map_err(|error| fail(error.to_string()))?;
         let version = json.get("schema_version").and_then(|it| it.as_u64());
         let Some(version) = version else {
             return Err(fail(
@@ -94,6 +105,23 @@ impl Run {
         serde_json::from_value(json).map_err(|error| fail(error.to_string()))
     }
 
+    /// Names of the files with latencies that the run wrote and that aren't in its directory.
+    pub fn missing_files(&self, directory: &Path) -> Vec<String> {
+        let mut names = Vec::new();
+        for group in &self.summary {
+            for row in &group.rows {
+                for side in [Side::Faults, Side::Remover] {
+                    if latency(row, side).is_some_and(|latency| latency.count > 0) {
+                        let stem = stem(&group.storm, group.threads, row, side);
+                        names.extend(["hgrm", "hlog"].map(|kind| format!("{stem}.{kind}")));
+                    }
+                }
+            }
+        }
+        names.retain(|name| !directory.join(name).exists());
+        names
+    }
+
     /// Reads the latencies of a row over all rounds from the run's directory; `None` if the row has
     /// none.
     ///
@@ -105,12 +133,7 @@ impl Run {
         row: &Row,
         side: Side,
     ) -> Result<Option<Histogram<u64>>, ReadError> {
-        let remover = row.remover.as_ref();
-        let latency: Option<&Latency> = match side {
-            Side::Faults => row.latency.as_ref(),
-            Side::Remover => remover.and_then(|remover| remover.latency.as_ref()),
-        };
-        let Some(latency) = latency else {
+        let Some(latency) = latency(row, side) else {
             return Ok(None);
         };
         let name = stem(&group.storm, group.threads, row, side);
