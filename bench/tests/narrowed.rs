@@ -45,7 +45,8 @@ impl Drop for Cpuset {
 
 #[test]
 fn a_run_whose_cpuset_is_narrowed_marks_the_round_and_ends_with_a_line() {
-    // Between two cells there is no thread to lose the CPU; where it goes away, the machine chooses.
+    // Between two cells there is no thread to lose the CPU; where it goes away, the machine
+    // chooses.
     for _ in 0..10 {
         let Some(set) = Cpuset::make("0-1") else {
             eprintln!("skipped: no cpuset of two CPUs can be made");

@@ -83,8 +83,8 @@ fn faults_at_a_rate_start_when_they_are_meant_to_and_no_more_often() {
 #[test]
 fn what_piles_up_is_in_the_latency_of_an_open_loop_and_in_none_of_a_closed_one() {
     let closed = thread(&setup(Arrival::Closed), None);
-    // Ten times as fast as one thread can go; half of its faults tell that, however often it was off
-    // its CPU.
+    // Ten times as fast as one thread can go; half of its faults tell that, however often it was
+    // off its CPU.
     let rate = 1e10 / p50(&closed);
     let open = thread(&setup(Arrival::Fixed(rate)), None);
     // Only where each fault begins when the one before it ended is their sum one difference.

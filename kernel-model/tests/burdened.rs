@@ -394,8 +394,8 @@ fn round(scheme: Scheme<Burdened>, burden: Burden) -> Duration {
     start.elapsed()
 }
 
-/// The quickest rounds of each of these burdens, of several that take turns: what else a machine does
-/// makes some of them longer, and none shorter.
+/// The quickest rounds of each of these burdens, of several that take turns: what else a machine
+/// does makes some of them longer, and none shorter.
 fn quickest(scheme: Scheme<Burdened>, burdens: [Burden; 2]) -> [Duration; 2] {
     (0..9).fold([Duration::MAX; 2], |quickest, _| {
         [0, 1].map(|it| quickest[it].min(round(scheme, burdens[it])))

@@ -331,11 +331,11 @@ fn verdict(
     }
 }
 
-/// Runs directed trials on a thread of their own, and on one CPU: the first that was named, or the one
-/// that the scheduler found for it.
+/// Runs directed trials on a thread of their own, and on one CPU: the first that was named, or the
+/// one that the scheduler found for it.
 ///
-/// The threads of a trial never run at once, and to wake one on another CPU takes longer than most of
-/// their turns.
+/// The threads of a trial never run at once, and to wake one on another CPU takes longer than most
+/// of their turns.
 fn on_one_cpu<T: Send + 'static>(
     cpus: Option<&[u32]>,
     directed: impl FnOnce() -> Result<T, AuditError> + Send + 'static,
