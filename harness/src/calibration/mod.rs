@@ -165,34 +165,28 @@ pub fn calibrate(
     watcher: &mut (dyn Watcher + Send),
 ) -> Result<Calibration, Stopped> {
     let mut kept = None;
-    let ended = run(request, clock, cancel, watcher, &mut kept);
-    match (ended, kept) {
-        (Ok(()), Some(calibration)) => Ok(Calibration {
-            complete: true,
-            ..calibration
-        }),
-        (ended, kept) => Err(Stopped {
-            error: ended.err().unwrap_or(CellError::Interrupted),
+    match run(request, clock, cancel, watcher, &mut kept) {
+        Ok(calibration) => Ok(calibration),
+        Err(error) => Err(Stopped {
+            error,
             kept: kept.map(Box::new),
         }),
     }
 }
 
-/// Does so part by part; what is whole of it is kept.
+/// Does so part by part; what is whole of it is kept, where it doesn't come to its end.
 fn run(
     request: &Request,
     clock: &Clock,
     cancel: &Cancel,
     watcher: &mut (dyn Watcher + Send),
     kept: &mut Option<Calibration>,
-) -> Result<(), CellError> {
+) -> Result<Calibration, CellError> {
     let mut random = Pcg64Mcg::seed_from_u64(request.seed);
-    let found = on_cpu(request.setup.cpus[0], || {
+    let (found, tuned) = on_cpu(request.setup.cpus[0], || {
         tune(request, clock, cancel, watcher, &mut random, kept)
     })?;
-    let Some(kept) = kept else {
-        return Ok(());
-    };
+    let kept = kept.insert(tuned);
     let mut stage = Stage {
         scheme: request.scheme.clone(),
         seed: request.seed,
@@ -214,7 +208,10 @@ fn run(
         kept.projected.extend(projected);
         ended?;
     }
-    Ok(())
+    Ok(Calibration {
+        complete: true,
+        ..kept.clone()
+    })
 }
 
 /// Works on a CPU, on a thread of its own, so that what is started later isn't bound to it.
@@ -249,7 +246,7 @@ fn tune(
     watcher: &mut (dyn Watcher + Send),
     random: &mut Pcg64Mcg,
     kept: &mut Option<Calibration>,
-) -> Result<Found, CellError> {
+) -> Result<(Found, Calibration), CellError> {
     Burdened::carry(Burden::default());
     watcher.part_begins("what faults and removals cost", TUNINGS + 1);
     let rounds = request.rounds.min(TUNING_ROUNDS);
@@ -306,9 +303,9 @@ fn tune(
     carried.turns = burden::undisturbed(needs);
     Burdened::carry(carried.burden());
     let found = bench.measure(request.rounds, clock, random, cancel)?;
-    *kept = Some(calibration(&found, request.rounds, carried.turns));
+    let tuned = calibration(&found, request.rounds, carried.turns);
     watcher.round_over();
-    Ok(found)
+    Ok((found, tuned))
 }
 
 /// The order of large folios that schemes are compared on: a window is one of them.

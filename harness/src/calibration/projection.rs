@@ -108,7 +108,7 @@ pub(super) fn run(
     let ended = match rounds::run(&plan, &setup, clock, cancel, &mut collector) {
         Ok(_) => Ok(()),
         Err(Stopped::Cell(error)) => Err(error),
-        Err(Stopped::Observer(line)) => Err(CellError::Worker(line)),
+        Err(Stopped::Observer(line)) => Err(CellError::Observer(line)),
     };
     let summary = summarize(&plan, &collector.results, &setup);
     let (calibrated, bare): (Vec<_>, Vec<_>) = summary

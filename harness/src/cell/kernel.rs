@@ -268,8 +268,9 @@ fn converse(
     };
     let mut stdout = BufReader::new(stdout);
     let order = Order::of(course, numbers, subject, inherited.as_raw_fd());
-    let said = say(&worker, &serde_json::to_string(&order).unwrap_or_default());
-    if said.is_none() {
+    let order = serde_json::to_string(&order);
+    let order = order.map_err(|error| CellError::Worker(format!("no order for it: {error}")))?;
+    if say(&worker, &order).is_none() {
         return Err(ended(&worker));
     }
     let mut ready = String::new();

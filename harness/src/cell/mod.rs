@@ -155,6 +155,9 @@ pub enum CellError {
     /// A process that faults did not do its work.
     #[error("a worker: {0}")]
     Worker(String),
+    /// What looks on as rounds end could not go on: its own line.
+    #[error("{0}")]
+    Observer(String),
     /// A thread panicked.
     #[error("a measuring thread panicked; its message is above")]
     Panicked,
