@@ -74,16 +74,17 @@ fn every_verdict_is_the_declared_one() {
         assert!(exploration.executions > 0);
     }
     for scheme in Schemes::<Loom>::ALL.iter().map(|scheme| scheme.about()) {
-        let of_scheme = cells.iter().zip(&explorations);
-        let mut of_scheme = of_scheme.filter(|(cell, _)| cell.scheme.name == scheme.name);
-        let seen =
-            of_scheme.any(|(_, exploration)| exploration.showed(Graded::TransientMapcount) > 0);
-        // A broken scheme may violate something before it shows one.
-        assert!(
-            seen == scheme.transient_mapcount || !scheme.verdict.is_sound(),
-            "{} and transient-mapcount",
-            scheme.name
-        );
+        for graded in Graded::ALL {
+            let of_scheme = cells.iter().zip(&explorations);
+            let mut of_scheme = of_scheme.filter(|(cell, _)| cell.scheme.name == scheme.name);
+            let seen = of_scheme.any(|(_, exploration)| exploration.showed(graded) > 0);
+            // A broken scheme may violate something before it shows one.
+            assert!(
+                seen == graded.is_declared_by(scheme) || !scheme.verdict.is_sound(),
+                "{} and {graded}",
+                scheme.name
+            );
+        }
     }
 }
 

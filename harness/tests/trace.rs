@@ -206,22 +206,15 @@ fn cpus_that_get_nowhere_fill_no_more_than_a_few_pages() {
 
 #[test]
 fn a_graded_outcome_is_shown_where_it_is_seen() {
-    let of = |scheme: &str| {
+    let of = |graded: Graded, scheme: &str, scenario: &str| {
         let mut all = Cell::all().into_iter();
-        let cell = all.find(|it| it.scheme.name == scheme && it.scenario.name == "fault-vs-punch");
-        let graded = Some(Graded::TransientMapcount);
-        simplest(
-            cell.expect("a cell"),
-            graded,
-            &Mutation::NONE,
-            2,
-            &Cancel::default(),
-        )
+        let cell = all.find(|it| it.scheme.name == scheme && it.scenario.name == scenario);
+        let cell = cell.expect("a cell");
+        simplest(cell, Some(graded), &Mutation::NONE, 2, &Cancel::default())
     };
-    let text = text_of(
-        &of("mapcount-recheck").expect("it is seen"),
-        &Mutation::NONE,
-    );
+    let transient = |scheme| of(Graded::TransientMapcount, scheme, "fault-vs-punch");
+    let trace = transient("mapcount-recheck").expect("it is seen");
+    let text = text_of(&trace, &Mutation::NONE);
     assert_told(
         &text,
         &[
@@ -231,7 +224,23 @@ fn a_graded_outcome_is_shown_where_it_is_seen() {
             (0, "mapcount 1 -> 0 [mapcount_undo]"),
         ],
     );
-    assert!(of("page-locked").is_none(), "it counts what it will keep");
+    let never = transient("page-locked");
+    assert!(never.is_none(), "it counts what it will keep");
+
+    let trace = of(Graded::ForeignPte, "page-locked", "foreign-vs-punch");
+    let text = text_of(&trace.expect("it is seen"), &Mutation::NONE);
+    assert_told(
+        &text,
+        &[
+            (1, "mapcount? 1 [remover_mapcount]"),
+            (1, "lock, unlock the PTE table"),
+            (1, "<== foreign-pte"),
+            (1, "slot 0 = empty [slot_store]"),
+            (1, "punch-hole returns"),
+            (1, "read the page: that of page 0 [contents_read]"),
+        ],
+    );
+    assert!(!text.contains("transient-mapcount"), "{text}");
 }
 
 #[test]

@@ -200,7 +200,7 @@ impl<P: Platform> System<P> {
     }
 
     /// The page of a locked folio that is at an offset.
-    fn page_at(&self, folio: Pfn, pgoff: u64) -> Run {
+    pub(crate) fn page_at(&self, folio: Pfn, pgoff: u64) -> Run {
         let flags = self.memmap.folio(folio).flags(&STABLE_READ);
         Run {
             pages: 1,

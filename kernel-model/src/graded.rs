@@ -11,16 +11,19 @@ use crate::fault_around::About;
 pub enum Graded {
     /// A mapcount above 0 at the point of removal, of a fault that will take it back.
     TransientMapcount,
+    /// A folio leaves the page cache with a PTE that no zap of a range can find.
+    ForeignPte,
 }
 
 impl Graded {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::TransientMapcount];
+    pub const ALL: [Self; 2] = [Self::TransientMapcount, Self::ForeignPte];
 
     /// The name on the command line and in output.
     pub const fn name(self) -> &'static str {
         match self {
             Self::TransientMapcount => "transient-mapcount",
+            Self::ForeignPte => "foreign-pte",
         }
     }
 
@@ -31,6 +34,9 @@ impl Graded {
                 "a mapcount is above 0 at the point of removal; a fault has counted what it will \
                  not map"
             }
+            Self::ForeignPte => {
+                "a folio leaves the page cache mapped in a VMA that isn't in the file's i_mmap"
+            }
         }
     }
 
@@ -38,6 +44,7 @@ impl Graded {
     pub fn shows_in(self, tasks: &[Task]) -> bool {
         let times = |task: &Task| match self {
             Self::TransientMapcount => task.removals.transient_mapcount,
+            Self::ForeignPte => task.removals.foreign_pte,
         };
         tasks.iter().any(|task| times(task) > 0)
     }
@@ -46,6 +53,8 @@ impl Graded {
     pub const fn is_declared_by(self, scheme: &About) -> bool {
         match self {
             Self::TransientMapcount => scheme.transient_mapcount,
+            // Each of them: it is between the driver and the remover, with no fault in it.
+            Self::ForeignPte => true,
         }
     }
 }

@@ -117,8 +117,8 @@ pub(crate) struct Removed {
     pub(crate) incarnation: u64,
 }
 
-/// How many PTEs map each frame, for audits: nothing of the model reads it. On a platform that
-/// doesn't audit it is empty.
+/// How many PTEs map each frame, of VMAs in their file's `i_mmap`, for audits: nothing of the model
+/// reads it. On a platform that doesn't audit it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct PtesOfFrames(Box<[AtomicU32]>);
 
@@ -234,7 +234,9 @@ impl<P: Platform> System<P> {
         let slots = mapping.slots(places);
         let slots = slots.iter().filter(|slot| slot.observe() == Some(head));
         let slots = slots.count() as u32;
-        let ptes: u32 = frames.map(|frame| self.ptes_of_frames.of(Pfn(frame))).sum();
+        let foreign = self.foreign_ptes.of(frames.clone());
+        let known: u32 = frames.map(|frame| self.ptes_of_frames.of(Pfn(frame))).sum();
+        let ptes = known + foreign;
         let refcount = folio.counts.refcount();
         if refcount < ptes + slots {
             let refcount = refcount.cast_signed();
@@ -286,7 +288,7 @@ impl<P: Platform> System<P> {
     }
 
     /// The audit at rest: all threads have stopped, and every PTE belongs to a VMA that is known
-    /// to `mapping`.
+    /// to `mapping`, or is a foreign one. Of those only the counts are audited.
     pub fn audit_at_rest(&self, mapping: &AddressSpace<P>) {
         for vma in mapping.i_mmap.read().iter() {
             if let Some((pfn, detail)) = vma.mm.page_table.misuse() {
@@ -316,6 +318,7 @@ impl<P: Platform> System<P> {
                 self.audit_pte(mapping, index, pfn);
             }
         });
+        self.foreign_ptes.add_to(&mut ptes_of);
         self.audit_eof(mapping);
         self.audit_written(mapping);
 

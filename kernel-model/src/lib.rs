@@ -41,6 +41,7 @@ pub mod removal;
 pub mod scenario;
 
 mod fault;
+mod foreign;
 mod graded;
 mod invariants;
 mod orders;

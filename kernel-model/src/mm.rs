@@ -82,15 +82,27 @@ impl<P: Platform> Vma<P> {
         pgoff: u64,
         pages: u64,
     ) -> Arc<Self> {
-        let vma = Arc::new(Self {
+        let vma = Self::map_unlinked(mm, mapping, start_vpn, pgoff, pages);
+        vma.mapping.i_mmap.write().push(Arc::clone(&vma));
+        vma
+    }
+
+    /// The same without the file's knowing: in the kernel the VMA is one of another file, such as a
+    /// dma-buf, which maps pages of this one ([`System::map_foreign`](crate::System::map_foreign)).
+    pub fn map_unlinked(
+        mm: Arc<Mm<P>>,
+        mapping: Arc<AddressSpace<P>>,
+        start_vpn: u64,
+        pgoff: u64,
+        pages: u64,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             mm,
             mapping,
             start_vpn,
             pgoff,
             pages,
-        });
-        vma.mapping.i_mmap.write().push(Arc::clone(&vma));
-        vma
+        })
     }
 
     /// Makes the mapping unknown to the file (`unlink_file_vma()`). Whatever it maps must have

@@ -3,6 +3,7 @@
 use crate::address_space::AddressSpace;
 use crate::fault_around::FaultAround;
 use crate::folio::{Folio, Pfn};
+use crate::foreign::ForeignPtes;
 use crate::invariants::{PtesOfFrames, Removed};
 use crate::orders::Orders;
 use crate::page_allocator::{MemMap, Run};
@@ -62,6 +63,7 @@ pub struct System<P: Platform> {
     pub violations: Violations,
     pub(crate) store: Box<dyn BackingStore>,
     pub(crate) ptes_of_frames: PtesOfFrames,
+    pub(crate) foreign_ptes: ForeignPtes,
     pub(crate) written: Written,
 }
 
@@ -117,6 +119,9 @@ pub struct RemovalCounters {
     /// under a sound scheme: a fault has counted and will undo it. The kernel of today would say
     /// BUG or warn.
     pub transient_mapcount: u64,
+    /// Another one: a PTE of a VMA that isn't in `i_mmap` maps the folio at the point of removal,
+    /// and after it. The kernel says BUG there as well.
+    pub foreign_pte: u64,
 }
 
 /// What a thread carries through the model: its CPU's number, its counters, its batches.
@@ -168,6 +173,7 @@ impl<P: Platform> System<P> {
             violations: Violations::default(),
             store,
             ptes_of_frames: PtesOfFrames::new(if P::AUDIT { config.folios } else { 0 }),
+            foreign_ptes: ForeignPtes::default(),
             written: Written::default(),
         }
     }

@@ -46,6 +46,7 @@ static ABOUT: About = About {
         scenarios: &[
             "fault-vs-punch",
             "first-fault-vs-punch",
+            "foreign-vs-punch",
             "first-fault-vs-truncate",
             "window-vs-punch",
             "window-past-eof",

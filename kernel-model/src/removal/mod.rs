@@ -299,11 +299,21 @@ impl<P: Platform> System<P> {
     }
 
     /// Counts a mapcount that is above 0 where the kernel asserts that it is 0: in
-    /// `filemap_unaccount_folio()`, and in some removers before it. Nothing else is done about it,
-    /// and the audits look at PTEs only in zaps and at the end of an operation: to take a PTE-table
-    /// lock now would wait for the very fault that races.
+    /// `filemap_unaccount_folio()`, and in some removers before it. It is a fault's, or that of a
+    /// PTE which the zap before could not find. Nothing else is done about it, and the audits look
+    /// at PTEs only in zaps and at the end of an operation: to take a PTE-table lock now would wait
+    /// for the very fault that races.
     fn grade_mapcount(&self, pfn: Pfn, task: &mut Task) {
-        if self.memmap.observe_mapcount(pfn) != 0 {
+        let mapcount = self.memmap.observe_mapcount(pfn);
+        if mapcount == 0 {
+            return;
+        }
+        let foreign = self.foreign_ptes.of(self.memmap.observe_frames(pfn));
+        if foreign > 0 {
+            P::note(|| Note::Graded(Graded::ForeignPte));
+            task.removals.foreign_pte += 1;
+        }
+        if mapcount > foreign {
             P::note(|| Note::Graded(Graded::TransientMapcount));
             task.removals.transient_mapcount += 1;
         }

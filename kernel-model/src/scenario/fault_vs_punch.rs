@@ -1,7 +1,11 @@
-//! `fault-vs-punch` and `first-fault-vs-punch`: one page, one fault, one hole. The core of it all.
+//! One page, one fault, one hole. The core of it all.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use std::sync::Arc;
+
+use super::{About, Explored, Scenario, Seen, Stage, remove, scenario};
+use crate::Task;
 use crate::fault_around::FaultAround;
+use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 
 /// With the PTE table there already.
@@ -54,4 +58,30 @@ impl<P: Platform> Scenario<P> for FirstFaultVsPunch {
         stage.removes("punch-hole", 1);
         stage
     }
+}
+
+scenario! {
+    /// A driver has the page mapped in a VMA that isn't in the file's `i_mmap`, as udmabuf had: the
+    /// hole finds the folio mapped, zaps what it can find, and removes the folio with that PTE.
+    ForeignVsPunch, foreign_vs_punch, About {
+        name: "foreign-vs-punch",
+        summary: "a fault against a hole over a page that a VMA outside of i_mmap maps, too",
+        cpus: &["fault", "punch-hole, read"],
+        seen: &[Seen::FaultMapped, Seen::Removed, Seen::Unmapped, Seen::LeftMapped],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+fn foreign_vs_punch<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(scheme, 1, 1, 0);
+    let foreign = Vma::map_unlinked(Mm::new(1, 1), Arc::clone(&stage.file), 0, 0, 1);
+    let is_mapped = stage.system.map_foreign(&foreign, 0, &Task::default());
+    assert!(is_mapped, "the page is cached");
+    let vma = stage.map_with_table();
+    stage.faults_around(vma);
+    stage.cpu(move |system, file, task| {
+        remove(system, file, "punch-hole", 0..1, task);
+        contents.read_mapped(system, &foreign);
+    });
+    stage
 }

@@ -58,7 +58,7 @@ pub use fault_vs_invalidate::{
 };
 pub use fault_vs_memory_failure::{FaultVsMemoryFailure, FaultVsUnsplitFailure};
 pub use fault_vs_migrate::{FaultVsMigrate, MappedVsMigrate};
-pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch};
+pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch, ForeignVsPunch};
 pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
 pub use fault_vs_read_error::FaultVsReadError;
 pub use fault_vs_reclaim::{
@@ -178,6 +178,7 @@ impl<P: Platform> Scenarios<P> {
     pub const ALL: &'static [&'static dyn Scenario<P>] = &[
         &FaultVsPunch,
         &FirstFaultVsPunch,
+        &ForeignVsPunch,
         &FaultVsTruncate,
         &FirstFaultVsTruncate,
         &WindowVsPunch,

@@ -32,6 +32,8 @@ pub enum Seen {
     FoundBad,
     /// One was found mapped under its lock, and unmapped.
     Unmapped,
+    /// One left the page cache with a PTE that `i_mmap` doesn't lead to.
+    LeftMapped,
 }
 
 impl Seen {
@@ -51,6 +53,7 @@ impl Seen {
                 Self::FoundBusy => removals.busy,
                 Self::FoundBad => faults.hwpoison,
                 Self::Unmapped => removals.unmapped_singly,
+                Self::LeftMapped => removals.foreign_pte,
             };
             times > 0
         })
@@ -70,6 +73,7 @@ impl Seen {
             Self::FoundBusy => "a folio was found busy",
             Self::FoundBad => "a fault found its page's memory bad",
             Self::Unmapped => "a folio was found mapped under its lock",
+            Self::LeftMapped => "a folio left with a PTE that i_mmap doesn't lead to",
         }
     }
 }
