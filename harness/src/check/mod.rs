@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::cancel::Cancel;
 
 mod exhaustive;
+mod flags;
 mod gathered;
 mod panics;
 mod processes;

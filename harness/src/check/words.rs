@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use kernel_model::address_space::{self, site::SLOT_RELOAD};
-use kernel_model::fault_around::WINDOW_FLAGS;
-use kernel_model::folio::site::{FOLIO_TRYLOCK, REF_FREEZE};
-use kernel_model::folio::{self, Counts, PG_LOCKED, PG_UPTODATE};
+use kernel_model::folio::site::REF_FREEZE;
+use kernel_model::folio::{self, Counts};
 use kernel_model::gates::GateState;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Holds, Note, Site, Step, What, Word};
 
+use super::flags;
 use super::trace::Trace;
 
 /// Puts steps into words; says nothing of those that don't matter.
@@ -76,14 +76,12 @@ impl<'a> Words<'a> {
             } => {
                 let stale = got != newest;
                 let read = self.read(site, *word, *got, stale)?;
+                let by_now = match word.holds {
+                    Holds::Flags => flags::by_now(site, *got, *newest),
+                    _ => self.value(*word, *newest, *got),
+                };
                 let missed = match stale {
-                    true if site.name == WINDOW_FLAGS.name && (got ^ newest) & PG_UPTODATE == 0 => {
-                        match newest & PG_LOCKED {
-                            0 => " (STALE: not locked by now)".to_owned(),
-                            _ => " (STALE: locked by now)".to_owned(),
-                        }
-                    }
-                    true => format!(" (STALE: {} by now)", self.value(*word, *newest, *got)),
+                    true => format!(" (STALE: {by_now} by now)"),
                     false => String::new(),
                 };
                 format!("{read}{missed} {}", self.tag(site))
@@ -155,18 +153,7 @@ impl<'a> Words<'a> {
             return None;
         }
         Some(match word.holds {
-            // The window's first look is at all flags, and the lock is asked for by some schemes.
-            Holds::Flags if site.name == WINDOW_FLAGS.name => {
-                let not = |flag| if got & flag == 0 { "not " } else { "" };
-                let (uptodate, locked) = (not(PG_UPTODATE), not(PG_LOCKED));
-                let folio = self.folio(word);
-                format!("{folio}flags? {uptodate}uptodate, {locked}locked")
-            }
-            Holds::Flags => format!(
-                "{}PG_locked? {}",
-                self.folio(word),
-                self.value(word, got, got)
-            ),
+            Holds::Flags => format!("{}{}", self.folio(word), flags::looked_at(site, got)),
             Holds::Mapping => format!(
                 "{}mapping? {}",
                 self.folio(word),
@@ -223,17 +210,7 @@ impl<'a> Words<'a> {
         }
         let folio = self.folio(word);
         match word.holds {
-            Holds::Flags if (old ^ new) & PG_LOCKED != 0 => {
-                let (old, new) = (old & PG_LOCKED, new & PG_LOCKED);
-                Some(format!("{folio}PG_locked {old} -> {new}"))
-            }
-            Holds::Flags if (old ^ new) & PG_UPTODATE != 0 => {
-                Some(format!("{folio}PG_uptodate set"))
-            }
-            Holds::Flags if site.name == FOLIO_TRYLOCK.name => {
-                Some(format!("{folio}PG_locked? yes: not taken"))
-            }
-            Holds::Flags => Some(format!("{folio}flags as they were")),
+            Holds::Flags => Some(format!("{folio}{}", flags::changed(site, old, new))),
             Holds::Counts => self.counted(site, &folio, Counts::of(old), Counts::of(new)),
             Holds::Mapcount => Some(format!(
                 "{folio}mapcount {} -> {}",
@@ -278,14 +255,6 @@ impl<'a> Words<'a> {
     /// A value, seen beside another.
     fn value(&self, word: Word, value: u64, beside: u64) -> String {
         match word.holds {
-            Holds::Flags if (value ^ beside) & PG_UPTODATE != 0 => match value & PG_UPTODATE {
-                0 => "not uptodate".to_owned(),
-                _ => "uptodate".to_owned(),
-            },
-            Holds::Flags => match value & PG_LOCKED {
-                0 => "no".to_owned(),
-                _ => "yes".to_owned(),
-            },
             Holds::Mapping => match value {
                 0 => "NULL".to_owned(),
                 _ => "ours".to_owned(),
@@ -325,6 +294,8 @@ impl<'a> Words<'a> {
             Holds::Size | Holds::Index | Holds::Incarnation | Holds::CompoundHead | Holds::Rcu => {
                 value.to_string()
             }
+            // Not by their values: see `flags`.
+            Holds::Flags => format!("{value:#x}"),
         }
     }
 
@@ -358,4 +329,100 @@ fn mapped(counts: Counts) -> i32 {
 fn barrier(site: &Site) -> &'static str {
     debug_assert_eq!((site.access, site.order), (Access::Fence, Ordering::SeqCst));
     "smp_mb()"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel_model::fault_around::WINDOW_FLAGS;
+    use kernel_model::folio::site::{
+        END_WRITEBACK, FOLIO_TRYLOCK, FOLIO_WAIT_LOAD, SET_HWPOISON, SET_UPTODATE,
+    };
+    use kernel_model::folio::{
+        PG_DIRTY, PG_HAS_HWPOISONED, PG_HEAD, PG_HWPOISON, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK,
+    };
+    use kernel_model::removal::WRITEBACK_WAIT;
+
+    /// A step on the flags of the only folio is told so.
+    #[track_caller]
+    fn assert_told(site: &'static Site, line: &str, what: impl FnOnce(Word) -> What) {
+        let words = Words {
+            mutation: &Mutation::NONE,
+            shows: "",
+            size: false,
+            one_folio: true,
+        };
+        let holds = Holds::Flags;
+        let what = what(Word { holds, number: 0 });
+        let told = words.line(&Step { cpu: 0, what });
+        assert_eq!(told, Some(format!("  {line} [{}]", site.name)));
+    }
+
+    #[test]
+    fn flags_that_change_are_named() {
+        let changed = |site, old, new, line| {
+            assert_told(site, line, |word| What::Rmw {
+                site,
+                word,
+                old,
+                new,
+            });
+        };
+        let (bad, head) = (PG_UPTODATE | PG_HWPOISON, PG_UPTODATE | PG_HEAD);
+        changed(&SET_HWPOISON, PG_UPTODATE, bad, "PG_hwpoison set");
+        changed(&SET_HWPOISON, bad, bad, "flags as they were");
+        let has_bad = head | PG_HAS_HWPOISONED;
+        changed(&SET_HWPOISON, head, has_bad, "PG_has_hwpoisoned set");
+        let under_writeback = PG_LOCKED | PG_WRITEBACK;
+        changed(
+            &SET_UPTODATE,
+            PG_LOCKED,
+            under_writeback,
+            "PG_writeback set",
+        );
+        changed(
+            &END_WRITEBACK,
+            under_writeback,
+            PG_LOCKED,
+            "PG_writeback cleared",
+        );
+        let both = "PG_dirty set; PG_has_hwpoisoned, PG_head cleared";
+        changed(&SET_UPTODATE, has_bad, PG_UPTODATE | PG_DIRTY, both);
+        changed(&FOLIO_TRYLOCK, 0, PG_LOCKED, "PG_locked 0 -> 1");
+        changed(
+            &FOLIO_TRYLOCK,
+            PG_LOCKED,
+            PG_LOCKED,
+            "PG_locked? yes: not taken",
+        );
+    }
+
+    #[test]
+    fn flags_that_are_looked_at_are_named() {
+        let read = |site, got, newest, line| {
+            assert_told(site, line, |word| What::Load {
+                site,
+                word,
+                got,
+                newest,
+            });
+        };
+        let bad = PG_UPTODATE | PG_HAS_HWPOISONED;
+        let all = "flags? uptodate, not locked, has_hwpoisoned";
+        read(&WINDOW_FLAGS, bad, bad, all);
+        let stale = "flags? uptodate, locked (STALE: has_hwpoisoned, not locked by now)";
+        read(&WINDOW_FLAGS, PG_UPTODATE | PG_LOCKED, bad, stale);
+        read(&WRITEBACK_WAIT, PG_LOCKED, PG_LOCKED, "PG_writeback? no");
+        let stale = "PG_writeback? yes (STALE: no by now)";
+        read(&WRITEBACK_WAIT, PG_WRITEBACK, 0, stale);
+        let stale = "PG_locked? no (STALE: yes by now)";
+        read(&FOLIO_WAIT_LOAD, PG_UPTODATE, PG_LOCKED, stale);
+        let stale = "PG_locked? no (STALE: hwpoison by now)";
+        read(
+            &FOLIO_WAIT_LOAD,
+            PG_UPTODATE,
+            PG_UPTODATE | PG_HWPOISON,
+            stale,
+        );
+    }
 }
