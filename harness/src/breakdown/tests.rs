@@ -101,11 +101,15 @@ fn a_fault_takes_the_lock_of_its_page_table_once_and_no_other() {
 fn checks_and_barriers_are_steps_and_other_loads_are_needed() {
     let checks = steps("mapcount-recheck", Kind::Check);
     let per_page = ["pte_none", "slot_reload", "window_flags"];
-    let per_page = per_page
-        .into_iter()
-        .chain(["recheck_locked", "recheck_mapping"]);
+    let rechecks = ["recheck_locked", "recheck_mapping", "recheck_poison"];
+    let per_page = per_page.into_iter().chain(rechecks);
     let mut expected: BTreeMap<_, _> = per_page.map(|name| (name, 16.0)).collect();
-    expected.extend([("i_size_read", 1.0), ("pmd_recheck", 1.0)]);
+    // Both looks at the mark are left out by the name of the first.
+    expected.extend([
+        ("i_size_read", 1.0),
+        ("pmd_recheck", 1.0),
+        ("poison_check", 32.0),
+    ]);
     assert_eq!(checks, expected);
     let fences = steps("mapcount-recheck", Kind::Fence);
     assert_eq!(fences, [("mapcount_inc_mb", 16.0)].into());
