@@ -303,12 +303,38 @@ fn a_run_that_cannot_be_read_is_told_in_one_line() {
     fs::write(&log, b"not a log\n").unwrap();
     assert_refused(&report(&directory, &[]), &["mapcount-recheck-faults.hlog"]);
     fs::remove_file(&log).unwrap();
-    assert_refused(&report(&directory, &[]), &["mapcount-recheck-faults.hlog"]);
+    assert_refused(
+        &report(&directory, &[]),
+        &[
+            "mapcount-recheck-faults.hlog",
+            "a percentile plot is drawn of it: copy the whole run directory, or measure again with \
+             faultaround storm; --plots none and --short do without",
+        ],
+    );
     // What isn't drawn needn't be there.
-    let told = report(&directory, &["--plots", "none"]);
-    let line = "faultaround: files of this run are missing: none-1-mapcount-recheck-faults.hlog\n";
-    assert_eq!(String::from_utf8(told.stderr).unwrap(), line);
-    assert!(told.status.success());
+    let told = |files: &str| {
+        let lacks = "the report's figures are whole without, but percentile plots and other tools \
+                     lack these latencies: copy the whole run directory, or measure again with \
+                     faultaround storm";
+        for option in [&["--plots", "none"][..], &["--short"]] {
+            let output = report(&directory, option);
+            assert!(output.status.success());
+            let line = format!("faultaround: files of this run {files}; {lacks}\n");
+            assert_eq!(stderr(&output), line);
+        }
+    };
+    let name = "none-1-mapcount-recheck-faults.hlog";
+    told(&format!("are missing: {name}"));
+    std::os::unix::fs::symlink(&log, &log).unwrap();
+    let looped = "Too many levels of symbolic links (os error 40)";
+    told(&format!("can't be read: {name} ({looped})"));
+    for other in ["page-locked", "mapcount-recheck", "sketch-broken"] {
+        fs::remove_file(directory.join(format!("none-1-{other}-faults.hgrm"))).unwrap();
+    }
+    told(&format!(
+        "are missing: none-1-page-locked-faults.hgrm, none-1-mapcount-recheck-faults.hgrm, and 1 \
+         more; some can't be read: {name} ({looped})"
+    ));
 
     let endless = ["--verdicts", "/dev/zero", "--plots", "none"];
     assert_refused(&report(&directory, &endless), &["/dev/zero", "never end"]);

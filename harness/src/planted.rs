@@ -16,7 +16,25 @@ const TIMED: u32 = 4096;
 /// How often it is; the quickest counts, since nothing but a disturbance makes it slower.
 const TIMES: usize = 64;
 
+/// Steps in which a planted loop is brought to its length.
+pub(crate) const CALIBRATIONS: u64 = 4;
+
 impl Plant {
+    /// A loop that makes a fault longer by a share of it, from what `medians` tells of faults
+    /// without a loop and with one, step by step.
+    pub(crate) fn lengthening<E>(
+        share: f64,
+        clock: &Clock,
+        mut medians: impl FnMut(u64, &Self) -> Result<(f64, f64), E>,
+    ) -> Result<Self, E> {
+        let mut plant = Self::of(0.0, clock);
+        for step in 0..CALIBRATIONS {
+            let (plain, planted) = medians(step, &plant)?;
+            plant = plant.longer(plain * (1.0 + share) - planted);
+        }
+        Ok(plant)
+    }
+
     /// A loop of this length in ticks of the clock, to the nearest turn of a few cycles.
     pub(crate) fn of(ticks: f64, clock: &Clock) -> Self {
         let timed = Self {
@@ -93,5 +111,28 @@ mod tests {
         assert_eq!(plant.longer(-1e9).turns, 0);
         assert_eq!(Plant::of(0.0, &clock).turns, 0);
         assert_eq!(Plant::of(1_000.0, &clock).grow(7), 0);
+    }
+
+    #[test]
+    fn a_fault_is_as_much_longer_as_it_was_asked_to_be() {
+        const FAULT: f64 = 40_000.0;
+        let clock = Clock::new();
+        // A CPU that does a part of the loop beside the fault.
+        let with = |plant: &Plant| FAULT + 0.7 * f64::from(plant.turns) * plant.ticks_per_turn;
+        for share in [0.0, 0.05, 1.0, 9.0] {
+            let medians = |_, plant: &Plant| Ok::<_, ()>((FAULT, with(plant)));
+            let plant = Plant::lengthening(share, &clock, medians).unwrap();
+            let longer = with(&plant) / FAULT - 1.0;
+            let turn = plant.ticks_per_turn / FAULT;
+            assert!(
+                (longer - share).abs() <= 0.02 * share + turn,
+                "{share}: {longer}"
+            );
+        }
+        let failed = Plant::lengthening(1.0, &clock, |step, _| match step {
+            0 => Ok((FAULT, FAULT)),
+            _ => Err("no more"),
+        });
+        assert_eq!(failed.unwrap_err(), "no more");
     }
 }

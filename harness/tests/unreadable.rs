@@ -232,15 +232,26 @@ fn a_run_json_of_nobody_or_of_others_is_told_with_what_it_lacks() {
 }
 
 #[test]
-fn files_that_are_missing_are_named() {
+fn files_that_are_missing_or_unreadable_are_named_as_what_they_are() {
     let directory = whole();
     let run = Run::read(directory.path()).unwrap();
-    assert_eq!(run.missing_files(directory.path()), [""; 0]);
+    let lost = || {
+        let lost = run.lost_files(directory.path()).into_iter();
+        let lost = lost.map(|(name, error)| (name, error.raw_os_error().unwrap_or(0)));
+        lost.collect::<Vec<_>>()
+    };
+    assert_eq!(lost(), []);
     let table = HLOG.replace("hlog", "hgrm");
-    fs::remove_file(directory.path().join(HLOG)).unwrap();
-    assert_eq!(run.missing_files(directory.path()), [HLOG]);
-    fs::remove_file(directory.path().join(&table)).unwrap();
-    assert_eq!(run.missing_files(directory.path()), [&table[..], HLOG]);
+    let (log_path, table_path) = (directory.path().join(HLOG), directory.path().join(&table));
+    fs::remove_file(&log_path).unwrap();
+    let log = |code| (HLOG.to_owned(), code);
+    assert_eq!(lost(), [log(libc::ENOENT)]);
+    fs::remove_file(&table_path).unwrap();
+    assert_eq!(lost(), [(table.clone(), libc::ENOENT), log(libc::ENOENT)]);
+    // They are there, and can't be read even by root.
+    std::os::unix::fs::symlink(&log_path, &log_path).unwrap();
+    fs::create_dir(&table_path).unwrap();
+    assert_eq!(lost(), [(table, libc::EISDIR), log(libc::ELOOP)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `faultaround report`: a run again, from its directory.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -76,18 +77,52 @@ fn refuse_for_calibrations(options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// What is said of files that a run wrote and that aren't there: a line, if there are any.
-fn missing(names: &[String]) -> Option<String> {
-    let more = match names {
-        [] => return None,
-        [_] | [_, _] => String::new(),
-        [_, _, more @ ..] => format!(", and {} more", more.len()),
+/// How files of a run are had that aren't there.
+fn instead(run: &Run) -> String {
+    let command = if run.configuration.is_kernel() {
+        "host"
+    } else {
+        "storm"
     };
-    let first: Vec<_> = names.iter().take(2).map(String::as_str).collect();
+    format!("copy the whole run directory, or measure again with faultaround {command}")
+}
+
+/// What is said of files that a run wrote and that can't be read: a line, if there are any.
+fn lost(run: &Run, files: &[(String, io::Error)]) -> Option<String> {
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let (missing, unreadable): (Vec<_>, Vec<_>) =
+        files.iter().partition(|(_, error)| is_missing(error));
+    let missing = missing.into_iter().map(|(name, _)| name.clone());
+    let unreadable = unreadable.into_iter();
+    let unreadable = unreadable.map(|(name, error)| format!("{name} ({error})"));
+    let said = [
+        ("are missing", missing.collect::<Vec<_>>()),
+        ("can't be read", unreadable.collect()),
+    ];
+    let said: Vec<_> = said
+        .iter()
+        .filter_map(|(what, names)| Some(format!("{what}: {}", first(names)?)))
+        .collect();
+    if said.is_empty() {
+        return None;
+    }
     Some(format!(
-        "faultaround: files of this run are missing: {}{more}",
-        first.join(", ")
+        "faultaround: files of this run {}; the report's figures are whole without, but percentile \
+         plots and other tools lack these latencies: {}",
+        said.join("; some "),
+        instead(run)
     ))
+}
+
+/// The first two of some names, and how many more there are; nothing if there are none.
+fn first(names: &[String]) -> Option<String> {
+    let first = names.iter().take(2).map(String::as_str);
+    let first = first.collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        1 | 2 => Some(first),
+        all => Some(format!("{first}, and {} more", all - 2)),
+    }
 }
 
 /// Prints the report.
@@ -118,8 +153,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         true => report::markdown(&run, &extras),
         false => report::text(&run, &extras),
     };
-    let text = text.map_err(Failure::usage)?;
-    if let Some(line) = missing(&run.missing_files(&options.run)) {
+    let text = text.map_err(|error| {
+        Failure::Usage(format!(
+            "{error}; a percentile plot is drawn of it: {}; --plots none and --short do without",
+            instead(&run)
+        ))
+    })?;
+    if let Some(line) = lost(&run, &run.lost_files(&options.run)) {
         say(&line);
     }
     output::print(&text)

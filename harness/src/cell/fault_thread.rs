@@ -17,7 +17,7 @@ use crate::conditions::{ThreadConditions, ThreadWatch};
 use crate::counters::{Counters, Event, Kind, Readings};
 use crate::machine::MmKind;
 use crate::order::Touches;
-use crate::planted::Plant;
+use crate::planted::{CALIBRATIONS, Plant};
 use crate::recorder::Recorder;
 use crate::rounds::Control;
 use crate::statistics::Spread;
@@ -76,9 +76,6 @@ struct Tally {
     in_faults: Ticks,
     active: Ticks,
 }
-
-/// Steps in which a planted loop is brought to its length.
-const CALIBRATIONS: u64 = 4;
 
 /// What stands between one fault and the next.
 enum Pace {
@@ -224,8 +221,7 @@ impl<F: Faults> Runner<'_, F> {
     fn calibrate(&mut self, share: f64, measured: Ticks, time: Ticks) -> Result<Plant, CellError> {
         let clock = &self.course.clock;
         let none = Plant::of(0.0, clock);
-        let mut plant = none;
-        for step in 0..CALIBRATIONS {
+        Plant::lengthening(share, clock, |step, plant| {
             let end = measured - time / CALIBRATIONS * (CALIBRATIONS - 1 - step);
             // By turns, so that both meet the same machine.
             let (mut plain, mut planted) = (Vec::new(), Vec::new());
@@ -235,15 +231,13 @@ impl<F: Faults> Runner<'_, F> {
                 plain.push(self.recorder.median_noted());
                 self.recorder.discard();
                 self.faults.zap(&self.touches)?;
-                self.planted_pass(clock.now(), Ticks::MAX, &plant);
+                self.planted_pass(clock.now(), Ticks::MAX, plant);
                 planted.push(self.recorder.median_noted());
                 self.recorder.discard();
             }
             let median = |values: Vec<f64>| Spread::of(values).map_or(0.0, |it| it.median);
-            let (plain, planted) = (median(plain), median(planted));
-            plant = plant.longer(plain * (1.0 + share) - planted);
-        }
-        Ok(plant)
+            Ok((median(plain), median(planted)))
+        })
     }
 
     /// Passes until a moment has come. What the last pass mapped stays mapped.

@@ -4,10 +4,13 @@
 //! output. When its standard input is closed it ends, in the middle of an exploration if need be.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use kernel_model::SLOW_CHECKS;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Loom, Site};
@@ -23,6 +26,12 @@ pub const WORKER: &str = "check-worker";
 
 /// What a worker says when it can take orders.
 pub(super) const READY: &str = "ready";
+
+/// The exit status of one whose explorer has panicked where no checker catches that.
+pub(super) const PANICKED: i32 = 101;
+
+/// What it answers to an order of which it doesn't know a name.
+const UNKNOWN: &str = "it knows no such scheme, scenario, site or check";
 
 /// What it says to those who call it by hand.
 const NOT_BY_HAND: &str = "check-worker is what faultaround check starts to explore for it, and \
@@ -84,8 +93,10 @@ fn site_named(name: &str) -> Option<&'static str> {
     let of_schemes = schemes.flat_map(|about| about.checks().chain(sites_of(about.name)));
     let removers = Removers::<Loom>::ALL.iter();
     let of_removers = removers.flat_map(|remover| remover.about().checks.iter().copied());
-    let mut all = of_schemes.chain(of_removers).map(|site: &Site| site.name);
-    all.find(|it| *it == name)
+    let of_slow_path = SLOW_CHECKS.iter().copied();
+    let all = of_schemes.chain(of_removers).chain(of_slow_path);
+    let mut names = all.map(|site: &Site| site.name);
+    names.find(|it| *it == name)
 }
 
 fn ordering_named(name: &str) -> Option<Ordering> {
@@ -101,7 +112,9 @@ pub fn work() -> i32 {
     }
     let (orders, todo) = channel();
     let explorer = thread::Builder::new().name("explorer".to_owned());
-    if let Err(error) = explorer.spawn(move || answer(todo)) {
+    // Nothing else would end the process, whose first thread waits for orders.
+    let answer = move || answer(todo, Order::obey, |status| process::exit(status));
+    if let Err(error) = explorer.spawn(answer) {
         // Read there in place of the line that it is ready. If it can't be, that is told, too.
         let _ = tell(&error.to_string());
         return 1;
@@ -126,18 +139,27 @@ fn not_by_hand() -> i32 {
     2
 }
 
-/// Obeys order after order.
-fn answer(todo: Receiver<Order>) {
-    for order in todo {
-        let answer = order.obey().map(|it| serde_json::to_string(&it));
-        let told = match answer {
-            Some(Ok(line)) => tell(&line),
-            // Nothing that this program would ask for.
-            _ => tell(""),
-        };
-        if told.is_err() {
-            return;
+/// Obeys order after order; a panic ends all of it.
+fn answer(
+    todo: Receiver<Order>,
+    obey: impl Fn(&Order) -> Option<Exploration>,
+    end: impl FnOnce(i32),
+) {
+    let answer_all = || {
+        for order in todo {
+            let answer = obey(&order).map(|it| serde_json::to_string(&it));
+            let told = match answer {
+                Some(Ok(line)) => tell(&line),
+                Some(Err(error)) => tell(&error.to_string()),
+                None => tell(UNKNOWN),
+            };
+            if told.is_err() {
+                return;
+            }
         }
+    };
+    if catch_unwind(AssertUnwindSafe(answer_all)).is_err() {
+        end(PANICKED);
     }
 }
 
@@ -151,6 +173,14 @@ fn tell(line: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// What arrives of a mutation, in an order.
+    fn sent(mutation: &Mutation) -> Option<Mutation> {
+        let order = Order::of(Cell::all()[3], mutation, &Extent::default());
+        let text = serde_json::to_string(&order).unwrap();
+        let order: Order = serde_json::from_str(&text).unwrap();
+        Some(order.cell_and_mutation()?.1)
+    }
+
     #[test]
     fn an_order_arrives_as_it_was_sent() {
         let cell = Cell::all()[3];
@@ -159,19 +189,10 @@ mod tests {
             seed: u64::MAX,
             ..Extent::default()
         };
-        let all = sites_of("mapcount-recheck").into_iter();
-        let weakened = all.flat_map(|site| {
-            let orders = super::super::weaken::ladder(site).iter();
-            orders.map(|order| (site.name, *order))
-        });
-        let mutation = Mutation {
-            weakened: weakened.collect(),
-            left_out: vec!["recheck_locked", "remover_mapcount"],
-        };
-        let text = serde_json::to_string(&Order::of(cell, &mutation, &extent)).unwrap();
+        let text = serde_json::to_string(&Order::of(cell, &Mutation::NONE, &extent)).unwrap();
         let order: Order = serde_json::from_str(&text).unwrap();
         let (its_cell, its_mutation) = order.cell_and_mutation().unwrap();
-        assert_eq!(its_mutation, mutation);
+        assert_eq!(its_mutation, Mutation::NONE);
         assert_eq!(its_cell.scheme.name, cell.scheme.name);
         assert_eq!(its_cell.scenario.name, cell.scenario.name);
         assert_eq!(
@@ -179,5 +200,57 @@ mod tests {
             (Some(7), u64::MAX)
         );
         assert!(site_named("luck").is_none() && ordering_named("strong").is_none());
+    }
+
+    #[test]
+    fn every_change_that_can_be_named_arrives() {
+        let schemes = || Schemes::<Loom>::ALL.iter().map(|scheme| scheme.about());
+        let removers = Removers::<Loom>::ALL.iter();
+        let checks = schemes()
+            .flat_map(|about| about.checks())
+            .chain(removers.flat_map(|remover| remover.about().checks.iter().copied()))
+            .chain(SLOW_CHECKS.iter().copied());
+        let without = checks.map(|check| Mutation {
+            left_out: vec![check.name],
+            ..Mutation::NONE
+        });
+        let sites = schemes().flat_map(|about| sites_of(about.name));
+        let with = sites.flat_map(|site| {
+            let orders = super::super::weaken::ladder(site).iter();
+            orders.map(|&order| Mutation {
+                weakened: vec![(site.name, order)],
+                ..Mutation::NONE
+            })
+        });
+        let all: Vec<Mutation> = without.chain(with).collect();
+        let arrives = |it: &&Mutation| sent(it).as_ref() == Some(*it);
+        let lost: Vec<_> = all.iter().filter(|it| !arrives(it)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        let names = |names: &[&'static str]| all.iter().any(|it| it.left_out == names);
+        for one in ["recheck_locked", "remover_mapcount", "fault_lock"] {
+            assert!(names(&[one]), "{one}");
+        }
+        // All of the changes at once.
+        let together = Mutation {
+            weakened: all.iter().flat_map(|it| it.weakened.clone()).collect(),
+            left_out: all.iter().flat_map(|it| it.left_out.clone()).collect(),
+        };
+        assert_eq!(sent(&together), Some(together));
+    }
+
+    #[test]
+    fn a_panic_of_the_explorer_ends_the_process() {
+        let (orders, todo) = channel();
+        let order = || Order::of(Cell::all()[0], &Mutation::NONE, &Extent::default());
+        orders.send(order()).unwrap();
+        orders.send(order()).unwrap();
+        drop(orders);
+        let (mut obeyed, mut status) = (std::cell::Cell::new(0), None);
+        let obey = |_: &Order| -> Option<Exploration> {
+            obeyed.set(obeyed.get() + 1);
+            panic!("where no checker is");
+        };
+        answer(todo, obey, |it| status = Some(it));
+        assert_eq!((status, *obeyed.get_mut()), (Some(PANICKED), 1));
     }
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::unique::Unique;
 use super::{Run, SCHEMA_VERSION, Side, stem};
-use crate::results::{read_hlog, read_input};
+use crate::results::{open_input, read_hlog, read_input};
 use crate::statistics::Latency;
 use crate::summary::{GroupSummary, Row};
 
@@ -105,8 +105,9 @@ impl Run {
         serde_json::from_value(json).map_err(|error| fail(error.to_string()))
     }
 
-    /// Names of the files with latencies that the run wrote and that aren't in its directory.
-    pub fn missing_files(&self, directory: &Path) -> Vec<String> {
+    /// The files with latencies that the run wrote and that can't be read from its directory: their
+    /// names, and what the system says of each; of one that is missing, that it isn't found.
+    pub fn lost_files(&self, directory: &Path) -> Vec<(String, io::Error)> {
         let mut names = Vec::new();
         for group in &self.summary {
             for row in &group.rows {
@@ -118,8 +119,11 @@ impl Run {
                 }
             }
         }
-        names.retain(|name| !directory.join(name).exists());
-        names
+        let lost = |name: String| {
+            let error = open_input(&directory.join(&name)).err()?;
+            Some((name, error))
+        };
+        names.into_iter().filter_map(lost).collect()
     }
 
     /// Reads the latencies of a row over all rounds from the run's directory; `None` if the row has

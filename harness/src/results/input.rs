@@ -1,6 +1,6 @@
 //! Reading a file that somebody names.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -13,6 +13,21 @@ const LARGEST_BYTES: u64 = 1 << 30;
 /// # Errors
 /// What the system says, or what it is that isn't read.
 pub fn read_input(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open_input(path)?;
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST_BYTES {
+        true => Err(too_large()),
+        false => Ok(bytes),
+    }
+}
+
+/// A file that [`read_input`] reads, not read yet.
+///
+/// # Errors
+/// The same.
+pub(crate) fn open_input(path: &Path) -> io::Result<File> {
     // Without waiting for a writer, if it is a pipe.
     let file = OpenOptions::new()
         .read(true)
@@ -26,23 +41,19 @@ pub fn read_input(path: &Path) -> io::Result<Vec<u8>> {
         let what = "it is a device or a pipe, which may never end; a regular file is wanted";
         return Err(io::Error::other(what));
     }
-    let too_large = || io::Error::other("it is larger than 1 GiB, and no file of a run is");
-    if metadata.len() > LARGEST_BYTES {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    // It may grow while it is read.
-    file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LARGEST_BYTES {
+    match metadata.len() > LARGEST_BYTES {
         true => Err(too_large()),
-        false => Ok(bytes),
+        false => Ok(file),
     }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("it is larger than 1 GiB, and no file of a run is")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
 
     #[test]
     fn what_never_ends_is_refused_at_once() {

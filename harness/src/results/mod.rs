@@ -25,5 +25,6 @@ pub use disk::{RunDirectoryError, size_limit_is_an_error};
 pub use hgrm::write_hgrm;
 pub use hlog::{HlogError, Interval, write_hlog};
 pub use hlog_reader::read_hlog;
+pub(crate) use input::open_input;
 pub use input::read_input;
 pub use run_directory::RunDirectory;
