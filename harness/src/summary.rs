@@ -195,7 +195,7 @@ pub struct Totals {
     pub gate_closed: u64,
     /// Pages read.
     pub filled: u64,
-    /// Faults past the end of the file.
+    /// Faults past the end of the file or on a page with bad memory.
     pub sigbus: u64,
     /// Faults that found no frame.
     pub oom: u64,

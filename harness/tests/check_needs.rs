@@ -12,6 +12,7 @@ use kernel_model::fault_around::{About, Schemes};
 use kernel_model::platform::Loom;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::removal::Removers;
+use kernel_model::scenario::Scenarios;
 
 /// Checks left out: the scheme, the check, a scenario that needs it, and what is violated there.
 const WITHOUT: &str = "
@@ -33,6 +34,7 @@ const WITHOUT: &str = "
     folio-batched          folio_clip           large-folio-past-eof        no-pte-past-eof
     folio-batched          end_before_lookup    large-folio-vs-truncate     pte-holds-reference
     mapcount-recheck       pmd_recheck          fault-vs-collapse           no-freed-table-use
+    mapcount-recheck       pmd_recheck          fault-vs-collapse-counted   no-freed-table-use
     mapcount-recheck       recheck_locked       fault-vs-swapout            no-stale-pte
     mapcount-recheck       recheck_mapping      fault-vs-swapout            no-stale-pte
     mapcount-recheck       recheck_poison       fault-vs-unsplit-failure    no-poisoned-pte
@@ -112,36 +114,65 @@ const WITHOUT: &str = "
     page-locked-xfs        folio_clip           large-folio-past-eof        no-pte-past-eof
 ";
 
-/// Checks of removers and of the slow path left out: the check, a scenario, and what `page-locked`
-/// violates there; `-` where it is harmless, and the remover's file says why.
+/// Checks of removers and of the slow path left out: of which of them, the check, a scenario, and
+/// what `page-locked` violates there; `-` where it is harmless.
 const REMOVERS_WITHOUT: &str = "
-    remover_mapping   fault-vs-two-invalidates  no-bad-free
-    remover_mapping   punch-vs-migrate          counts-balance
-    remover_mapping   punch-vs-reclaim          counts-balance
-    remover_mapping   truncate-vs-truncate      -
-    remover_mapcount  fault-vs-punch            no-mapped-removal
-    remover_mapcount  fault-vs-truncate         no-mapped-removal
-    remover_mapcount  fault-vs-invalidate       no-mapped-removal
-    remover_mapcount  fault-vs-swapout          no-mapped-removal
-    remover_mapcount  fault-vs-memory-failure   no-mapped-removal
-    remover_mapcount  punch-vs-migrate          no-mapped-removal
-    remover_mapcount  invalidate-vs-migrate     no-mapped-removal
-    remover_mapcount  fault-vs-reclaim          -
-    ref_freeze        fault-vs-reclaim          counts-balance
-    ref_freeze        fault-vs-migrate          counts-balance
-    ref_freeze        fault-vs-split            counts-balance
-    dirty_stays       fault-vs-split            no-lost-data
-    writeback_wait    punch-vs-writeback        no-bad-free
-    writeback_wait    reclaim-vs-writeback      no-bad-free
-    fault_lock        slow-vs-punch             no-stale-pte
-    fault_mapping     slow-vs-punch             no-stale-pte
-    fault_uptodate    fault-vs-read-error       only-uptodate
-    fault_i_size      slow-vs-partial-truncate  no-pte-past-eof
-    fault_pte_none    slow-vs-thread            counts-balance
-    fault_poison      fault-vs-unsplit-failure  no-poisoned-pte
-    rcu_walk          fault-vs-collapse         no-freed-table-use
-    table_grace       fault-vs-collapse         no-freed-table-use
+    truncate          remover_mapcount  fault-vs-truncate               no-mapped-removal
+    truncate          remover_mapping   truncate-vs-truncate            -
+    truncate          ref_freeze        fault-vs-partial-truncate       counts-balance
+    truncate          dirty_stays       slow-vs-partial-truncate        no-lost-data
+    punch-hole        remover_mapping   punch-vs-reclaim                counts-balance
+    punch-hole        remover_mapcount  fault-vs-punch                  no-mapped-removal
+    punch-hole        remover_mapcount  punch-vs-migrate                no-mapped-removal
+    punch-hole        ref_freeze        fault-vs-split                  counts-balance
+    punch-hole        dirty_stays       fault-vs-split                  no-lost-data
+    punch-hole        writeback_wait    punch-vs-writeback              no-bad-free
+    punch-hole        writeback_wait    split-vs-writeback              no-bad-free
+    invalidate        remover_mapping   fault-vs-two-invalidates        no-bad-free
+    invalidate        remover_mapcount  fault-vs-invalidate             no-mapped-removal
+    invalidate        remover_mapcount  invalidate-vs-migrate           no-mapped-removal
+    invalidate        writeback_wait    invalidate-vs-writeback         no-bad-free
+    reclaim           remover_mapping   punch-vs-reclaim                counts-balance
+    reclaim           remover_mapcount  fault-vs-reclaim                -
+    reclaim           ref_freeze        fault-vs-reclaim                counts-balance
+    reclaim           writeback_wait    reclaim-vs-writeback            no-bad-free
+    migrate           remover_mapping   punch-vs-migrate                counts-balance
+    migrate           ref_freeze        fault-vs-migrate                counts-balance
+    shmem-swapout     remover_mapcount  fault-vs-swapout                no-mapped-removal
+    memory-failure    remover_mapping   punch-vs-memory-failure         no-bad-free
+    memory-failure    remover_mapcount  fault-vs-memory-failure         no-mapped-removal
+    memory-failure    ref_freeze        fault-vs-unsplit-failure        no-bad-free
+    memory-failure    writeback_wait    failure-vs-writeback            no-bad-free
+    collapse          remover_mapping   invalidate-vs-collapse          counts-balance
+    collapse          ref_freeze        fault-vs-collapse               counts-balance
+    collapse          rcu_walk          fault-vs-collapse               no-freed-table-use
+    collapse          table_grace       fault-vs-collapse               no-freed-table-use
+    collapse-counted  remover_mapping   invalidate-vs-collapse-counted  no-bad-free
+    collapse-counted  remover_mapcount  fault-vs-collapse-counted       -
+    collapse-counted  rcu_walk          fault-vs-collapse-counted       no-freed-table-use
+    collapse-counted  table_grace       fault-vs-collapse-counted       no-freed-table-use
+    slow-path         fault_lock        slow-vs-punch                   no-stale-pte
+    slow-path         fault_mapping     slow-vs-punch                   no-stale-pte
+    slow-path         fault_uptodate    fault-vs-read-error             only-uptodate
+    slow-path         fault_i_size      slow-vs-partial-truncate        no-pte-past-eof
+    slow-path         fault_pte_none    slow-vs-thread                  counts-balance
+    slow-path         fault_poison      fault-vs-unsplit-failure        no-poisoned-pte
 ";
+
+/// Checks of removers that no scenario of theirs shows the lack of, and why not.
+const NOT_SHOWN: &[(&str, &str, &str)] = &[
+    ("truncate", "remover_mapping", AS_PUNCH_HOLE),
+    ("truncate", "writeback_wait", AS_PUNCH_HOLE),
+    ("reclaim", "remover_mapcount", A_PTE_HOLDS_IT_OFF),
+    ("migrate", "writeback_wait", AS_RECLAIM),
+    ("shmem-swapout", "remover_mapping", AS_RECLAIM),
+    ("shmem-swapout", "writeback_wait", AS_RECLAIM),
+    ("collapse-counted", "remover_mapcount", A_PTE_HOLDS_IT_OFF),
+];
+
+const AS_PUNCH_HOLE: &str = "truncate_range.rs makes it, for both of them";
+const AS_RECLAIM: &str = "for_each_trylocked() makes it, for each of them";
+const A_PTE_HOLDS_IT_OFF: &str = "harmless: a PTE is a reference too many";
 
 /// Orderings weakened: the scheme, the site, the strongest orderings that won't do (relaxed for a
 /// barrier that is gone), a scenario that needs more, and what is violated there.
@@ -361,10 +392,21 @@ fn each_check_left_out_is_found_by_name() {
     }
 }
 
+/// Whether a scenario has a CPU that does that.
+fn does(scenario: &str, what: &str) -> bool {
+    let scenario = Scenarios::<Loom>::named(scenario).unwrap_or_else(|| panic!("{scenario}?"));
+    let mut cpus = scenario.about().cpus.iter().flat_map(|it| it.split(", "));
+    cpus.any(|it| it == what)
+}
+
 #[test]
 fn each_check_that_all_schemes_share_left_out_is_found_or_harmless() {
-    let rows = rows::<3>(REMOVERS_WITHOUT);
-    for &[check, scenario, invariant] in &rows {
+    let rows = rows::<4>(REMOVERS_WITHOUT);
+    for &[whose, check, scenario, invariant] in &rows {
+        assert!(
+            whose == "slow-path" || does(scenario, whose),
+            "{scenario} has no {whose}"
+        );
         let mutation = Mutation {
             left_out: vec![check],
             ..Mutation::NONE
@@ -374,18 +416,26 @@ fn each_check_that_all_schemes_share_left_out_is_found_or_harmless() {
             _ => violates("page-locked", scenario, &mutation, invariant),
         }
     }
-    // Some matter to some schemes alone.
-    let of_schemes = self::rows::<4>(WITHOUT);
     let removers = Removers::<Loom>::ALL.iter().map(|it| it.about());
     let of_removers = removers.flat_map(|it| it.checks.iter().map(move |check| (it.name, check)));
-    let of_slow_path = SLOW_CHECKS.iter().map(|check| ("the slow path", check));
-    for (name, check) in of_removers.chain(of_slow_path) {
+    let of_slow_path = SLOW_CHECKS.iter().map(|check| ("slow-path", check));
+    let all: Vec<_> = (of_removers.chain(of_slow_path))
+        .map(|(whose, check)| (whose, check.name))
+        .collect();
+    // Some matter to some schemes alone.
+    let of_schemes = self::rows::<4>(WITHOUT);
+    for &(whose, check) in &all {
+        let noticed = (rows.iter()).any(|it| it[..2] == [whose, check] && it[3] != "-")
+            || (of_schemes.iter()).any(|it| it[1] == check && does(it[2], whose));
+        let excused = NOT_SHOWN.iter().any(|it| (it.0, it.1) == (whose, check));
         assert!(
-            rows.iter().any(|it| it[0] == check.name && it[2] != "-")
-                || of_schemes.iter().any(|it| it[1] == check.name),
-            "{name} makes the check {}, and nothing shows that it is needed",
-            check.name
+            noticed != excused,
+            "{whose} makes the check {check}: either a scenario shows that it is needed, or \
+             NOT_SHOWN says why none does"
         );
+    }
+    for (whose, check, _) in NOT_SHOWN {
+        assert!(all.contains(&(whose, check)), "{whose} has no {check}");
     }
 }
 

@@ -63,8 +63,8 @@ const FAULT_PTE_NONE: Site = Site::load(
     "vmf_pte_changed() in finish_fault()",
     "nothing: under the PTE-table lock",
 );
-/// Maps no page with bad memory in the slow path. Linux first tries to drop a clean page, and has
-/// the fault tried again if it could; here whoever deals with the failure drops it.
+/// Maps no page with bad memory in the slow path. Linux first unmaps the page, tries to drop it if
+/// it is clean, and has the fault tried again if it could; here that is left to the failure.
 const FAULT_POISON: Site = Site::load(
     "fault_poison",
     Relaxed,

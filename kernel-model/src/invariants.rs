@@ -21,7 +21,7 @@ pub enum Invariant {
     NoMappedRemoval,
     /// No folio is freed while a PTE maps it.
     NoMappedFree,
-    /// No folio is freed while it is locked or belongs to a file.
+    /// No folio is freed while it is locked, under writeback, or belongs to a file.
     NoBadFree,
     /// Every PTE holds a reference to its folio.
     PteHoldsReference,
@@ -31,7 +31,8 @@ pub enum Invariant {
     NoPtePastEof,
     /// No PTE maps a folio whose contents haven't been read.
     OnlyUptodate,
-    /// Once a memory failure has been dealt with, no PTE maps the bad page.
+    /// Once `memory-failure` has returned, no PTE maps the bad page. Linux's failure doesn't keep
+    /// that: of a folio that it can't split it unmaps nothing.
     NoPoisonedPte,
     /// What a process has written stays in the cache until it is written back or the process drops
     /// it.
@@ -87,12 +88,14 @@ impl Invariant {
             Self::NoStalePte => "once a removal has returned, no PTE maps a folio that it removed",
             Self::NoMappedRemoval => "no folio leaves the page cache while a PTE maps it",
             Self::NoMappedFree => "no folio is freed while a PTE maps it",
-            Self::NoBadFree => "no folio is freed while it is locked or belongs to a file",
+            Self::NoBadFree => "no folio is freed while it is locked, under writeback or of a file",
             Self::PteHoldsReference => "every PTE holds a reference to its folio",
             Self::RightOffset => "a PTE's folio has the PTE's mapping and index",
             Self::NoPtePastEof => "no PTE maps beyond the end of the file",
             Self::OnlyUptodate => "no PTE maps a folio that hasn't been read",
-            Self::NoPoisonedPte => "once a memory failure is dealt with, no PTE maps the bad page",
+            Self::NoPoisonedPte => {
+                "after memory-failure, stricter than Linux's, no PTE maps the bad page"
+            }
             Self::NoLostData => "what was written stays cached until it is written back or dropped",
             Self::NoFreedTableUse => {
                 "no PTE table is used after its freeing, or goes with PTEs in it"

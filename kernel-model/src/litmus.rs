@@ -150,6 +150,7 @@ litmus! {
         "gate+spinmb+incmb-mapzap",
         "gate+spinmb-once+incmb-zap-put-once",
         "gate+spinmb-once+incmb-zap-relput-once",
+        "gate+spinmb-once+incmb-zap-markput-once",
     ]
     ["invalidate-seq"] => [
         "seq+incmb+incmb",

@@ -94,6 +94,13 @@ pub struct FaultCounters {
     pub filled: u64,
 }
 
+impl FaultCounters {
+    /// Faults for which Linux sends SIGBUS: beyond the end of the file, or on bad memory.
+    pub const fn bus(&self) -> u64 {
+        self.sigbus + self.hwpoison
+    }
+}
+
 /// What removers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RemovalCounters {

@@ -248,6 +248,7 @@ fn failure_leaves_a_bad_page_that_nobody_maps_in_a_folio_in_use<P: Platform>(sch
     // Nobody reads it anew as long as it is there.
     let counted = scene.fault(&vma, 9, FaultOutcome::Hwpoison).faults;
     assert_eq!((counted.hwpoison, counted.filled), (1, 0));
+    assert_eq!((counted.sigbus, counted.bus()), (0, 1));
     assert!(!mapped(&vma).contains(&9));
     scene.assert_sound();
     // It is tried again, and now nothing keeps the folio whole.

@@ -35,9 +35,9 @@ fn sound() -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn sound_schemes_survive_and_do_work() {
-    // One that holds invalidate_lock, one that doesn't, one that freezes. All together, by
-    // `storm --audit`, take minutes.
-    for storm in ["punch-hole", "invalidate", "migrate"] {
+    // One that holds invalidate_lock, one that doesn't, one that freezes, and one that leaves
+    // folios in the file. All together, by `storm --audit`, take minutes.
+    for storm in ["punch-hole", "invalidate", "migrate", "memory-failure"] {
         for scheme in sound() {
             let audit = audited(scheme, storm, &setup(0, &[]));
             assert_eq!(audit.verdict, Verdict::AsDeclared, "{audit:?}");
@@ -75,6 +75,9 @@ fn broken_schemes_are_caught_by_a_declared_name() {
         ("sketch", "truncate"),
         ("lockless-rfc", "punch-hole"),
         ("lockless-rfc", "shmem-swapout"),
+        ("sketch", "memory-failure"),
+        ("lockless-rfc", "memory-failure"),
+        ("invalidate-only", "memory-failure"),
         ("invalidate-only", "invalidate"),
         ("invalidate-only", "mixed"),
     ];
@@ -97,6 +100,29 @@ fn broken_schemes_are_caught_by_a_declared_name() {
     assert!(audit.broken && !audit.to_be_caught, "{audit:?}");
     assert!(audit.found.is_empty(), "{audit:?}");
     assert_eq!(audit.verdict, Verdict::AsDeclared);
+}
+
+/// Where a reference keeps the folio from being split, its bad page stays in the file: what a
+/// scheme is caught by then is the PTE, and not that the folio has left.
+#[test]
+fn schemes_that_map_a_bad_page_are_caught_where_it_stays() {
+    let found = |scheme: &str| {
+        let found = (1..60).flat_map(|accesses| {
+            let schedule = format!("pinned/fault/memory-failure/A{accesses},B999");
+            let schedule = schedule.parse().unwrap();
+            repeated(scheme, "memory-failure", &setup(0, &[]), &schedule).found
+        });
+        let mut found: Vec<_> = found.map(|it| it.invariant).collect();
+        found.sort();
+        found.dedup();
+        found
+    };
+    for scheme in sound() {
+        assert_eq!(found(scheme), [], "{scheme}");
+    }
+    for scheme in ["sketch", "lockless-rfc", "invalidate-only"] {
+        assert_eq!(found(scheme), [Invariant::NoPoisonedPte], "{scheme}");
+    }
 }
 
 /// Storms of which one shows each scheme without a check, the likeliest first.

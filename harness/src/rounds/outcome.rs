@@ -1,6 +1,7 @@
 //! What a cell gave in a round.
 
 use hdrhistogram::Histogram;
+use kernel_model::FaultCounters;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Key, Variant};
@@ -91,7 +92,8 @@ pub struct CellRound {
     /// Faults that fell to the slow path over all faults.
     #[serde(deserialize_with = "not_a_number::read")]
     pub slow_path_share: f64,
-    /// Faults past the end of the file (SIGBUS); they are among those of the slow path.
+    /// Faults past the end of the file or on a page with bad memory, for which Linux sends SIGBUS;
+    /// they are among those of the slow path.
     pub sigbus: u64,
     /// Faults that found no frame.
     pub oom: u64,
@@ -182,7 +184,7 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
         stretches += &thread.stretches;
     }
     let stretch = threads.iter().map(|thread| thread.stretch).min();
-    let sum = |count: fn(&kernel_model::FaultCounters) -> u64| -> u64 {
+    let sum = |count: fn(&FaultCounters) -> u64| -> u64 {
         threads.iter().map(|thread| count(&thread.counters)).sum()
     };
     let in_faults_ns: u64 = threads.iter().map(|thread| thread.in_faults_ns).sum();
@@ -242,7 +244,7 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
         latency: Latency::of(&faults),
         stretches: Stretches::of(&stretches, stretch.unwrap_or(1)),
         slow_path_share: sum(|count| count.slow_faults) as f64 / count as f64,
-        sigbus: sum(|count| count.sigbus),
+        sigbus: sum(FaultCounters::bus),
         oom: sum(|count| count.oom),
         pages_mapped,
         skipped_locked: sum(|count| count.skipped_locked),
@@ -276,5 +278,71 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
         cell,
         faults,
         operations,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel_model::Orders;
+    use kernel_model::fault_around::Schemes;
+    use kernel_model::platform::Native;
+
+    use super::*;
+    use crate::arrival::Arrival;
+    use crate::cancel::Cancel;
+    use crate::cell::measure;
+    use crate::clock::Clock;
+    use crate::machine::{MmKind, Sizes};
+    use crate::order::Access;
+    use crate::storms::Storms;
+    use crate::topology::Topology;
+
+    /// A machine check and the end of the file are one signal to a process.
+    #[test]
+    fn faults_that_end_in_a_signal_are_counted_together() {
+        let setup = Setup {
+            sizes: Sizes {
+                pages: 16,
+                window_pages: 16,
+                readahead_pages: 16,
+                orders: Orders::All(0),
+                neighbour: false,
+                refill: false,
+                hole_pages: 16,
+                fill_ns_per_page: 10,
+            },
+            mm: MmKind::Private,
+            access: Access::Sequential,
+            arrival: Arrival::Closed,
+            rate_per_s: None,
+            storm_threads: 1,
+            events: Vec::new(),
+            cpus: Topology::detect().unwrap().ids(),
+            duration_ns: 1_000_000,
+            warm_up_ns: 0,
+        };
+        let cell = Cell {
+            subject: Schemes::<Native>::named("page-locked").unwrap().into(),
+            calibrated: false,
+            storm: Storms::<Native>::named("none").unwrap(),
+            fault_threads: 1,
+            control: None,
+        };
+        let mut measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
+        let counters = &mut measured.fault_threads[0].counters;
+        (counters.sigbus, counters.hwpoison) = (2, 3);
+        let place = CellPlace {
+            cell,
+            load: "none".to_owned(),
+            key: Key {
+                group: 0,
+                scheme: 0,
+                variant: Variant::Plain,
+            },
+            round: 0,
+            place: 0,
+            started_ns: 0,
+        };
+        assert_eq!(finish(measured, place, &setup).cell.sigbus, 5);
     }
 }

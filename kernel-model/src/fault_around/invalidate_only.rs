@@ -1,10 +1,10 @@
 //! `invalidate-only`: the mapping's `invalidate_lock` held shared around the window, instead of the
 //! page locks. No kernel did that: XFS held such a lock in addition to them (`page-locked-xfs`).
 //!
-//! A control: it is broken under removers that don't take that lock exclusively, invalidation and
-//! tmpfs's swapping out. And it shows what a shared line costs: every fault on the file writes the
-//! word of the lock twice, whichever pages it maps. Since v6.4 `->map_pages()` runs under RCU,
-//! where none may sleep: hence the trylock.
+//! A control: it is broken under removers that don't take that lock exclusively: invalidation,
+//! tmpfs's swapping out, memory failure and khugepaged. And it shows what a shared line costs:
+//! every fault on the file writes the word of the lock twice, whichever pages it maps. Since v6.4
+//! `->map_pages()` runs under RCU, where none may sleep: hence the trylock.
 
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
@@ -55,7 +55,8 @@ static ABOUT: About = About {
     counting: Counting::Apart,
     rmws: Rmws::APART,
     shared_lines_per_fault: 1,
-    asks_of_removers: "invalidate_lock held exclusively, which two of them don't",
+    asks_of_removers: "invalidate_lock held exclusively, which invalidation, swapping out, memory \
+                       failure and khugepaged don't",
     sites: &[&MAPCOUNT_INC],
     own_checks: &[&REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
 };

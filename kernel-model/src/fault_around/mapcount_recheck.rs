@@ -47,7 +47,10 @@ pub(super) const RECHECK_LOCKED: Site = Site::load(
     "folio_unlock: a remover that has come and gone is seen in the mapping",
 );
 /// Has a page of the folio gone bad meanwhile? A folio that can't be split stays in the file with
-/// its bad page, unlocked: what the first look saw is old then.
+/// its bad page, unlocked and, by `memory-failure` and not by Linux, unmapped: what the first look
+/// saw is old then. It is one load with `recheck_locked` because the model keeps
+/// `PG_has_hwpoisoned` in the head's flags. Linux has it in those of the first tail, and
+/// `PG_hwpoison` in each page's own: of a large folio these would be more loads, one per page.
 const RECHECK_POISON: Site = Site::load(
     "recheck_poison",
     Relaxed,

@@ -309,9 +309,10 @@ pub const FOLIO_CLIP: Site = Site::load(
 const POISON: u64 = PG_HWPOISON | PG_HAS_HWPOISONED;
 
 /// Maps no page with bad memory. The folio's flags tell whether there is one, in the word that says
-/// whether it is up to date; only then the schemes that hold the folio's lock look at each page, as
-/// Linux does, and the others leave the folio to the slow path. `mapcount-recheck`, left without
-/// this check, doesn't look the second time either.
+/// whether it is up to date; only then the schemes that hold the folio's lock look at each page,
+/// and the others leave the folio to the slow path. Linux's head says nothing of its tails: there
+/// each page is looked at, always, which touches each `struct page` that is mapped.
+/// `mapcount-recheck`, left without this check, doesn't look the second time either.
 pub const POISON_CHECK: Site = Site::load(
     "poison_check",
     std::sync::atomic::Ordering::Relaxed,

@@ -160,7 +160,8 @@ impl<P: Platform> System<P> {
 
     /// Makes folios of one page of a locked large one, unless somebody else holds a reference
     /// (`split_folio()`). Its pages are unmapped, as those of a file are, and mapped again by the
-    /// first that touches them.
+    /// first that touches them. Linux looks at the references before it unmaps
+    /// (`can_split_folio()`), and leaves the PTEs of a folio that it can't split; here they go.
     pub(super) fn split_folio(
         &self,
         mapping: &AddressSpace<P>,

@@ -6,8 +6,8 @@ use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
 scenario! {
-    /// A folio of one page goes, whether it is looked at or not: to a fault that is another
-    /// remover.
+    /// A folio of one page goes here, whether faults look at its mark or not: to them that is
+    /// another remover. In Linux it may stay.
     FaultVsMemoryFailure, fault_vs_memory_failure, About {
         name: "fault-vs-memory-failure",
         summary: "fault-around of one page against the failure of its memory",
@@ -18,13 +18,14 @@ scenario! {
 }
 
 scenario! {
-    /// A reference keeps the folio from being split, so that the bad page stays in the file.
+    /// A reference keeps the folio from being split, so that the bad page stays in the file,
+    /// unmapped. Linux wouldn't have unmapped it.
     FaultVsUnsplitFailure, fault_vs_unsplit_failure, About {
         name: "fault-vs-unsplit-failure",
         summary: "a fault on the bad one of two pages of a folio that can't be split",
         cpus: &["fault", "memory-failure"],
         seen: &[Seen::FaultMapped, Seen::FoundBusy, Seen::FoundBad],
-        explored: Explored::Exhaustively { bound: Some(1) },
+        explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
 

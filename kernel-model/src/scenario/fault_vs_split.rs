@@ -62,7 +62,7 @@ scenario! {
         summary: "the slow path on the second page of a dirty folio that is cut off before it",
         cpus: &["fault", "truncate"],
         seen: &[Seen::SlowMapped, Seen::Removed, Seen::FoundBusy],
-        explored: Explored::Exhaustively { bound: Some(1) },
+        explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
 

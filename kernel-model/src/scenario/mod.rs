@@ -44,6 +44,7 @@ mod slow_vs_slow;
 mod two_faults_vs_punch;
 mod window_past_eof;
 mod window_vs_punch;
+mod writeback;
 mod zap_vs_punch_and_refill;
 
 pub use contents::{CONTENTS_READ, CONTENTS_STORE, Contents};
@@ -74,8 +75,8 @@ pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
 pub use gates::{GenerationWrap, WindowOverTwoGates};
 pub use large_folio_eof::{LargeFolioPastEof, LargeFolioVsTruncate};
 pub use removers::{
-    InvalidateVsMigrate, PunchVsMigrate, PunchVsReclaim, PunchVsWriteback, ReclaimVsWriteback,
-    TruncateVsTruncate, UnmapVsPunch,
+    InvalidateVsCollapse, InvalidateVsCollapseCounted, InvalidateVsMigrate, PunchVsMemoryFailure,
+    PunchVsMigrate, PunchVsReclaim, TruncateVsTruncate, UnmapVsPunch,
 };
 pub use seen::Seen;
 pub use slow_vs_punch::SlowVsPunch;
@@ -84,6 +85,10 @@ pub use slow_vs_slow::{SlowVsSlow, SlowVsThread};
 pub use two_faults_vs_punch::TwoFaultsVsPunch;
 pub use window_past_eof::WindowPastEof;
 pub use window_vs_punch::WindowVsPunch;
+pub use writeback::{
+    FailureVsWriteback, InvalidateVsWriteback, PunchVsWriteback, ReclaimVsWriteback,
+    SplitVsWriteback,
+};
 pub use zap_vs_punch_and_refill::ZapVsPunchAndRefill;
 
 /// What a scenario says of itself.
@@ -219,8 +224,14 @@ impl<P: Platform> Scenarios<P> {
         &PunchVsMigrate,
         &InvalidateVsMigrate,
         &PunchVsReclaim,
+        &PunchVsMemoryFailure,
+        &InvalidateVsCollapse,
+        &InvalidateVsCollapseCounted,
         &PunchVsWriteback,
         &ReclaimVsWriteback,
+        &InvalidateVsWriteback,
+        &SplitVsWriteback,
+        &FailureVsWriteback,
         &TruncateVsTruncate,
         &UnmapVsPunch,
         &LargeFolioPastEof,

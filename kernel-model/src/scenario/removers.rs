@@ -2,6 +2,7 @@
 //!
 //! What keeps them apart is the folio's lock, what each looks at under it, and, of those that
 //! freeze, the references: a migration holds one, and so does a CPU that waits for its lock.
+//! Writebacks are in `writeback.rs`.
 
 use super::{About, Explored, Seen, Stage, remove, scenario};
 use crate::Task;
@@ -43,6 +44,40 @@ scenario! {
 }
 
 scenario! {
+    /// Neither may take again what the other has taken.
+    PunchVsMemoryFailure, punch_vs_memory_failure, About {
+        name: "punch-vs-memory-failure",
+        summary: "a hole over a mapped page against the failure of its memory",
+        cpus: &["punch-hole", "memory-failure"],
+        seen: &[Seen::Removed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// A folio that has left the file, and to which its remover still has a reference, is held as
+    /// often as one that is in the file and nobody else's.
+    InvalidateVsCollapse, invalidate_vs_collapse, About {
+        name: "invalidate-vs-collapse",
+        summary: "an invalidation of a mapped page against khugepaged, which freezes it",
+        cpus: &["invalidate", "collapse"],
+        seen: &[Seen::Removed, Seen::Collapsed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
+    /// The same of its references' count.
+    InvalidateVsCollapseCounted, invalidate_vs_collapse_counted, About {
+        name: "invalidate-vs-collapse-counted",
+        summary: "the same against one that counts the page's references instead",
+        cpus: &["invalidate", "collapse-counted"],
+        seen: &[Seen::Removed, Seen::Collapsed],
+        explored: Explored::Exhaustively { bound: Some(2) },
+    }
+}
+
+scenario! {
     /// The second one finds the file shorter than it was when it was asked for.
     TruncateVsTruncate, truncate_vs_truncate, About {
         name: "truncate-vs-truncate",
@@ -62,52 +97,6 @@ scenario! {
         seen: &[Seen::Removed],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
-}
-
-scenario! {
-    /// The device still reads the page when the hole comes, which must wait with the lock held.
-    PunchVsWriteback, punch_vs_writeback, About {
-        name: "punch-vs-writeback",
-        summary: "a hole over a page against the end of its writeback",
-        cpus: &["end of writeback", "punch-hole"],
-        seen: &[Seen::Removed],
-        explored: Explored::Exhaustively { bound: Some(2) },
-    }
-}
-
-scenario! {
-    /// The same without waiting: what is being written back is left alone.
-    ReclaimVsWriteback, reclaim_vs_writeback, About {
-        name: "reclaim-vs-writeback",
-        summary: "the reclaim of a page against the end of its writeback",
-        cpus: &["end of writeback", "reclaim"],
-        seen: &[Seen::Reclaimed],
-        explored: Explored::Exhaustively { bound: Some(2) },
-    }
-}
-
-fn under_writeback<P: Platform>(
-    scheme: &'static dyn FaultAround<P>,
-    remover: &'static str,
-) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
-    let pfn = stage.file.slot(0).load().expect("it is cached");
-    let folio = stage.system.memmap.folio(pfn);
-    folio.lock();
-    folio.start_writeback();
-    folio.unlock();
-    // The device holds no reference: the folio is the file's until the bit is cleared.
-    stage.cpu(move |system, _, _| system.memmap.folio(pfn).end_writeback());
-    stage.removes(remover, 1);
-    stage
-}
-
-fn punch_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    under_writeback(scheme, "punch-hole")
-}
-
-fn reclaim_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    under_writeback(scheme, "reclaim")
 }
 
 fn punch_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
@@ -142,6 +131,20 @@ fn invalidate_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> St
 
 fn punch_vs_reclaim<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
     mapped(scheme, 0, ["punch-hole", "reclaim"])
+}
+
+fn punch_vs_memory_failure<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    mapped(scheme, 0, ["punch-hole", "memory-failure"])
+}
+
+fn invalidate_vs_collapse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    P::use_rcu();
+    mapped(scheme, 1, ["invalidate", "collapse"])
+}
+
+fn invalidate_vs_collapse_counted<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    P::use_rcu();
+    mapped(scheme, 1, ["invalidate", "collapse-counted"])
 }
 
 fn truncate_vs_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
