@@ -237,7 +237,8 @@ fn a_graded_outcome_is_shown_where_it_is_seen() {
             (1, "<== foreign-pte"),
             (1, "slot 0 = empty [slot_store]"),
             (1, "punch-hole returns"),
-            (1, "read the page: that of page 0 [contents_read]"),
+            (1, "read the page: that of page 0"),
+            (1, "[contents_read]"),
         ],
     );
     assert!(!text.contains("transient-mapcount"), "{text}");

@@ -245,7 +245,7 @@ fn failure_leaves_a_bad_page_that_nobody_maps_in_a_folio_in_use<P: Platform>(sch
             .handle_mm_fault(&vma, pgoff, &mut Task::default());
     }
     assert_eq!(mapped(&vma), pages((0..9).chain(10..32)));
-    // Nobody reads it anew as long as it is there.
+    // It is not read anew as long as it is there.
     let counted = scene.fault(&vma, 9, FaultOutcome::Hwpoison).faults;
     assert_eq!((counted.hwpoison, counted.filled), (1, 0));
     assert_eq!((counted.sigbus, counted.bus()), (0, 1));

@@ -382,7 +382,7 @@ impl<P: Platform> Folio<P> {
     }
 
     /// The device has read it (`folio_end_writeback()`). Touches it no more after that, as Linux
-    /// takes a reference for its wake-up (c2407cf7d22d).
+    /// takes a reference for its wake-up (073861ed77b6).
     pub fn end_writeback(&self) {
         self.flags.fetch_and(!PG_WRITEBACK, &site::END_WRITEBACK);
     }

@@ -97,12 +97,12 @@ pub const SET_HWPOISON: Site = Site::rmw(
     "TestSetPageHWPoison(): test_and_set_bit(), full in the kernel",
     "nothing: folio_trylock comes later in the same word, and a tail is looked at under that lock",
 );
-/// Ends a writeback. Whoever has the folio's lock may free it from then on.
+/// Ends a writeback. The holder of the folio lock may free it from then on.
 pub const END_WRITEBACK: Site = Site::rmw(
     "end_writeback",
     Relaxed,
-    "folio_end_writeback(): clear_bit(PG_writeback)",
-    "nothing: writeback changes nothing of the folio",
+    "folio_end_writeback(): test_and_clear_bit(PG_writeback), full in 6.1",
+    "nothing: the model's device reads no contents, which a later owner would change",
 );
 /// Reads both counts without holding anything still.
 pub const COUNTS_READ: Site = Site::load(
