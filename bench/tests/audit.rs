@@ -1,20 +1,22 @@
 //! `faultaround storm --audit` as its users meet it.
 
+#[allow(dead_code)]
+mod program;
+
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
+use program::stdout;
 
 /// The name under which it runs is in what it prints.
 fn faultaround(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-    let command = command.arg0("faultaround").args(arguments);
-    command.output().expect("the command starts")
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("output is text")
+    let mut command = program::faultaround(arguments);
+    command
+        .arg0("faultaround")
+        .output()
+        .expect("the command starts")
 }
 
 #[test]

@@ -1,20 +1,10 @@
 //! `faultaround storm --breakdown` as its users meet it.
 
-use std::process::{Command, Output, Stdio};
+mod program;
 
-fn faultaround(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-    command.args(arguments);
-    command
-}
+use std::process::{Command, Stdio};
 
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("output is text")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("messages are text")
-}
+use program::{faultaround, stderr, stdout};
 
 /// A short breakdown: what it shows, and not how long it took.
 fn breakdown(more: &[&str]) -> String {

@@ -1,27 +1,17 @@
 //! The `faultaround` command as its users meet it.
 
+mod program;
+
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-fn faultaround(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-    command.args(arguments);
-    command
-}
+use program::{faultaround, stderr, stdout};
 
 fn run(arguments: &[&str]) -> Output {
     faultaround(arguments).output().expect("the command starts")
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("output is text")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("messages are text")
 }
 
 /// A small storm, with its results in `out`.

@@ -65,7 +65,7 @@ const FAULT_PTE_NONE: Site = Site::load(
 );
 /// Maps no page with bad memory in the slow path. Linux first unmaps the page, tries to drop it if
 /// it is clean, and has the fault tried again if it could; here that is left to the failure.
-const FAULT_POISON: Site = Site::load(
+pub const FAULT_POISON: Site = Site::load(
     "fault_poison",
     Relaxed,
     "PageHWPoison(vmf->page) in __do_fault()",

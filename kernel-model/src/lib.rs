@@ -51,10 +51,10 @@ mod system;
 mod violations;
 mod written;
 
-pub use fault::{FaultOutcome, SLOW_CHECKS};
+pub use fault::{FAULT_POISON, FaultOutcome, SLOW_CHECKS};
 pub use graded::Graded;
 pub use invariants::Invariant;
 pub use orders::Orders;
-pub use sites::sites;
+pub use sites::{shared_checks, sites};
 pub use system::{BackingStore, Config, FaultCounters, Instantly, RemovalCounters, System, Task};
 pub use violations::{Violation, Violations};

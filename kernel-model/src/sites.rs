@@ -1,6 +1,8 @@
-//! The ordering sites that all schemes share.
+//! The ordering sites that all schemes share, and the checks that are made beside theirs.
 
-use crate::platform::Site;
+use crate::fault::SLOW_CHECKS;
+use crate::platform::{Native, Site};
+use crate::removal::Removers;
 use crate::scenario::{CONTENTS_READ, CONTENTS_STORE};
 use crate::{address_space, fault_around, folio, page_allocator, page_table, removal};
 
@@ -25,4 +27,12 @@ pub fn sites() -> impl Iterator<Item = &'static Site> {
     ];
     let shared = [folio::site::ALL, address_space::site::ALL].concat();
     single.into_iter().chain(shared)
+}
+
+/// The checks that removers make, and the slow path: all that can be left out and that is no
+/// scheme's own.
+pub fn shared_checks() -> impl Iterator<Item = &'static Site> {
+    let removers = Removers::<Native>::ALL.iter();
+    let removers = removers.flat_map(|remover| remover.about().checks);
+    removers.chain(SLOW_CHECKS).copied()
 }

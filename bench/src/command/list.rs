@@ -11,7 +11,8 @@ use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::scenario::{Explored, Scenarios};
 
-use super::{Failure, host, output, shared_checks};
+use super::{Failure, host, output};
+use kernel_model::shared_checks;
 
 /// Prints the lists.
 pub(super) fn run() -> Result<(), Failure> {

@@ -27,10 +27,9 @@ use harness::cell::worker::{self, WORKER};
 use harness::check::worker as explorer;
 use harness::environment::BUILD;
 use harness::progress::say;
-use kernel_model::SLOW_CHECKS;
 use kernel_model::fault_around::About;
-use kernel_model::platform::{Native, Site};
-use kernel_model::removal::Removers;
+use kernel_model::platform::Site;
+use kernel_model::shared_checks;
 
 use invocation::{Invocation, quoted_word};
 
@@ -109,15 +108,11 @@ impl Failure {
 /// Runs the command with these arguments, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments.get(1).is_some_and(|word| word == WORKER) {
-        return ExitCode::from(worker::work() as u8);
-    }
-    #[cfg(feature = "loom")]
-    if arguments
-        .get(1)
-        .is_some_and(|word| word == explorer::WORKER)
-    {
-        return ExitCode::from(explorer::work() as u8);
+    match arguments.get(1).and_then(|word| word.to_str()) {
+        Some(WORKER) => return ExitCode::from(worker::work() as u8),
+        #[cfg(feature = "loom")]
+        Some(explorer::WORKER) => return ExitCode::from(explorer::work() as u8),
+        _ => {}
     }
     // They would break the line that an error is told in.
     let mut given = arguments.iter().map(|argument| argument.to_string_lossy());
@@ -244,13 +239,6 @@ fn checks_named(
         })
     };
     names.iter().map(site).collect()
-}
-
-/// The checks that removers make, and the slow path.
-fn shared_checks() -> impl Iterator<Item = &'static Site> {
-    let removers = Removers::<Native>::ALL.iter();
-    let removers = removers.flat_map(|remover| remover.about().checks);
-    removers.chain(SLOW_CHECKS).copied()
 }
 
 #[cfg(test)]

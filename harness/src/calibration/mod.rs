@@ -165,13 +165,10 @@ pub fn calibrate(
     watcher: &mut (dyn Watcher + Send),
 ) -> Result<Calibration, Stopped> {
     let mut kept = None;
-    match run(request, clock, cancel, watcher, &mut kept) {
-        Ok(calibration) => Ok(calibration),
-        Err(error) => Err(Stopped {
-            error,
-            kept: kept.map(Box::new),
-        }),
-    }
+    run(request, clock, cancel, watcher, &mut kept).map_err(|error| Stopped {
+        error,
+        kept: kept.map(Box::new),
+    })
 }
 
 /// Does so part by part; what is whole of it is kept, where it doesn't come to its end.

@@ -326,52 +326,21 @@ fn unknown_end(error: io::Error) -> CellError {
 
 #[cfg(test)]
 mod tests {
-    use kernel_model::Orders;
-
-    use super::super::{Cell, Setup, measure};
+    use super::super::fixture::a_moment;
+    use super::super::measure;
     use super::*;
-    use crate::arrival::Arrival;
     use crate::cancel::Cancel;
     use crate::clock::Clock;
     use crate::host::FileKind;
-    use crate::machine::Sizes;
-    use crate::order::Access;
-    use crate::storms::Storms;
     use crate::subject::Subject;
 
     #[test]
     fn a_process_that_is_not_to_be_had_is_not_called_a_thread() {
-        let setup = Setup {
-            sizes: Sizes {
-                pages: 16,
-                neighbour: false,
-                refill: true,
-                orders: Orders::All(0),
-                window_pages: 16,
-                readahead_pages: 16,
-                hole_pages: 16,
-                fill_ns_per_page: 0,
-            },
-            mm: MmKind::Private,
-            access: Access::Sequential,
-            arrival: Arrival::Closed,
-            rate_per_s: None,
-            storm_threads: 0,
-            cpus: vec![0],
-            events: Vec::new(),
-            duration_ns: 1_000_000,
-            warm_up_ns: 0,
+        let file = KernelFile {
+            kind: FileKind::memfd(),
+            worker: "/nowhere/at/all".into(),
         };
-        let cell = Cell {
-            subject: Subject::File(Arc::new(KernelFile {
-                kind: FileKind::memfd(),
-                worker: "/nowhere/at/all".into(),
-            })),
-            calibrated: false,
-            storm: Storms::<Native>::named("none").unwrap(),
-            fault_threads: 1,
-            control: None,
-        };
+        let (cell, setup) = a_moment(Subject::File(Arc::new(file)), vec![0]);
         let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default());
         let line = measured.unwrap_err().to_string();
         let said = "cannot start a worker process: No such file or directory";

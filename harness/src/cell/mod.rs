@@ -2,6 +2,8 @@
 
 mod course;
 mod fault_thread;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod kernel;
 mod model;
 mod sides;

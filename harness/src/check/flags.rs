@@ -1,12 +1,14 @@
 //! A folio's flags in words.
 
-use kernel_model::fault_around::WINDOW_FLAGS;
+use kernel_model::FAULT_POISON;
+use kernel_model::fault_around::{POISON_CHECK, WINDOW_FLAGS};
 use kernel_model::folio::site::FOLIO_TRYLOCK;
 use kernel_model::folio::{
     PG_DIRTY, PG_HAS_HWPOISONED, PG_HEAD, PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_UPTODATE,
     PG_WAITERS, PG_WRITEBACK,
 };
 use kernel_model::platform::Site;
+use kernel_model::removal::WRITEBACK_WAIT;
 
 /// Flags by the kernel's names for them, after `PG_`.
 const FLAGS: [(u64, &str); 9] = [
@@ -29,10 +31,12 @@ fn names(flags: u64, before: &str) -> Vec<String> {
 
 /// The flag that a look is about: of all looks but these it is the lock.
 fn asked(site: &Site) -> (u64, &'static str) {
-    match site.name {
-        "writeback_wait" => (PG_WRITEBACK, "PG_writeback"),
-        "poison_check" | "fault_poison" => (PG_HWPOISON, "PG_hwpoison"),
-        _ => (PG_LOCKED, "PG_locked"),
+    if site.name == WRITEBACK_WAIT.name {
+        (PG_WRITEBACK, "PG_writeback")
+    } else if [POISON_CHECK.name, FAULT_POISON.name].contains(&site.name) {
+        (PG_HWPOISON, "PG_hwpoison")
+    } else {
+        (PG_LOCKED, "PG_locked")
     }
 }
 

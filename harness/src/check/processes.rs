@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -110,7 +110,7 @@ impl Processes {
     }
 
     fn start(&self) -> Result<Worker, NoProcess> {
-        let mut process = Command::new(&self.program)
+        let process = Command::new(&self.program)
             .arg(WORKER)
             // Ctrl-C is for this process to hear, which then ends its workers.
             .process_group(0)
@@ -119,12 +119,7 @@ impl Processes {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| NoProcess(error.to_string()))?;
-        let (orders, answers) = (process.stdin.take(), process.stdout.take());
-        let mut worker = Worker {
-            process,
-            orders,
-            answers,
-        };
+        let mut worker = Worker(process);
         match worker.answer(&self.cancel) {
             Ok(line) if line.trim() == READY => Ok(worker),
             Ok(line) => Err(NoProcess(line.trim().to_owned())),
@@ -138,16 +133,13 @@ impl Processes {
 #[error("cannot start a process to explore in: {0}")]
 pub struct NoProcess(String);
 
+/// A process that takes orders on its standard input.
 #[derive(Debug)]
-struct Worker {
-    process: Child,
-    orders: Option<ChildStdin>,
-    answers: Option<ChildStdout>,
-}
+struct Worker(Child);
 
 impl Worker {
     fn tell(&mut self, order: &str) -> io::Result<()> {
-        let orders = self.orders.as_mut().ok_or(ErrorKind::BrokenPipe)?;
+        let orders = self.0.stdin.as_mut().ok_or(ErrorKind::BrokenPipe)?;
         writeln!(orders, "{order}")
     }
 
@@ -155,7 +147,7 @@ impl Worker {
     fn answer(&mut self, cancel: &Cancel) -> Result<String, String> {
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {
-            let Some(answers) = self.answers.as_mut() else {
+            let Some(answers) = self.0.stdout.as_mut() else {
                 return Err(self.end(cancel));
             };
             // What has been said is heard, whatever is asked meanwhile.
@@ -179,10 +171,10 @@ impl Worker {
     /// How it ended by itself, once its output is at its end. That comes a moment before the end of
     /// a process, and one that is killed in that moment ends of that.
     fn end(&mut self, cancel: &Cancel) -> String {
-        self.orders = None;
+        self.0.stdin = None;
         let mut looks = 0..LOOKS;
         loop {
-            match self.process.try_wait() {
+            match self.0.try_wait() {
                 Ok(Some(status)) if status.code() == Some(PANICKED) => {
                     return format!("panicked outside of the checker ({status})");
                 }
@@ -199,8 +191,8 @@ impl Worker {
     /// Ends it, whatever it does.
     fn kill(&mut self) {
         // One that can't be killed or waited for is gone.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -10,11 +10,10 @@ use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCs
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use kernel_model::SLOW_CHECKS;
 use kernel_model::fault_around::Schemes;
+use kernel_model::platform::Loom;
 use kernel_model::platform::checked::Mutation;
-use kernel_model::platform::{Loom, Site};
-use kernel_model::removal::Removers;
+use kernel_model::shared_checks;
 use serde::{Deserialize, Serialize};
 
 use super::weaken::sites_of;
@@ -91,11 +90,7 @@ impl Order {
 fn site_named(name: &str) -> Option<&'static str> {
     let schemes = Schemes::<Loom>::ALL.iter().map(|scheme| scheme.about());
     let of_schemes = schemes.flat_map(|about| about.checks().chain(sites_of(about.name)));
-    let removers = Removers::<Loom>::ALL.iter();
-    let of_removers = removers.flat_map(|remover| remover.about().checks.iter().copied());
-    let of_slow_path = SLOW_CHECKS.iter().copied();
-    let all = of_schemes.chain(of_removers).chain(of_slow_path);
-    let mut names = all.map(|site: &Site| site.name);
+    let mut names = of_schemes.chain(shared_checks()).map(|site| site.name);
     names.find(|it| *it == name)
 }
 
@@ -171,6 +166,9 @@ fn tell(line: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use kernel_model::SLOW_CHECKS;
+    use kernel_model::removal::Removers;
+
     use super::*;
 
     /// What arrives of a mutation, in an order.

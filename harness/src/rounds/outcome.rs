@@ -283,51 +283,21 @@ pub(super) fn finish(measured: Measured, place: CellPlace, setup: &Setup) -> Fin
 
 #[cfg(test)]
 mod tests {
-    use kernel_model::Orders;
     use kernel_model::fault_around::Schemes;
     use kernel_model::platform::Native;
 
     use super::*;
-    use crate::arrival::Arrival;
     use crate::cancel::Cancel;
+    use crate::cell::fixture::a_moment;
     use crate::cell::measure;
     use crate::clock::Clock;
-    use crate::machine::{MmKind, Sizes};
-    use crate::order::Access;
-    use crate::storms::Storms;
-    use crate::topology::Topology;
+    use crate::topology::allowed_cpus;
 
     /// A machine check and the end of the file are one signal to a process.
     #[test]
     fn faults_that_end_in_a_signal_are_counted_together() {
-        let setup = Setup {
-            sizes: Sizes {
-                pages: 16,
-                window_pages: 16,
-                readahead_pages: 16,
-                orders: Orders::All(0),
-                neighbour: false,
-                refill: false,
-                hole_pages: 16,
-                fill_ns_per_page: 10,
-            },
-            mm: MmKind::Private,
-            access: Access::Sequential,
-            arrival: Arrival::Closed,
-            rate_per_s: None,
-            storm_threads: 1,
-            events: Vec::new(),
-            cpus: Topology::detect().unwrap().ids(),
-            duration_ns: 1_000_000,
-            warm_up_ns: 0,
-        };
-        let cell = Cell {
-            subject: Schemes::<Native>::named("page-locked").unwrap().into(),
-            calibrated: false,
-            storm: Storms::<Native>::named("none").unwrap(),
-            fault_threads: 1,
-            control: None,
-        };
+        let scheme = Schemes::<Native>::named("page-locked").unwrap();
+        let (cell, setup) = a_moment(scheme.into(), allowed_cpus().unwrap());
         let mut measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
         let counters = &mut measured.fault_threads[0].counters;
         (counters.sigbus, counters.hwpoison) = (2, 3);

@@ -95,10 +95,9 @@ impl<P: Platform, const FREEZES: bool> Remover<P> for Collapse<FREEZES> {
         range: Range<u64>,
         task: &mut Task,
     ) {
-        let range = range.start..range.end.min(mapping.max_pages());
         let about = <Self as Remover<P>>::about(self);
         let owes = !FREEZES || !P::left_out(&COLLAPSE_OWES);
-        system.removal_that(about, owes, mapping, &range, task, |task| {
+        system.removal_that(about, owes, mapping, range, task, |range, task| {
             let pages = 1 << system.config.orders.highest();
             let mut start = range.start.next_multiple_of(pages);
             while start + pages <= range.end {

@@ -40,8 +40,7 @@ impl<P: Platform> Remover<P> for Invalidate {
         range: Range<u64>,
         task: &mut Task,
     ) {
-        let range = range.start..range.end.min(mapping.max_pages());
-        system.removal(&ABOUT, mapping, &range, task, |task| {
+        system.removal(&ABOUT, mapping, range, task, |range, task| {
             let mut did_range_unmap = system.scheme.must_zap();
             let mut batch = Vec::with_capacity(1);
             let mut index = range.start;

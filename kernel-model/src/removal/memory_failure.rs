@@ -38,7 +38,7 @@
 
 use std::ops::Range;
 
-use super::{About, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover, WRITEBACK_WAIT};
+use super::{About, Doomed, REMOVER_MAPCOUNT, REMOVER_MAPPING, Remover, WRITEBACK_WAIT};
 use crate::address_space::AddressSpace;
 use crate::folio::site::REF_FREEZE;
 use crate::folio::{PG_HAS_HWPOISONED, PG_HWPOISON, Pfn};
@@ -75,10 +75,10 @@ impl<P: Platform> Remover<P> for MemoryFailure {
         range: Range<u64>,
         task: &mut Task,
     ) {
-        let range = range.start..range.end.min(mapping.max_pages());
-        system.removal(&ABOUT, mapping, &range, task, |task| {
+        system.removal(&ABOUT, mapping, range, task, |range, task| {
+            let mut batch = Vec::with_capacity(1);
             for index in range.clone() {
-                system.memory_failure(mapping, index, task);
+                system.memory_failure(mapping, index, &mut batch, task);
             }
         });
     }
@@ -86,7 +86,13 @@ impl<P: Platform> Remover<P> for MemoryFailure {
 
 impl<P: Platform> System<P> {
     /// Deals with the bad memory of one page.
-    fn memory_failure(&self, mapping: &AddressSpace<P>, index: u64, task: &mut Task) {
+    fn memory_failure<'s>(
+        &'s self,
+        mapping: &AddressSpace<P>,
+        index: u64,
+        batch: &mut Vec<Doomed<'s, P>>,
+        task: &mut Task,
+    ) {
         let Some(mut doomed) = self.find_folio(mapping, index, task) else {
             return;
         };
@@ -101,12 +107,12 @@ impl<P: Platform> System<P> {
             task.removals.split += u64::from(is_split);
             task.removals.busy += u64::from(ours && !is_split);
             self.unlock_and_put(&doomed, task);
-            let page = if is_split {
-                self.find_folio(mapping, index, task)
-            } else {
-                None
+            if !is_split {
+                return;
+            }
+            let Some(page) = self.find_folio(mapping, index, task) else {
+                return;
             };
-            let Some(page) = page else { return };
             doomed = page;
         }
         doomed.folio.lock();
@@ -116,7 +122,8 @@ impl<P: Platform> System<P> {
             if P::AUDIT {
                 self.written.forget(mapping.id(), &doomed.pgoffs());
             }
-            self.remove_locked(mapping, &mut vec![doomed], task);
+            batch.push(doomed);
+            self.remove_locked(mapping, batch, task);
         } else {
             self.unlock_and_put(&doomed, task);
         }

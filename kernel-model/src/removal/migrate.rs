@@ -43,9 +43,8 @@ impl<P: Platform> Remover<P> for Migrate {
         range: Range<u64>,
         task: &mut Task,
     ) {
-        let range = range.start..range.end.min(mapping.max_pages());
-        system.removal(&ABOUT, mapping, &range, task, |task| {
-            system.for_each_trylocked(mapping, &range, task, |doomed, task| {
+        system.removal(&ABOUT, mapping, range, task, |range, task| {
+            system.for_each_trylocked(mapping, range, task, |doomed, task| {
                 system.migrate_folio(mapping, &doomed, task);
             });
         });

@@ -157,14 +157,15 @@ impl<P: Platform> Doomed<'_, P> {
 
 impl<P: Platform> System<P> {
     /// A removal by one that doesn't freeze references, from what the scheme asks for at its begin
-    /// to the audit at its end.
+    /// to the audit at its end. What lies beyond the pages that the file was planned for is left out
+    /// of the range: nothing is cached there, and nothing can be mapped.
     fn removal(
         &self,
         about: &'static About,
         mapping: &AddressSpace<P>,
-        range: &Range<u64>,
+        range: Range<u64>,
         task: &mut Task,
-        body: impl FnOnce(&mut Task),
+        body: impl FnOnce(&Range<u64>, &mut Task),
     ) {
         self.removal_that(about, !about.freezes, mapping, range, task, body);
     }
@@ -175,10 +176,11 @@ impl<P: Platform> System<P> {
         about: &'static About,
         owes: bool,
         mapping: &AddressSpace<P>,
-        range: &Range<u64>,
+        range: Range<u64>,
         task: &mut Task,
-        body: impl FnOnce(&mut Task),
+        body: impl FnOnce(&Range<u64>, &mut Task),
     ) {
+        let range = &(range.start..range.end.min(mapping.max_pages()));
         P::note(|| Note::Begins(about.name, range.clone()));
         task.removed.clear();
         let owes = owes && !range.is_empty();
@@ -195,7 +197,7 @@ impl<P: Platform> System<P> {
             self.written.forget(mapping.id(), range);
         }
         P::work(Work::Removal, 1);
-        body(task);
+        body(range, task);
         if owes {
             self.scheme.end_removal(mapping, &reach);
         }

@@ -34,13 +34,11 @@ impl<P: Platform> Remover<P> for PunchHole {
         range: Range<u64>,
         task: &mut Task,
     ) {
-        // Nothing is cached beyond what was planned for, and nothing can be mapped there.
-        let range = range.start..range.end.min(mapping.max_pages());
         let _inode = mapping.i_rwsem.write();
         let _no_filling = mapping.invalidate_lock.write();
-        system.removal(&ABOUT, mapping, &range, task, |task| {
-            system.unmap_mapping_range(mapping, &range, task);
-            system.truncate_inode_pages_range(mapping, &range, task);
+        system.removal(&ABOUT, mapping, range, task, |range, task| {
+            system.unmap_mapping_range(mapping, range, task);
+            system.truncate_inode_pages_range(mapping, range, task);
         });
     }
 }

@@ -43,9 +43,8 @@ impl<P: Platform> Remover<P> for Reclaim {
         range: Range<u64>,
         task: &mut Task,
     ) {
-        let range = range.start..range.end.min(mapping.max_pages());
-        system.removal(&ABOUT, mapping, &range, task, |task| {
-            system.for_each_trylocked(mapping, &range, task, |doomed, task| {
+        system.removal(&ABOUT, mapping, range, task, |range, task| {
+            system.for_each_trylocked(mapping, range, task, |doomed, task| {
                 system.unmap_if_mapped(mapping, &doomed, task);
                 if mapping.delete_frozen(doomed.folio, doomed.index, doomed.pages) {
                     system.has_left(&doomed, task);

@@ -38,10 +38,9 @@ impl<P: Platform> Remover<P> for ShmemSwapout {
         range: Range<u64>,
         task: &mut Task,
     ) {
-        let range = range.start..range.end.min(mapping.max_pages());
-        system.removal(&ABOUT, mapping, &range, task, |task| {
+        system.removal(&ABOUT, mapping, range, task, |range, task| {
             let mut batch = Vec::with_capacity(1);
-            system.for_each_trylocked(mapping, &range, task, |doomed, task| {
+            system.for_each_trylocked(mapping, range, task, |doomed, task| {
                 if P::AUDIT {
                     system.written.forget(mapping.id(), &doomed.pgoffs());
                 }

@@ -45,11 +45,11 @@ impl<P: Platform> Remover<P> for Truncate {
         let range = range.start..mapping.max_pages();
         let _inode = mapping.i_rwsem.write();
         let _no_filling = mapping.invalidate_lock.write();
-        system.removal(&ABOUT, mapping, &range, task, |task| {
+        system.removal(&ABOUT, mapping, range, task, |range, task| {
             mapping.set_i_size_pages(range.start.min(mapping.i_size_pages()));
-            system.unmap_mapping_range(mapping, &range, task);
-            system.truncate_inode_pages_range(mapping, &range, task);
-            system.unmap_mapping_range(mapping, &range, task);
+            system.unmap_mapping_range(mapping, range, task);
+            system.truncate_inode_pages_range(mapping, range, task);
+            system.unmap_mapping_range(mapping, range, task);
         });
         if P::AUDIT && P::AUDIT_TAKES_LOCKS {
             system.audit_eof(mapping);

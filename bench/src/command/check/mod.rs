@@ -10,12 +10,12 @@ use harness::check::trace::simplest;
 use harness::check::weaken::sites_of;
 use harness::check::{Bound, Cell, Ended, Exploration, Extent, Processes, explore_all};
 use harness::progress::{Progress, say};
-use kernel_model::Graded;
 use kernel_model::platform::checked::Mutation;
+use kernel_model::{Graded, shared_checks};
 use std::time::{Duration, Instant};
 
 use super::output::Format;
-use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated, shared_checks};
+use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated};
 
 pub(super) use options::Options;
 
@@ -149,6 +149,24 @@ fn processes(cancel: &Cancel) -> Processes {
     Processes::of("/proc/self/exe", cancel)
 }
 
+/// Explores all cells in processes, and tells `done` of each as it ends.
+fn explore_each(
+    cells: &[Cell],
+    mutation: &Mutation,
+    extent: &Extent,
+    processes: &Processes,
+    mut done: impl FnMut(usize),
+) -> Result<Vec<Exploration>, Failure> {
+    let explorations = explore_all(
+        cells,
+        |cell| processes.explore(*cell, mutation, extent),
+        |cell, _| done(cell),
+    );
+    let explorations = explorations.map_err(Failure::broke)?;
+    let explorations = explorations.into_iter().collect::<Result<_, _>>();
+    explorations.map_err(Failure::broke)
+}
+
 /// Explores all cells; those that were interrupted are left out.
 fn explore_cells(
     cells: &[Cell],
@@ -158,20 +176,13 @@ fn explore_cells(
 ) -> Result<Vec<(Cell, Exploration)>, Failure> {
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("model checking");
-    let explorations = explore_all(
-        cells,
-        |cell| processes.explore(*cell, mutation, extent),
-        |cell, _| {
-            let Cell { scheme, scenario } = cells[cell];
-            progress.step_begins(&format!("{} in {} is done", scheme.name, scenario.name));
-            progress.step_ended();
-        },
-    );
+    let explorations = explore_each(cells, mutation, extent, processes, |cell| {
+        let Cell { scheme, scenario } = cells[cell];
+        progress.step_begins(&format!("{} in {} is done", scheme.name, scenario.name));
+        progress.step_ended();
+    });
     progress.finish();
-    let explorations = explorations.map_err(Failure::broke)?;
-    let explorations = explorations.into_iter().collect::<Result<Vec<_>, _>>();
-    let explorations = explorations.map_err(Failure::broke)?;
-    let explored = cells.iter().copied().zip(explorations);
+    let explored = cells.iter().copied().zip(explorations?);
     let ended = explored.filter(|(_, it)| it.ended != Ended::Interrupted);
     Ok(ended.collect())
 }

@@ -133,15 +133,11 @@ fn go_through_unchanged(
     let cells: Vec<Cell> = works.iter().flat_map(|work| work.cells.clone()).collect();
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("going through the scenarios unchanged");
-    let explorations = explore_all(
-        &cells,
-        |cell| processes.explore(*cell, &Mutation::NONE, extent),
-        |_, _| progress.step_ended(),
-    );
+    let explorations = super::explore_each(&cells, &Mutation::NONE, extent, processes, |_| {
+        progress.step_ended();
+    });
     progress.finish();
-    let explorations = explorations.map_err(Failure::broke)?;
-    let explorations = explorations.into_iter().collect::<Result<Vec<_>, _>>();
-    let explorations = explorations.map_err(Failure::broke)?;
+    let explorations = explorations?;
     if processes.cancel().is_requested() {
         say("interrupted before anything was weakened");
         return Err(Failure::Interrupted);
