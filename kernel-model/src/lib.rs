@@ -45,6 +45,7 @@ mod foreign;
 mod graded;
 mod invariants;
 mod orders;
+mod registry;
 mod rmap;
 mod sites;
 mod system;

@@ -7,7 +7,8 @@ use kernel_model::fault_around::FaultAround;
 use kernel_model::folio::Pfn;
 use kernel_model::gates::Gates;
 use kernel_model::mm::{Mm, Vma};
-use kernel_model::removal::{Remover, Truncate};
+use kernel_model::removal::Remover;
+use kernel_model::removal::truncate::Truncate;
 use kernel_model::scenario::Contents;
 use kernel_model::{Config, Orders, System, Task};
 

@@ -3,7 +3,12 @@
 //! in it.
 
 use kernel_model::platform::Platform;
-use kernel_model::removal::{self, Invalidate, Migrate, PunchHole, Reclaim, Remover};
+use kernel_model::removal::Remover;
+use kernel_model::removal::invalidate::Invalidate;
+use kernel_model::removal::migrate::Migrate;
+use kernel_model::removal::punch_hole::PunchHole;
+use kernel_model::removal::reclaim::Reclaim;
+use kernel_model::removal::truncate::Truncate;
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
@@ -26,13 +31,7 @@ impl<P: Platform> Storm<P> for Mixed {
     }
 
     fn removers(&self) -> Vec<&'static dyn Remover<P>> {
-        vec![
-            &Reclaim,
-            &Invalidate,
-            &Migrate,
-            &PunchHole,
-            &removal::Truncate,
-        ]
+        vec![&Reclaim, &Invalidate, &Migrate, &PunchHole, &Truncate]
     }
 
     fn next(&self, target: &Target, random: &mut Pcg64Mcg) -> Operation<P> {
@@ -43,7 +42,7 @@ impl<P: Platform> Storm<P> for Mixed {
             16..19 => &PunchHole,
             _ => {
                 return Operation {
-                    remover: &removal::Truncate,
+                    remover: &Truncate,
                     range: target.tail(),
                 };
             }

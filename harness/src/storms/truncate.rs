@@ -1,7 +1,7 @@
 //! `truncate`: the end of the file is cut off, and put back as a hole, again and again.
 
 use kernel_model::platform::Platform;
-use kernel_model::removal::{self, Remover};
+use kernel_model::removal::{Remover, truncate};
 use rand_pcg::Pcg64Mcg;
 
 use super::{About, Operation, Storm, Target};
@@ -22,12 +22,12 @@ impl<P: Platform> Storm<P> for Truncate {
     }
 
     fn removers(&self) -> Vec<&'static dyn Remover<P>> {
-        vec![&removal::Truncate]
+        vec![&truncate::Truncate]
     }
 
     fn next(&self, target: &Target, _random: &mut Pcg64Mcg) -> Operation<P> {
         Operation {
-            remover: &removal::Truncate,
+            remover: &truncate::Truncate,
             range: target.tail(),
         }
     }

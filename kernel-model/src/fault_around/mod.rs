@@ -13,31 +13,11 @@ use crate::folio::{Counting, PG_HAS_HWPOISONED, PG_HWPOISON, PG_READAHEAD, PG_UP
 use crate::mm::Vma;
 use crate::page_table::LockedPtes;
 use crate::platform::{Platform, Site};
+use crate::registry::registry;
 use crate::system::{System, Task};
 
-mod folio_batched;
-mod fused_count;
-mod invalidate_gate;
-mod invalidate_only;
-mod invalidate_seq;
 mod locked;
-mod lockless_rfc;
-mod mapcount_recheck;
-mod page_locked;
-mod page_locked_xfs;
-mod sketch;
 mod walk;
-
-pub use folio_batched::FolioBatched;
-pub use fused_count::FusedCount;
-pub use invalidate_gate::InvalidateGate;
-pub use invalidate_only::InvalidateOnly;
-pub use invalidate_seq::InvalidateSeq;
-pub use lockless_rfc::LocklessRfc;
-pub use mapcount_recheck::MapcountRecheck;
-pub use page_locked::PageLocked;
-pub use page_locked_xfs::PageLockedXfs;
-pub use sketch::Sketch;
 
 /// What is known of a scheme before it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,32 +188,19 @@ pub trait FaultAround<P: Platform>: Send + Sync {
     }
 }
 
-/// Every scheme of the family. A new one is a file and a line here.
-pub struct Schemes<P>(std::marker::PhantomData<P>);
-
-impl<P: Platform> Schemes<P> {
-    /// In the order of tables: the baseline first, the broken ones last.
-    pub const ALL: &'static [&'static dyn FaultAround<P>] = &[
-        &PageLocked,
-        &FolioBatched,
-        &MapcountRecheck,
-        &FusedCount,
-        &InvalidateGate::<false>,
-        &InvalidateGate::<true>,
-        &InvalidateSeq::<false>,
-        &InvalidateSeq::<true>,
-        &PageLockedXfs,
-        &InvalidateOnly,
-        &Sketch,
-        &LocklessRfc,
-    ];
-
-    /// The scheme of a name.
-    pub fn named(name: &str) -> Option<&'static dyn FaultAround<P>> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|scheme| scheme.about().name == name)
+registry! {
+    /// Every scheme of the family: the baseline first, the broken ones last.
+    Schemes of FaultAround {
+        page_locked: PageLocked;
+        folio_batched: FolioBatched;
+        mapcount_recheck: MapcountRecheck;
+        fused_count: FusedCount;
+        invalidate_gate: InvalidateGate::<false>, InvalidateGate::<true>;
+        invalidate_seq: InvalidateSeq::<false>, InvalidateSeq::<true>;
+        page_locked_xfs: PageLockedXfs;
+        invalidate_only: InvalidateOnly;
+        sketch: Sketch;
+        lockless_rfc: LocklessRfc;
     }
 }
 

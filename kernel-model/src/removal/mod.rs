@@ -13,26 +13,11 @@ use crate::folio::site::STABLE_READ;
 use crate::folio::{Folio, PG_WRITEBACK, Pfn};
 use crate::invariants::Removed;
 use crate::platform::{Note, Platform, Site, Work};
+use crate::registry::registry;
 use crate::system::{System, Task};
 
-mod collapse;
-mod invalidate;
-mod memory_failure;
-mod migrate;
-mod punch_hole;
-mod reclaim;
-mod shmem_swapout;
-mod truncate;
 mod truncate_range;
 
-pub use collapse::Collapse;
-pub use invalidate::Invalidate;
-pub use memory_failure::MemoryFailure;
-pub use migrate::Migrate;
-pub use punch_hole::PunchHole;
-pub use reclaim::Reclaim;
-pub use shmem_swapout::ShmemSwapout;
-pub use truncate::Truncate;
 pub use truncate_range::DIRTY_STAYS;
 
 /// What a remover says of itself.
@@ -68,29 +53,17 @@ pub trait Remover<P: Platform>: Send + Sync {
     );
 }
 
-/// Every remover. A new one is a file and a line here.
-pub struct Removers<P>(std::marker::PhantomData<P>);
-
-impl<P: Platform> Removers<P> {
-    /// In the order of tables.
-    pub const ALL: &'static [&'static dyn Remover<P>] = &[
-        &Truncate,
-        &PunchHole,
-        &Invalidate,
-        &Reclaim,
-        &Migrate,
-        &ShmemSwapout,
-        &MemoryFailure,
-        &Collapse::<true>,
-        &Collapse::<false>,
-    ];
-
-    /// The remover of a name.
-    pub fn named(name: &str) -> Option<&'static dyn Remover<P>> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|remover| remover.about().name == name)
+registry! {
+    /// Every remover.
+    Removers of Remover {
+        truncate: Truncate;
+        punch_hole: PunchHole;
+        invalidate: Invalidate;
+        reclaim: Reclaim;
+        migrate: Migrate;
+        shmem_swapout: ShmemSwapout;
+        memory_failure: MemoryFailure;
+        collapse: Collapse::<true>, Collapse::<false>;
     }
 }
 

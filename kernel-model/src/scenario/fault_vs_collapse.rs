@@ -1,7 +1,7 @@
 //! Faults against khugepaged, which replaces the folio and takes the PTE table away that the new
 //! one covers. Tables are freed after a grace period here.
 
-use super::{About, Explored, Seen, Sizes, Stage, scenario};
+use super::{About, Explored, Seen, Sizes, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 use crate::{Orders, Task};

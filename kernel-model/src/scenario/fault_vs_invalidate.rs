@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Seen, Stage, scenario};
+use super::{About, Explored, Seen, Stage};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;

@@ -1,6 +1,6 @@
 //! Faults on pages whose memory goes bad.
 
-use super::{About, Explored, Seen, Sizes, Stage, remove, scenario};
+use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Seen, Stage, remove, scenario};
+use super::{About, Explored, Scenario, Seen, Stage, remove};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::mm::{Mm, Vma};

@@ -1,7 +1,7 @@
 //! Faults against reclaim, which freezes a folio's references before it takes it, and what becomes
 //! of its frame then. Reclaim owes no scheme anything: a reference must be enough.
 
-use super::{About, Explored, Seen, Sizes, Stage, remove, scenario};
+use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::mm::{Mm, Vma};

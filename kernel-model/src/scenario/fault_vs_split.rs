@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{About, Explored, Seen, Sizes, Stage, scenario};
+use super::{About, Explored, Seen, Sizes, Stage};
 use crate::fault_around::FaultAround;
 use crate::folio::PG_READAHEAD;
 use crate::mm::{Mm, Vma};

@@ -1,6 +1,6 @@
 //! `fault-vs-swapout`: a fault against tmpfs's swapping out, which freezes nothing.
 
-use super::{About, Explored, Seen, Stage, scenario};
+use super::{About, Explored, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 

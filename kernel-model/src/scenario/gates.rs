@@ -1,7 +1,7 @@
 //! What is peculiar to gates: a window that has two of them, and a generation that starts over. The
 //! schemes without gates see two more races.
 
-use super::{About, Explored, Seen, Sizes, Stage, scenario};
+use super::{About, Explored, Seen, Sizes, Stage};
 use crate::fault_around::FaultAround;
 use crate::gates::Gates;
 use crate::platform::Platform;

@@ -1,7 +1,7 @@
 //! Large folios and the end of the file: one that ends beyond it, and one that was looked up before
 //! the file was cut off.
 
-use super::{About, Explored, Seen, Sizes, Stage, scenario};
+use super::{About, Explored, Seen, Sizes, Stage};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;

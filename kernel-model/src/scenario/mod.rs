@@ -14,82 +14,15 @@ use crate::fault_around::FaultAround;
 use crate::gates::Gates;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
+use crate::registry::registry;
 use crate::removal::Removers;
 use crate::{Config, Orders, System, Task};
 
 mod contents;
-mod crowd;
-mod crowd_of_removers;
-mod fault_vs_collapse;
-mod fault_vs_fault;
-mod fault_vs_fill;
-mod fault_vs_invalidate;
-mod fault_vs_memory_failure;
-mod fault_vs_migrate;
-mod fault_vs_punch;
-mod fault_vs_punch_and_refill;
-mod fault_vs_read_error;
-mod fault_vs_reclaim;
-mod fault_vs_split;
-mod fault_vs_swapout;
-mod fault_vs_thread;
-mod fault_vs_truncate;
-mod gates;
-mod large_folio_eof;
-mod removers;
 mod seen;
-mod slow_vs_punch;
-mod slow_vs_punch_and_refill;
-mod slow_vs_slow;
-mod two_faults_vs_punch;
-mod window_past_eof;
-mod window_vs_punch;
-mod writeback;
-mod zap_vs_punch_and_refill;
 
 pub use contents::{CONTENTS_READ, CONTENTS_STORE, Contents};
-pub use crowd::Crowd;
-pub use crowd_of_removers::CrowdOfRemovers;
-pub use fault_vs_collapse::{FaultVsCollapse, FaultVsCollapseCounted, MappedVsCollapse};
-pub use fault_vs_fault::FaultVsFault;
-pub use fault_vs_fill::FaultVsFill;
-pub use fault_vs_invalidate::{
-    FaultVsInvalidate, FaultVsTwoInvalidates, FirstFaultVsInvalidate, HeldVsInvalidate,
-    ThreadsVsInvalidate,
-};
-pub use fault_vs_memory_failure::{FaultVsMemoryFailure, FaultVsUnsplitFailure};
-pub use fault_vs_migrate::{FaultVsMigrate, MappedVsMigrate};
-pub use fault_vs_punch::{FaultVsPunch, FirstFaultVsPunch, ForeignVsPunch};
-pub use fault_vs_punch_and_refill::FaultVsPunchAndRefill;
-pub use fault_vs_read_error::FaultVsReadError;
-pub use fault_vs_reclaim::{
-    FaultVsReclaim, FaultVsReclaimAndRefill, FaultVsReclaimAndReuse, FaultVsSmallerRefill,
-};
-pub use fault_vs_split::{
-    FaultVsPartialTruncate, FaultVsSplit, MiddleVsPartialTruncate, MiddleVsSplit,
-    SlowVsPartialTruncate,
-};
-pub use fault_vs_swapout::FaultVsSwapout;
-pub use fault_vs_thread::FaultVsThread;
-pub use fault_vs_truncate::{FaultVsTruncate, FirstFaultVsTruncate};
-pub use gates::{GenerationWrap, WindowOverTwoGates};
-pub use large_folio_eof::{LargeFolioPastEof, LargeFolioVsTruncate};
-pub use removers::{
-    InvalidateVsCollapse, InvalidateVsCollapseCounted, InvalidateVsMigrate, PunchVsMemoryFailure,
-    PunchVsMigrate, PunchVsReclaim, TruncateVsTruncate, UnmapVsPunch,
-};
 pub use seen::Seen;
-pub use slow_vs_punch::SlowVsPunch;
-pub use slow_vs_punch_and_refill::SlowVsPunchAndRefill;
-pub use slow_vs_slow::{SlowVsSlow, SlowVsThread};
-pub use two_faults_vs_punch::TwoFaultsVsPunch;
-pub use window_past_eof::WindowPastEof;
-pub use window_vs_punch::WindowVsPunch;
-pub use writeback::{
-    FailureVsWriteback, InvalidateVsWriteback, PunchVsWriteback, ReclaimVsWriteback,
-    SplitVsWriteback,
-};
-pub use zap_vs_punch_and_refill::ZapVsPunchAndRefill;
 
 /// What a scenario says of itself.
 #[derive(Debug)]
@@ -164,7 +97,6 @@ macro_rules! scenario {
         }
     };
 }
-use scenario;
 
 /// A race that a checker explores.
 pub trait Scenario<P: Platform>: Send + Sync {
@@ -175,79 +107,63 @@ pub trait Scenario<P: Platform>: Send + Sync {
     fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P>;
 }
 
-/// Every scenario. A new one is a file and a line here.
-pub struct Scenarios<P>(std::marker::PhantomData<P>);
-
-impl<P: Platform> Scenarios<P> {
-    /// In the order of tables.
-    pub const ALL: &'static [&'static dyn Scenario<P>] = &[
-        &FaultVsPunch,
-        &FirstFaultVsPunch,
-        &ForeignVsPunch,
-        &FaultVsTruncate,
-        &FirstFaultVsTruncate,
-        &WindowVsPunch,
-        &WindowPastEof,
-        &TwoFaultsVsPunch,
-        &FaultVsPunchAndRefill,
-        &ZapVsPunchAndRefill,
-        &FaultVsFault,
-        &FaultVsThread,
-        &FaultVsFill,
-        &FaultVsReadError,
-        &SlowVsPunch,
-        &SlowVsPunchAndRefill,
-        &SlowVsSlow,
-        &SlowVsThread,
-        &FaultVsInvalidate,
-        &FirstFaultVsInvalidate,
-        &ThreadsVsInvalidate,
-        &HeldVsInvalidate,
-        &FaultVsTwoInvalidates,
-        &FaultVsSwapout,
-        &FaultVsMemoryFailure,
-        &FaultVsUnsplitFailure,
-        &FaultVsReclaim,
-        &FaultVsReclaimAndRefill,
-        &FaultVsReclaimAndReuse,
-        &FaultVsSmallerRefill,
-        &FaultVsMigrate,
-        &MappedVsMigrate,
-        &FaultVsCollapse,
-        &FaultVsCollapseCounted,
-        &MappedVsCollapse,
-        &FaultVsSplit,
-        &FaultVsPartialTruncate,
-        &MiddleVsSplit,
-        &MiddleVsPartialTruncate,
-        &SlowVsPartialTruncate,
-        &PunchVsMigrate,
-        &InvalidateVsMigrate,
-        &PunchVsReclaim,
-        &PunchVsMemoryFailure,
-        &InvalidateVsCollapse,
-        &InvalidateVsCollapseCounted,
-        &PunchVsWriteback,
-        &ReclaimVsWriteback,
-        &InvalidateVsWriteback,
-        &SplitVsWriteback,
-        &FailureVsWriteback,
-        &TruncateVsTruncate,
-        &UnmapVsPunch,
-        &LargeFolioPastEof,
-        &LargeFolioVsTruncate,
-        &WindowOverTwoGates,
-        &GenerationWrap,
-        &Crowd,
-        &CrowdOfRemovers,
-    ];
-
-    /// The scenario of a name.
-    pub fn named(name: &str) -> Option<&'static dyn Scenario<P>> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|scenario| scenario.about().name == name)
+registry! {
+    /// Every scenario.
+    Scenarios of Scenario {
+        fault_vs_punch: FaultVsPunch, FirstFaultVsPunch, ForeignVsPunch;
+        fault_vs_truncate: FaultVsTruncate, FirstFaultVsTruncate;
+        window_vs_punch: WindowVsPunch;
+        window_past_eof: WindowPastEof;
+        two_faults_vs_punch: TwoFaultsVsPunch;
+        fault_vs_punch_and_refill: FaultVsPunchAndRefill;
+        zap_vs_punch_and_refill: ZapVsPunchAndRefill;
+        fault_vs_fault: FaultVsFault;
+        fault_vs_thread: FaultVsThread;
+        fault_vs_fill: FaultVsFill;
+        fault_vs_read_error: FaultVsReadError;
+        slow_vs_punch: SlowVsPunch;
+        slow_vs_punch_and_refill: SlowVsPunchAndRefill;
+        slow_vs_slow: SlowVsSlow, SlowVsThread;
+        fault_vs_invalidate:
+            FaultVsInvalidate,
+            FirstFaultVsInvalidate,
+            ThreadsVsInvalidate,
+            HeldVsInvalidate,
+            FaultVsTwoInvalidates;
+        fault_vs_swapout: FaultVsSwapout;
+        fault_vs_memory_failure: FaultVsMemoryFailure, FaultVsUnsplitFailure;
+        fault_vs_reclaim:
+            FaultVsReclaim,
+            FaultVsReclaimAndRefill,
+            FaultVsReclaimAndReuse,
+            FaultVsSmallerRefill;
+        fault_vs_migrate: FaultVsMigrate, MappedVsMigrate;
+        fault_vs_collapse: FaultVsCollapse, FaultVsCollapseCounted, MappedVsCollapse;
+        fault_vs_split:
+            FaultVsSplit,
+            FaultVsPartialTruncate,
+            MiddleVsSplit,
+            MiddleVsPartialTruncate,
+            SlowVsPartialTruncate;
+        removers:
+            PunchVsMigrate,
+            InvalidateVsMigrate,
+            PunchVsReclaim,
+            PunchVsMemoryFailure,
+            InvalidateVsCollapse,
+            InvalidateVsCollapseCounted,
+            TruncateVsTruncate,
+            UnmapVsPunch;
+        writeback:
+            PunchVsWriteback,
+            ReclaimVsWriteback,
+            InvalidateVsWriteback,
+            SplitVsWriteback,
+            FailureVsWriteback;
+        large_folio_eof: LargeFolioPastEof, LargeFolioVsTruncate;
+        gates: WindowOverTwoGates, GenerationWrap;
+        crowd: Crowd;
+        crowd_of_removers: CrowdOfRemovers;
     }
 }
 

@@ -4,7 +4,7 @@
 //! freeze, the references: a migration holds one, and so does a CPU that waits for its lock.
 //! Writebacks are in `writeback.rs`.
 
-use super::{About, Explored, Seen, Stage, remove, scenario};
+use super::{About, Explored, Seen, Stage, remove};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{About, Explored, Seen, Sizes, Stage, remove, scenario};
+use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
