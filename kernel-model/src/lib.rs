@@ -39,6 +39,7 @@ pub mod page_table;
 pub mod platform;
 pub mod removal;
 pub mod scenario;
+pub mod tag;
 
 mod fault;
 mod foreign;

@@ -1,9 +1,11 @@
 //! What users ask for and read: names, verdicts, messages.
 
-use kernel_model::fault_around::Schemes;
+use kernel_model::fault_around::{Schemes, Verdict};
 use kernel_model::folio::Pfn;
 use kernel_model::platform::Native;
 use kernel_model::removal::Removers;
+use kernel_model::scenario::Scenarios;
+use kernel_model::tag;
 use kernel_model::{Invariant, Violation, Violations};
 
 #[test]
@@ -20,6 +22,25 @@ fn schemes_and_removers_are_found_by_their_names() {
     }
     assert!(Schemes::<Native>::named("truncate").is_none());
     assert!(Removers::<Native>::named("sketch").is_none());
+}
+
+#[test]
+fn each_kind_of_race_is_in_a_scenario_and_breaks_a_scheme() {
+    for tag in tag::ALL {
+        let mut scenarios = Scenarios::<Native>::ALL.iter();
+        let mut schemes = Schemes::<Native>::ALL.iter();
+        let breaks = |verdict: Verdict| !verdict.violates(&[tag]).is_empty();
+        assert!(
+            scenarios.any(|it| it.about().tags.contains(&tag)),
+            "{tag:?}"
+        );
+        assert!(schemes.any(|it| breaks(it.about().verdict)), "{tag:?}");
+    }
+    for about in Removers::<Native>::ALL.iter().map(|it| it.about()) {
+        let unfrozen = [tag::UNFROZEN, tag::UNFROZEN_UNLOCKED];
+        let unfrozen = about.tags.iter().any(|it| unfrozen.contains(it));
+        assert!(!(unfrozen && about.freezes), "{}", about.name);
+    }
 }
 
 #[test]

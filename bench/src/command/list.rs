@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use harness::counters::{Cpu, PRESETS};
 use harness::report::wrap;
-use harness::storms::{Storm, Storms};
+use harness::storms::Storms;
 use kernel_model::Graded;
 use kernel_model::Invariant;
 use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::scenario::{Explored, Scenarios};
+use kernel_model::tag::{self, Tag};
 
 use super::{Failure, host, output};
 use kernel_model::shared_checks;
@@ -23,6 +24,10 @@ fn text() -> String {
     let mut out = String::from("schemes (--scheme)\n");
     for scheme in Schemes::<Native>::ALL {
         write_scheme(&mut out, scheme.about());
+    }
+    out.push_str("\nkinds of race (what a scheme is broken on)\n");
+    for tag in tag::ALL {
+        out.push_str(&wrap(&head(tag.name), tag.says));
     }
     out.push_str("\nstorms (--storm)\n");
     for storm in Storms::<Native>::ALL {
@@ -106,14 +111,18 @@ fn storms_called() -> Vec<&'static str> {
     called.map(|storm| storm.about().name).collect()
 }
 
-/// The storms that have one of these removers.
-fn storms_with(removers: &[&str]) -> Vec<&'static str> {
+/// The storms and the scenarios that show a scheme broken.
+fn shown_by(verdict: Verdict) -> [String; 2] {
+    let shows = |tags: &[Tag]| !verdict.violates(tags).is_empty();
     let storms = Storms::<Native>::ALL.iter();
-    let has = |storm: &&&'static dyn Storm<Native>| {
-        let its = storm.removers();
-        its.iter().any(|it| removers.contains(&it.about().name))
-    };
-    storms.filter(has).map(|storm| storm.about().name).collect()
+    let storms = storms.filter(|it| it.removers().iter().any(|it| shows(it.about().tags)));
+    let scenarios = Scenarios::<Native>::ALL.iter().map(|it| it.about());
+    let storms: Vec<_> = storms.map(|it| it.about().name).collect();
+    let scenarios: Vec<_> = scenarios
+        .filter(|it| shows(it.tags))
+        .map(|it| it.name)
+        .collect();
+    [storms.join(", "), scenarios.join(", ")]
 }
 
 /// The read-modify-writes for a window of 16 pages, by the order of its folios.
@@ -132,18 +141,15 @@ fn write_scheme(out: &mut String, about: &About) {
     let names: Vec<_> = about.checks().map(|site| site.name).collect();
     let verdict = match about.verdict {
         Verdict::Sound { why } => format!("sound: {why}"),
-        Verdict::Broken {
-            under,
-            scenarios,
-            violates,
-            why,
-        } => {
+        Verdict::Broken { on, violates, why } => {
             let violates: Vec<_> = violates.iter().map(|invariant| invariant.name()).collect();
+            let on: Vec<_> = on.iter().map(|tag| tag.name).collect();
+            let [storms, scenarios] = shown_by(about.verdict);
             format!(
-                "BROKEN: {why}; violates {}; audits show it under {}, a checker in {}",
+                "BROKEN: {why}; violates {} on {}; audits show it under {storms}, a checker in \
+                 {scenarios}",
                 violates.join(", "),
-                storms_with(under).join(", "),
-                scenarios.join(", ")
+                on.join(", "),
             )
         }
     };

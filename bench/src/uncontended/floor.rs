@@ -32,8 +32,7 @@ const fn about(name: &'static str) -> About {
         lineage: "not a scheme",
         summary: "two counts and a PTE per page under one lock",
         verdict: Verdict::Broken {
-            scenarios: &[],
-            under: &[],
+            on: &[],
             violates: &[],
             why: "it does not look at what it maps",
         },

@@ -303,13 +303,6 @@ const LEAST_WORK: u64 = 100;
 /// The share of the CPUs below which threads that ran freely have hardly met.
 const LEAST_SHARE: f64 = 0.1;
 
-/// The invariants that a scheme may violate under any of some removers.
-fn violates_under(about: &About, removers: &[&str]) -> &'static [Invariant] {
-    let removers = removers.iter();
-    let mut all = removers.map(|remover| about.verdict.violates_under(remover));
-    all.find(|violates| !violates.is_empty()).unwrap_or(&[])
-}
-
 /// What is to be said.
 fn verdict(
     violates: &[Invariant],
@@ -453,8 +446,8 @@ impl Seen {
         elapsed: Duration,
     ) -> Audit {
         let removers = storm.removers();
-        let removers: Vec<_> = removers.iter().map(|it| it.about().name).collect();
-        let violates = violates_under(about, &removers);
+        let tags = removers.iter().flat_map(|it| it.about().tags);
+        let violates = about.verdict.violates(&tags.copied().collect::<Vec<_>>());
         let changed = !setup.left_out.is_empty();
         let (schedule, turns) = self.shown.unzip();
         Audit {

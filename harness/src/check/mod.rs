@@ -64,7 +64,7 @@ impl Cell {
 
     /// The invariants of which one must be found violated; none if nothing must be found.
     pub fn declared(&self) -> &'static [Invariant] {
-        self.scheme.verdict.violates_in(self.scenario.name)
+        self.scheme.verdict.violates(self.scenario.tags)
     }
 }
 

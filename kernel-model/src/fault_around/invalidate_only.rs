@@ -15,6 +15,7 @@ use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, RwSemaphore};
 use crate::system::Task;
+use crate::tag::{RETRACTED, UNFROZEN_UNLOCKED};
 
 /// See the module.
 #[derive(Debug)]
@@ -25,23 +26,7 @@ static ABOUT: About = About {
     lineage: "a control: invalidate_lock instead of the page locks",
     summary: "invalidate_lock shared around the window, no page lock",
     verdict: Verdict::Broken {
-        under: &["invalidate", "shmem-swapout", "memory-failure"],
-        scenarios: &[
-            "fault-vs-invalidate",
-            "first-fault-vs-invalidate",
-            "threads-vs-invalidate",
-            "held-vs-invalidate",
-            "fault-vs-two-invalidates",
-            "fault-vs-swapout",
-            "fault-vs-memory-failure",
-            "fault-vs-unsplit-failure",
-            "fault-vs-collapse",
-            "fault-vs-collapse-counted",
-            "mapped-vs-collapse",
-            "window-over-two-gates",
-            "generation-wrap",
-            "crowd-of-removers",
-        ],
+        on: &[UNFROZEN_UNLOCKED, RETRACTED],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,

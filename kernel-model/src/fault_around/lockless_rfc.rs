@@ -18,6 +18,7 @@ use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
 use crate::system::Task;
+use crate::tag::{RETRACTED, UNFROZEN, UNFROZEN_UNLOCKED};
 
 /// See the module.
 #[derive(Debug)]
@@ -36,44 +37,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, RFC patch of 13 Oct 2020",
     summary: "check the mapping once, mapcount++, map",
     verdict: Verdict::Broken {
-        under: &[
-            "truncate",
-            "punch-hole",
-            "invalidate",
-            "shmem-swapout",
-            "memory-failure",
-        ],
-        scenarios: &[
-            "fault-vs-punch",
-            "first-fault-vs-punch",
-            "foreign-vs-punch",
-            "first-fault-vs-truncate",
-            "window-vs-punch",
-            "window-past-eof",
-            "two-faults-vs-punch",
-            "fault-vs-punch-and-refill",
-            "slow-vs-punch",
-            "slow-vs-punch-and-refill",
-            "fault-vs-invalidate",
-            "first-fault-vs-invalidate",
-            "threads-vs-invalidate",
-            "held-vs-invalidate",
-            "fault-vs-two-invalidates",
-            "fault-vs-swapout",
-            "fault-vs-memory-failure",
-            "fault-vs-unsplit-failure",
-            "fault-vs-collapse",
-            "fault-vs-collapse-counted",
-            "mapped-vs-collapse",
-            "fault-vs-split",
-            "fault-vs-partial-truncate",
-            "middle-vs-split",
-            "punch-vs-migrate",
-            "window-over-two-gates",
-            "generation-wrap",
-            "crowd",
-            "crowd-of-removers",
-        ],
+        on: &[UNFROZEN, UNFROZEN_UNLOCKED, RETRACTED],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,

@@ -15,6 +15,7 @@ use crate::page_table::LockedPtes;
 use crate::platform::{Platform, Site};
 use crate::registry::registry;
 use crate::system::{System, Task};
+use crate::tag::Tag;
 
 mod locked;
 mod walk;
@@ -29,11 +30,9 @@ pub enum Verdict {
     },
     /// Some removal can go wrong.
     Broken {
-        /// Names of the removers under which an audit on a machine shows it; under the others it
-        /// finds nothing there.
-        under: &'static [&'static str],
-        /// Names of the scenarios in which a checker shows it; in the others it finds nothing.
-        scenarios: &'static [&'static str],
+        /// In what ways a removal must meet it to show that. Under other removers an audit finds
+        /// nothing, and in other scenarios a checker doesn't.
+        on: &'static [Tag],
         /// The invariants that a run may show violated.
         violates: &'static [Invariant],
         /// How it happens, in a sentence.
@@ -47,26 +46,13 @@ impl Verdict {
         matches!(self, Self::Sound { .. })
     }
 
-    /// The invariants that an audit under a remover may show violated; at least one of them if it
-    /// runs long enough. None if the scheme is sound under it.
-    pub fn violates_under(self, remover: &str) -> &'static [Invariant] {
+    /// The invariants that may be found violated in a race with these tags: at least one of them by
+    /// a checker, and by an audit that runs long enough. None if nothing must be found.
+    pub fn violates(self, tags: &[Tag]) -> &'static [Invariant] {
         match self {
-            Self::Broken {
-                under, violates, ..
-            } if under.contains(&remover) => violates,
-            _ => &[],
-        }
-    }
-
-    /// The invariants of which a checker must find one violated in a scenario; none if it must
-    /// find nothing.
-    pub fn violates_in(self, scenario: &str) -> &'static [Invariant] {
-        match self {
-            Self::Broken {
-                scenarios,
-                violates,
-                ..
-            } if scenarios.contains(&scenario) => violates,
+            Self::Broken { on, violates, .. } if on.iter().any(|tag| tags.contains(tag)) => {
+                violates
+            }
             _ => &[],
         }
     }

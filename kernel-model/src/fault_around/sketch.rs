@@ -28,6 +28,7 @@ use crate::folio::{Counting, PG_LOCKED};
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
 use crate::system::Task;
+use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 
 /// See the module.
 #[derive(Debug)]
@@ -38,41 +39,7 @@ static ABOUT: About = About {
     lineage: "Torvalds, 14 Oct 2020, the five steps literally",
     summary: "not locked, mapcount++, still not locked, map",
     verdict: Verdict::Broken {
-        under: &[
-            "truncate",
-            "punch-hole",
-            "invalidate",
-            "shmem-swapout",
-            "memory-failure",
-        ],
-        scenarios: &[
-            "fault-vs-punch",
-            "first-fault-vs-punch",
-            "foreign-vs-punch",
-            "first-fault-vs-truncate",
-            "window-vs-punch",
-            "window-past-eof",
-            "two-faults-vs-punch",
-            "fault-vs-punch-and-refill",
-            "slow-vs-punch",
-            "slow-vs-punch-and-refill",
-            "fault-vs-invalidate",
-            "first-fault-vs-invalidate",
-            "threads-vs-invalidate",
-            "held-vs-invalidate",
-            "fault-vs-two-invalidates",
-            "fault-vs-swapout",
-            "fault-vs-memory-failure",
-            "fault-vs-unsplit-failure",
-            "fault-vs-split",
-            "fault-vs-partial-truncate",
-            "middle-vs-split",
-            "punch-vs-migrate",
-            "window-over-two-gates",
-            "generation-wrap",
-            "crowd",
-            "crowd-of-removers",
-        ],
+        on: &[UNFROZEN, UNFROZEN_UNLOCKED],
         violates: &[
             Invariant::NoStalePte,
             Invariant::NoMappedRemoval,

@@ -55,6 +55,8 @@ const fn about(name: &'static str, lineage: &'static str, freezes: bool) -> Abou
         },
         freezes,
         zaps_range: false,
+        // No storm drives it: what an audit would show is untried.
+        tags: &[],
         checks: if freezes {
             &[
                 &REMOVER_MAPPING,

@@ -14,6 +14,7 @@ use crate::folio::PG_DIRTY;
 use crate::folio::site::STABLE_READ;
 use crate::platform::Platform;
 use crate::system::{System, Task};
+use crate::tag::UNFROZEN_UNLOCKED;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ static ABOUT: About = About {
     summary: "no invalidate_lock; unmap if mapped, remove",
     freezes: false,
     zaps_range: false,
+    tags: &[UNFROZEN_UNLOCKED],
     checks: CHECKS,
 };
 

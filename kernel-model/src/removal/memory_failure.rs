@@ -44,6 +44,7 @@ use crate::folio::site::REF_FREEZE;
 use crate::folio::{PG_HAS_HWPOISONED, PG_HWPOISON, Pfn};
 use crate::platform::Platform;
 use crate::system::{System, Task};
+use crate::tag::UNFROZEN_UNLOCKED;
 
 /// See the module.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ static ABOUT: About = About {
     summary: "PG_hwpoison, unmap and split, lock, unmap if mapped, remove",
     freezes: false,
     zaps_range: false,
+    tags: &[UNFROZEN_UNLOCKED],
     checks: &[
         &REMOVER_MAPPING,
         &REMOVER_MAPCOUNT,

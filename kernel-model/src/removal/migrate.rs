@@ -28,6 +28,7 @@ static ABOUT: About = About {
     summary: "migration entries, freeze, replace, restore",
     freezes: true,
     zaps_range: false,
+    tags: &[],
     checks: &[&REMOVER_MAPPING, &WRITEBACK_WAIT, &REF_FREEZE],
 };
 

@@ -15,6 +15,7 @@ use crate::invariants::Removed;
 use crate::platform::{Note, Platform, Site, Work};
 use crate::registry::registry;
 use crate::system::{System, Task};
+use crate::tag::Tag;
 
 mod truncate_range;
 
@@ -34,6 +35,8 @@ pub struct About {
     pub freezes: bool,
     /// Whether it unmaps all of its range before it removes anything, mapped or not.
     pub zaps_range: bool,
+    /// In what ways it meets faults, as far as an audit on a machine can show what comes of it.
+    pub tags: &'static [Tag],
     /// The checks of its own that can be left out to see that it is noticed.
     pub checks: &'static [&'static Site],
 }
@@ -130,8 +133,8 @@ impl<P: Platform> Doomed<'_, P> {
 
 impl<P: Platform> System<P> {
     /// A removal by one that doesn't freeze references, from what the scheme asks for at its begin
-    /// to the audit at its end. What lies beyond the pages that the file was planned for is left out
-    /// of the range: nothing is cached there, and nothing can be mapped.
+    /// to the audit at its end. What lies beyond the pages that the file was planned for is left
+    /// out of the range: nothing is cached there, and nothing can be mapped.
     fn removal(
         &self,
         about: &'static About,

@@ -8,6 +8,7 @@ use super::{About, Remover, truncate_range};
 use crate::address_space::AddressSpace;
 use crate::platform::{Platform, RwSemaphore};
 use crate::system::{System, Task};
+use crate::tag::UNFROZEN;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ static ABOUT: About = About {
     summary: "unmap, remove",
     freezes: false,
     zaps_range: true,
+    tags: &[UNFROZEN],
     checks: truncate_range::CHECKS,
 };
 

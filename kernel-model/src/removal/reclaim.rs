@@ -23,6 +23,7 @@ static ABOUT: About = About {
     summary: "trylock, unmap if mapped, freeze, remove",
     freezes: true,
     zaps_range: false,
+    tags: &[],
     checks: &[
         &REMOVER_MAPPING,
         &REMOVER_MAPCOUNT,

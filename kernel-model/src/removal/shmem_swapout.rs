@@ -12,6 +12,7 @@ use super::{About, CHECKS, Remover};
 use crate::address_space::AddressSpace;
 use crate::platform::Platform;
 use crate::system::{System, Task};
+use crate::tag::UNFROZEN_UNLOCKED;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ static ABOUT: About = About {
     summary: "trylock, unmap if mapped, remove without freezing",
     freezes: false,
     zaps_range: false,
+    tags: &[UNFROZEN_UNLOCKED],
     checks: CHECKS,
 };
 

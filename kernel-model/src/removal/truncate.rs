@@ -14,6 +14,7 @@ use super::{About, Remover, truncate_range};
 use crate::address_space::AddressSpace;
 use crate::platform::{Platform, RwSemaphore};
 use crate::system::{System, Task};
+use crate::tag::UNFROZEN;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ static ABOUT: About = About {
     summary: "i_size, unmap, remove, unmap again",
     freezes: false,
     zaps_range: true,
+    tags: &[UNFROZEN],
     checks: truncate_range::CHECKS,
 };
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{About, Explored, Scenario, Seen, Sizes, Stage, remove};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 /// See the module.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ static ABOUT: About = About {
         Seen::Removed,
         Seen::Filled,
     ],
+    tags: &[UNFROZEN],
     explored: Explored::AtRandom { schedules: 4_000 },
 };
 

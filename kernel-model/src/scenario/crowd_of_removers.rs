@@ -7,6 +7,7 @@ use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 
 scenario! {
     /// See the module.
@@ -21,6 +22,7 @@ scenario! {
             "punch, truncate",
         ],
         seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled, Seen::Removed, Seen::Reclaimed, Seen::Migrated, Seen::Split, Seen::FoundBusy],
+        tags: &[UNFROZEN, UNFROZEN_UNLOCKED],
         explored: Explored::AtRandom { schedules: 2_000 },
     }
 }

@@ -4,6 +4,7 @@
 use super::{About, Explored, Seen, Sizes, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::RETRACTED;
 use crate::{Orders, Task};
 
 scenario! {
@@ -13,6 +14,7 @@ scenario! {
         summary: "fault-around of one page against khugepaged, which freezes it",
         cpus: &["fault", "collapse"],
         seen: &[Seen::FaultMapped, Seen::Collapsed],
+        tags: &[RETRACTED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -24,6 +26,7 @@ scenario! {
         summary: "the same against one that counts the page's references instead",
         cpus: &["fault", "collapse-counted"],
         seen: &[Seen::FaultMapped, Seen::Collapsed],
+        tags: &[RETRACTED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -35,6 +38,7 @@ scenario! {
         summary: "two pages, one mapped by another process, against a collapse of both",
         cpus: &["fault", "collapse-counted"],
         seen: &[Seen::FaultMapped, Seen::Collapsed],
+        tags: &[RETRACTED],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
 }

@@ -13,6 +13,7 @@ static ABOUT: About = About {
     summary: "fault-around of one page in two processes, no removal",
     cpus: &["fault", "fault"],
     seen: &[Seen::FaultMapped],
+    tags: &[],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 

@@ -13,6 +13,7 @@ static ABOUT: About = About {
     summary: "fault-around against the slow path that reads the page",
     cpus: &["fault", "slow fault"],
     seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled],
+    tags: &[],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

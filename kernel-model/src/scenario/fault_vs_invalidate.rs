@@ -7,6 +7,7 @@ use super::{About, Explored, Seen, Stage};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {
     /// With the PTE table there already.
@@ -15,6 +16,7 @@ scenario! {
         summary: "fault-around of one page against an invalidation of it",
         cpus: &["fault", "invalidate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -26,6 +28,7 @@ scenario! {
         summary: "the same where the fault is the first in its PTE table, which isn't there yet",
         cpus: &["fault", "invalidate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -37,6 +40,7 @@ scenario! {
         summary: "two threads of one process, no PTE table yet, against an invalidation",
         cpus: &["fault", "fault", "invalidate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
 }
@@ -48,6 +52,7 @@ scenario! {
         summary: "fault-around of a page that somebody has a reference to against an invalidation",
         cpus: &["fault, put", "invalidate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -59,6 +64,7 @@ scenario! {
         summary: "fault-around of one page against two invalidations of it at once",
         cpus: &["fault", "invalidate", "invalidate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
 }

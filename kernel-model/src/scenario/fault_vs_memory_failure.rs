@@ -4,6 +4,7 @@ use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {
     /// A folio of one page goes here, whether faults look at its mark or not: to them that is
@@ -13,6 +14,7 @@ scenario! {
         summary: "fault-around of one page against the failure of its memory",
         cpus: &["fault", "memory-failure"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -25,6 +27,7 @@ scenario! {
         summary: "a fault on the bad one of two pages of a folio that can't be split",
         cpus: &["fault", "memory-failure"],
         seen: &[Seen::FaultMapped, Seen::FoundBusy, Seen::FoundBad],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

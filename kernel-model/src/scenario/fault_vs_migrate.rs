@@ -15,6 +15,7 @@ scenario! {
         summary: "fault-around of one page against its migration",
         cpus: &["fault", "migrate"],
         seen: &[Seen::FaultMapped, Seen::Migrated, Seen::FoundBusy],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -26,6 +27,7 @@ scenario! {
         summary: "the same with a page that another process has mapped",
         cpus: &["fault", "migrate"],
         seen: &[Seen::FaultMapped, Seen::Migrated, Seen::Unmapped],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

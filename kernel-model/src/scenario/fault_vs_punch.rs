@@ -7,6 +7,7 @@ use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 /// With the PTE table there already.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ static FAULT_VS_PUNCH: About = About {
     summary: "fault-around of one page against a hole punched over it",
     cpus: &["fault", "punch-hole"],
     seen: &[Seen::FaultMapped, Seen::Removed],
+    tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 
@@ -29,6 +31,7 @@ static FIRST_FAULT_VS_PUNCH: About = About {
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "punch-hole"],
     seen: &[Seen::FaultMapped, Seen::Removed],
+    tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
@@ -68,6 +71,7 @@ scenario! {
         summary: "a fault against a hole over a page that a VMA outside of i_mmap maps, too",
         cpus: &["fault", "punch-hole, read"],
         seen: &[Seen::FaultMapped, Seen::Removed, Seen::Unmapped, Seen::LeftMapped],
+        tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

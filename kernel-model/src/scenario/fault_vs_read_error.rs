@@ -14,6 +14,7 @@ static ABOUT: About = About {
     summary: "fault-around of a page whose read failed against the slow path that reads it again",
     cpus: &["fault", "slow fault"],
     seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled],
+    tags: &[],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

@@ -14,6 +14,7 @@ scenario! {
         summary: "fault-around of one page against its being reclaimed",
         cpus: &["fault", "reclaim"],
         seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -25,6 +26,7 @@ scenario! {
         summary: "a fault against a reclaim whose frame comes back as the page beside",
         cpus: &["fault", "reclaim, refill"],
         seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }
@@ -37,6 +39,7 @@ scenario! {
         summary: "a fault against a reclaim whose frame is used and removed elsewhere",
         cpus: &["fault", "reclaim, refill, punch"],
         seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -49,6 +52,7 @@ scenario! {
         summary: "a fault on a large folio that is reclaimed and comes back smaller",
         cpus: &["fault", "reclaim, refill"],
         seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::Filled],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
 }

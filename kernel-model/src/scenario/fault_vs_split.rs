@@ -9,6 +9,7 @@ use crate::fault_around::FaultAround;
 use crate::folio::PG_READAHEAD;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 use crate::{Orders, Task};
 
 scenario! {
@@ -18,6 +19,7 @@ scenario! {
         summary: "fault-around of a dirty folio of two pages against a hole over the second",
         cpus: &["fault", "punch-hole"],
         seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -29,6 +31,7 @@ scenario! {
         summary: "the same of a clean folio against a truncation between the two pages",
         cpus: &["fault", "truncate"],
         seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -40,6 +43,7 @@ scenario! {
         summary: "fault-around of a folio from its second page on against a hole over the first",
         cpus: &["fault", "punch-hole"],
         seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -51,6 +55,7 @@ scenario! {
         summary: "the same against a truncation of the file between the two pages",
         cpus: &["fault", "truncate"],
         seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -62,6 +67,7 @@ scenario! {
         summary: "the slow path on the second page of a dirty folio that is cut off before it",
         cpus: &["fault", "truncate"],
         seen: &[Seen::SlowMapped, Seen::Removed, Seen::FoundBusy],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

@@ -3,6 +3,7 @@
 use super::{About, Explored, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {
     /// See the module.
@@ -11,6 +12,7 @@ scenario! {
         summary: "fault-around of one page against its being sent to swap, unfrozen",
         cpus: &["fault", "shmem-swapout"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }

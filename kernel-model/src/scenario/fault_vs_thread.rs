@@ -16,6 +16,7 @@ static ABOUT: About = About {
     summary: "fault-around of one page by two threads of one process, without a PTE table",
     cpus: &["fault", "fault"],
     seen: &[Seen::FaultMapped],
+    tags: &[],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 

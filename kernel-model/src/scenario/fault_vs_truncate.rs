@@ -4,6 +4,7 @@
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 /// With the PTE table there already: the truncation comes through its lock after it has written
 /// the file's size.
@@ -19,6 +20,7 @@ static FAULT_VS_TRUNCATE: About = About {
     summary: "fault-around of one page against a truncation of the file to nothing",
     cpus: &["fault", "truncate"],
     seen: &[Seen::FaultMapped, Seen::Removed],
+    tags: &[],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
@@ -27,6 +29,7 @@ static FIRST_FAULT_VS_TRUNCATE: About = About {
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "truncate"],
     seen: &[Seen::FaultMapped, Seen::Removed],
+    tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

@@ -5,6 +5,7 @@ use super::{About, Explored, Seen, Sizes, Stage};
 use crate::fault_around::FaultAround;
 use crate::gates::Gates;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {
     /// The remover is at the part of the file that has the second gate.
@@ -13,6 +14,7 @@ scenario! {
         summary: "fault-around of two pages with a gate each against an invalidation of the second",
         cpus: &["fault", "invalidate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -24,6 +26,7 @@ scenario! {
         summary: "a fault against two invalidations, the first of which makes the generation start over",
         cpus: &["fault", "invalidate twice"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }

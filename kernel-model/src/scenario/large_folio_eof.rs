@@ -13,6 +13,7 @@ scenario! {
         summary: "fault-around of a folio in whose middle the file ends, against its being reclaimed",
         cpus: &["fault", "reclaim"],
         seen: &[Seen::FaultMapped, Seen::Reclaimed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
 }
@@ -24,6 +25,7 @@ scenario! {
         summary: "fault-around of a folio of two pages against a truncation of the file to nothing",
         cpus: &["fault", "truncate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

@@ -16,6 +16,7 @@ use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 use crate::registry::registry;
 use crate::removal::Removers;
+use crate::tag::Tag;
 use crate::{Config, Orders, System, Task};
 
 mod contents;
@@ -35,6 +36,8 @@ pub struct About {
     pub cpus: &'static [&'static str],
     /// What must hold, each in some execution, of a scheme that violates nothing.
     pub seen: &'static [Seen],
+    /// In what ways its removers meet its faults, by which verdicts say where schemes break.
+    pub tags: &'static [Tag],
     /// How it is explored unless somebody says otherwise.
     pub explored: Explored,
 }

@@ -8,6 +8,7 @@ use super::{About, Explored, Seen, Stage, remove};
 use crate::Task;
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 scenario! {
     /// The hole's reference makes the migration fail, and its entries become PTEs again after the
@@ -17,6 +18,7 @@ scenario! {
         summary: "a hole against a fault and a migration that may fail and restore its PTE",
         cpus: &["punch-hole", "fault, migrate"],
         seen: &[Seen::FaultMapped, Seen::Migrated, Seen::FoundBusy, Seen::Unmapped],
+        tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -28,6 +30,7 @@ scenario! {
         summary: "an invalidation of a mapped page against its migration",
         cpus: &["invalidate", "migrate"],
         seen: &[Seen::Removed, Seen::Migrated, Seen::FoundBusy, Seen::Unmapped],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -39,6 +42,7 @@ scenario! {
         summary: "a hole over a mapped page against its being reclaimed",
         cpus: &["punch-hole", "reclaim"],
         seen: &[Seen::Removed, Seen::Reclaimed, Seen::FoundBusy],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -50,6 +54,7 @@ scenario! {
         summary: "a hole over a mapped page against the failure of its memory",
         cpus: &["punch-hole", "memory-failure"],
         seen: &[Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -62,6 +67,7 @@ scenario! {
         summary: "an invalidation of a mapped page against khugepaged, which freezes it",
         cpus: &["invalidate", "collapse"],
         seen: &[Seen::Removed, Seen::Collapsed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -73,6 +79,7 @@ scenario! {
         summary: "the same against one that counts the page's references instead",
         cpus: &["invalidate", "collapse-counted"],
         seen: &[Seen::Removed, Seen::Collapsed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -84,6 +91,7 @@ scenario! {
         summary: "a fault and a truncation to one page against a truncation to none",
         cpus: &["fault, truncate", "truncate"],
         seen: &[Seen::FaultMapped, Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -95,6 +103,7 @@ scenario! {
         summary: "a process unmaps two pages and their PTE table against a hole over both",
         cpus: &["munmap", "punch-hole"],
         seen: &[Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
 }

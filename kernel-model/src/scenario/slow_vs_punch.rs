@@ -4,6 +4,7 @@
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ static ABOUT: About = About {
         Seen::Removed,
         Seen::Filled,
     ],
+    tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

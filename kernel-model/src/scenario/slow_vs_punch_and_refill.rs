@@ -4,6 +4,7 @@
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 /// See the module.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ static ABOUT: About = About {
     summary: "a fault with its slow path against a hole whose frame comes back",
     cpus: &["fault", "punch, refill"],
     seen: &[Seen::FaultMapped, Seen::Removed, Seen::Filled],
+    tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

@@ -14,6 +14,7 @@ scenario! {
         summary: "two whole faults on a page that was never read",
         cpus: &["fault", "fault"],
         seen: &[Seen::SlowMapped, Seen::Filled],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -25,6 +26,7 @@ scenario! {
         summary: "the same by two threads of one process",
         cpus: &["fault", "fault"],
         seen: &[Seen::SlowMapped, Seen::Filled],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

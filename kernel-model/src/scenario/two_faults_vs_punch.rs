@@ -3,6 +3,7 @@
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 /// See the module.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ static ABOUT: About = About {
     summary: "fault-around of one page in two processes against a hole over it",
     cpus: &["fault", "fault", "punch-hole"],
     seen: &[Seen::FaultMapped, Seen::Removed],
+    tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 

@@ -5,6 +5,7 @@
 use super::{About, Explored, Scenario, Seen, Stage};
 use crate::fault_around::FaultAround;
 use crate::platform::Platform;
+use crate::tag::UNFROZEN;
 
 /// See the module.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ static ABOUT: About = About {
     summary: "fault-around of a window beyond whose first page the file ends, against a hole",
     cpus: &["fault", "punch-hole"],
     seen: &[Seen::FaultMapped, Seen::Removed],
+    tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 

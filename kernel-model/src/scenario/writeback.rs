@@ -15,6 +15,7 @@ scenario! {
         summary: "a hole over a page against the end of its writeback",
         cpus: &["end of writeback", "punch-hole"],
         seen: &[Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -26,6 +27,7 @@ scenario! {
         summary: "the reclaim of a page against the end of its writeback",
         cpus: &["end of writeback", "reclaim"],
         seen: &[Seen::Reclaimed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -37,6 +39,7 @@ scenario! {
         summary: "an invalidation of a page against the end of its writeback",
         cpus: &["end of writeback", "invalidate"],
         seen: &[Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -48,6 +51,7 @@ scenario! {
         summary: "a hole over the second page of a folio against the end of its writeback",
         cpus: &["end of writeback", "punch-hole"],
         seen: &[Seen::Split, Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }
@@ -59,6 +63,7 @@ scenario! {
         summary: "bad memory in a folio of two pages and in one of one, against the end of writeback",
         cpus: &["end of writeback", "memory-failure"],
         seen: &[Seen::Split, Seen::FoundBusy, Seen::Removed],
+        tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
 }

@@ -15,6 +15,7 @@ static ABOUT: About = About {
     summary: "a zap of a mapped page against a hole whose frame comes back",
     cpus: &["zap", "punch, refill"],
     seen: &[Seen::Removed, Seen::Filled],
+    tags: &[],
     explored: Explored::Exhaustively { bound: None },
 };
 
