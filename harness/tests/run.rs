@@ -20,10 +20,12 @@ use harness::subject::Subject;
 use harness::summary::{Results, Row};
 use harness::topology::Topology;
 use jiff::Timestamp;
-use kernel_model::fault_around::{About, FaultAround, Mapped, Schemes, Window};
+use kernel_model::fault_around::{About, FaultAround, Schemes};
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Native, Site};
+use kernel_model::removal::Duties;
 use kernel_model::{Invariant, Orders, Task};
+use kernel_model::{MapPages, Mapped, Window};
 
 fn setup(mm: MmKind, access: Access) -> Setup {
     Setup {
@@ -125,7 +127,9 @@ impl FaultAround<Native> for Careless {
     fn about(&self) -> &'static About {
         Schemes::<Native>::named("page-locked").unwrap().about()
     }
+}
 
+impl MapPages<Native> for Careless {
     fn map_pages(&self, window: &Window<'_, Native>, _task: &mut Task) -> Mapped {
         let mut mapped = Mapped::default();
         let slots = window.vma.mapping.slots(window.pgoffs.clone());
@@ -141,6 +145,8 @@ impl FaultAround<Native> for Careless {
         mapped
     }
 }
+
+impl Duties<Native> for Careless {}
 
 #[test]
 fn what_is_wrong_at_the_end_is_found_and_named() {

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::address_space::AddressSpace;
-use crate::fault_around::Window;
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, STABLE_READ};
 use crate::folio::{Folio, PG_HWPOISON, PG_UPTODATE, Pfn};
 use crate::mm::Vma;
 use crate::page_allocator::Run;
+use crate::page_table::{LockedPtes, Pte};
 use crate::platform::{Note, Platform, RwSemaphore, Site, Work};
 use crate::system::{BackingStore, Instantly, System, Task};
 
@@ -26,6 +26,44 @@ pub enum FaultOutcome {
     Hwpoison,
     /// There is no memory (`VM_FAULT_OOM`).
     Oom,
+}
+
+/// The window of a fault: some neighbouring pages of one VMA in one PTE table.
+pub struct Window<'a, P: Platform> {
+    /// The machine.
+    pub system: &'a System<P>,
+    /// The mapping that faulted.
+    pub vma: &'a Vma<P>,
+    /// The file offsets of the window.
+    pub pgoffs: Range<u64>,
+    /// The offset that faulted.
+    pub fault_pgoff: u64,
+}
+
+impl<P: Platform> Window<'_, P> {
+    /// Installs the PTE table if it isn't there, locks it, and gives the window's entries.
+    #[inline(always)]
+    pub fn lock_ptes(&self) -> LockedPtes<'_, P> {
+        let start = self.vma.vpn_of(self.pgoffs.start);
+        let end = start + (self.pgoffs.end - self.pgoffs.start);
+        self.vma.mm.page_table.install_and_lock(start..end)
+    }
+}
+
+/// What fault-around mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mapped {
+    /// How many pages.
+    pub pages: u32,
+    /// Whether the faulting page is one of them.
+    pub fault_page: bool,
+}
+
+/// Fault-around, `vma->vm_ops->map_pages`: the call through the trait object is the kernel's own
+/// indirect call.
+pub trait MapPages<P: Platform>: Send + Sync {
+    /// Maps what it can of the window.
+    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped;
 }
 
 /// Takes the folio lock before anything of the folio is believed.
@@ -115,7 +153,7 @@ impl<P: Platform> System<P> {
             fault_pgoff: pgoff,
         };
         P::note(|| Note::Begins("fault-around", window.pgoffs.clone()));
-        let mapped = self.scheme.map_pages(&window, task);
+        let mapped = self.policy.fault_around.map_pages(&window, task);
         P::note(|| Note::Returns("fault-around"));
         task.faults.mapped += u64::from(mapped.pages);
         mapped.fault_page
@@ -231,6 +269,24 @@ impl<P: Platform> System<P> {
         Self::unlock(folio);
         if raced {
             self.put(pfn, task);
+        }
+    }
+
+    /// Sets the entries of a run of pages, which have been counted as mapped (`set_pte_range()`).
+    #[inline(always)]
+    pub fn set_ptes(&self, ptes: &mut [Pte], run: Run, index: u64) {
+        P::work(Work::Range, 1);
+        P::work(Work::Page, run.pages);
+        for (number, pte) in (0..run.pages).zip(ptes) {
+            let pfn = Pfn(run.first.0 + number);
+            *pte = Pte::present(pfn);
+            P::note(|| Note::PteSet {
+                index: index + u64::from(number),
+                pfn,
+            });
+            if P::AUDIT {
+                self.ptes_of_frames.add(pfn);
+            }
         }
     }
 

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use crate::Task;
-use crate::fault_around::About;
 
 /// An outcome that is graded, not judged. A scheme declares of each whether it shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,15 +46,6 @@ impl Graded {
             Self::ForeignPte => task.removals.foreign_pte,
         };
         tasks.iter().any(|task| times(task) > 0)
-    }
-
-    /// Whether a scheme says that it shows it.
-    pub const fn is_declared_by(self, scheme: &About) -> bool {
-        match self {
-            Self::TransientMapcount => scheme.transient_mapcount,
-            // Each of them: it is between the driver and the remover, with no fault in it.
-            Self::ForeignPte => true,
-        }
     }
 }
 

@@ -53,10 +53,12 @@ mod system;
 mod violations;
 mod written;
 
-pub use fault::{FAULT_POISON, FaultOutcome, SLOW_CHECKS};
+pub use fault::{FAULT_POISON, FaultOutcome, MapPages, Mapped, SLOW_CHECKS, Window};
 pub use graded::Graded;
 pub use invariants::Invariant;
 pub use orders::Orders;
 pub use sites::{shared_checks, sites};
-pub use system::{BackingStore, Config, FaultCounters, Instantly, RemovalCounters, System, Task};
+pub use system::{
+    BackingStore, Config, FaultCounters, Instantly, Policy, RemovalCounters, System, Task,
+};
 pub use violations::{Violation, Violations};

@@ -151,24 +151,6 @@ impl<P: Platform> System<P> {
         })
     }
 
-    /// Sets the entries of a run of pages, which have been counted as mapped (`set_pte_range()`).
-    #[inline(always)]
-    pub fn set_ptes(&self, ptes: &mut [Pte], run: Run, index: u64) {
-        P::work(Work::Range, 1);
-        P::work(Work::Page, run.pages);
-        for (number, pte) in (0..run.pages).zip(ptes) {
-            let pfn = Pfn(run.first.0 + number);
-            *pte = Pte::present(pfn);
-            P::note(|| Note::PteSet {
-                index: index + u64::from(number),
-                pfn,
-            });
-            if P::AUDIT {
-                self.ptes_of_frames.add(pfn);
-            }
-        }
-    }
-
     /// Replaces the present entry of a page, which is still counted as mapped.
     #[inline(always)]
     pub(crate) fn clear_pte(

@@ -1,13 +1,14 @@
-//! One machine with one scheme: memory, what is on disk, and what a thread carries with it.
+//! One machine: memory, what is on disk, what is under test, and what a thread carries with it.
 
 use crate::address_space::AddressSpace;
-use crate::fault_around::FaultAround;
-use crate::folio::{Folio, Pfn};
+use crate::fault::MapPages;
+use crate::folio::{Counting, Folio, Pfn};
 use crate::foreign::ForeignPtes;
 use crate::invariants::{PtesOfFrames, Removed};
 use crate::orders::Orders;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
+use crate::removal::Duties;
 use crate::violations::Violations;
 use crate::written::Written;
 
@@ -51,14 +52,32 @@ impl BackingStore for Instantly {
     fn read(&self, _pages: &[(u64, Pfn)]) {}
 }
 
-/// A machine under one fault-around scheme.
+/// What of the kernel is under test, part by part. A scheme of a family is one of these.
+pub struct Policy<P: Platform> {
+    /// Fault-around.
+    pub fault_around: &'static dyn MapPages<P>,
+    /// What removers owe it.
+    pub duties: &'static dyn Duties<P>,
+    /// How folios keep their two counts.
+    pub counting: Counting,
+}
+
+impl<P: Platform> Clone for Policy<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Policy<P> {}
+
+/// A machine.
 pub struct System<P: Platform> {
     /// Its sizes.
     pub config: Config,
     /// Its memory.
     pub memmap: MemMap<P>,
-    /// The scheme under test, with what it asks of removers.
-    pub scheme: &'static dyn FaultAround<P>,
+    /// What of its kernel is under test.
+    pub policy: Policy<P>,
     /// What the audits have found.
     pub violations: Violations,
     pub(crate) store: Box<dyn BackingStore>,
@@ -161,22 +180,19 @@ impl Task {
 
 impl<P: Platform> System<P> {
     /// A machine with free memory only.
-    pub fn new(
-        config: Config,
-        scheme: &'static dyn FaultAround<P>,
-        store: Box<dyn BackingStore>,
-    ) -> Self {
+    pub fn new(config: Config, policy: impl Into<Policy<P>>, store: Box<dyn BackingStore>) -> Self {
         assert!(
             config.window_pages.is_power_of_two() && config.readahead_pages.is_power_of_two(),
             "windows are aligned to their size, which must be a power of two"
         );
         assert!(config.orders.is_allowed(), "a folio is at most 2 MiB");
-        let counting = scheme.about().counting;
+        let policy = policy.into();
+        let counting = policy.counting;
         P::keep_counts_apart(counting.is_apart());
         Self {
             config,
             memmap: MemMap::new(config.folios, config.free_lists, config.orders, counting),
-            scheme,
+            policy,
             violations: Violations::default(),
             store,
             ptes_of_frames: PtesOfFrames::new(if P::AUDIT { config.folios } else { 0 }),

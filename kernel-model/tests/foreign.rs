@@ -63,7 +63,7 @@ fn pte_outside_of_i_mmap_outlives_a_removal<P: Platform>(scheme: Scheme<P>, remo
         .filter(|it| it.shows_in(std::slice::from_ref(&task)))
         .collect();
     assert_eq!(shown, [Graded::ForeignPte]);
-    assert!(Graded::ForeignPte.is_declared_by(scheme.about()));
+    assert!(scheme.about().shows(Graded::ForeignPte));
     assert_eq!(
         mapped(&vma),
         pages(0..5),

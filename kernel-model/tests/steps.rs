@@ -66,7 +66,7 @@ fn removal(scene: &Scene<Stepped>) {
 
 /// The name of the scheme in a scene.
 fn scheme_of(scene: &Scene<Stepped>) -> &'static str {
-    scene.system.scheme.about().name
+    scene.scheme.about().name
 }
 
 /// Page 9 leaves the cache, and its frame comes back as page 20.

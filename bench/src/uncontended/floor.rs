@@ -4,11 +4,13 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use kernel_model::Task;
-use kernel_model::fault_around::{About, FaultAround, Mapped, Rmws, Verdict, WINDOW_FLAGS, Window};
+use kernel_model::fault_around::{About, FaultAround, Rmws, Verdict, WINDOW_FLAGS};
 use kernel_model::folio::Counting;
 use kernel_model::page_allocator::Run;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Platform, Site};
+use kernel_model::removal::Duties;
+use kernel_model::{MapPages, Mapped, Window};
 
 /// A reference, a mapcount and a PTE for each page, under one lock. Not a scheme: it maps whatever
 /// the slots hold, and is never listed as one.
@@ -60,7 +62,11 @@ impl<P: Platform, const UNLESS_ZERO: bool, const LOOKS: bool> FaultAround<P>
             (_, true) => &LOOKING,
         }
     }
+}
 
+impl<P: Platform, const UNLESS_ZERO: bool, const LOOKS: bool> MapPages<P>
+    for Floor<UNLESS_ZERO, LOOKS>
+{
     fn map_pages(&self, window: &Window<'_, P>, _task: &mut Task) -> Mapped {
         let mut locked = window.lock_ptes();
         let ptes: &mut [Pte] = &mut locked;
@@ -88,4 +94,9 @@ impl<P: Platform, const UNLESS_ZERO: bool, const LOOKS: bool> FaultAround<P>
         }
         mapped
     }
+}
+
+impl<P: Platform, const UNLESS_ZERO: bool, const LOOKS: bool> Duties<P>
+    for Floor<UNLESS_ZERO, LOOKS>
+{
 }

@@ -287,7 +287,7 @@ fn explore_once(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cance
 fn stage<P: Platform>(scheme: &str, scenario: &str) -> impl Fn() -> Stage<P> + use<P> {
     let scheme = Schemes::<P>::named(scheme).expect("a scheme of the registry");
     let scenario = Scenarios::<P>::named(scenario).expect("a scenario of the registry");
-    move || scenario.stage(scheme)
+    move || scenario.stage(scheme.into())
 }
 
 /// What an execution showed.

@@ -19,13 +19,15 @@ use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::locked::{Candidate, LOCKED_MAPPING, TEST_LOCKED};
-use super::{About, FOLIO_CLIP, FaultAround, Mapped, PTE_NONE, Rmws, Verdict, Window};
+use super::{About, FOLIO_CLIP, FaultAround, PTE_NONE, Rmws, Verdict};
 use crate::address_space::site::I_SIZE_READ;
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO};
 use crate::folio::{Counting, Pfn};
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::{Platform, Site};
+use crate::removal::Duties;
 use crate::system::Task;
 
 /// See the module.
@@ -65,7 +67,9 @@ impl<P: Platform> FaultAround<P> for FolioBatched {
     fn about(&self) -> &'static About {
         &ABOUT
     }
+}
 
+impl<P: Platform> MapPages<P> for FolioBatched {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         // The same code twice: single pages don't pay for what large folios need.
         if window.system.memmap.has_large() {
@@ -75,6 +79,8 @@ impl<P: Platform> FaultAround<P> for FolioBatched {
         }
     }
 }
+
+impl<P: Platform> Duties<P> for FolioBatched {}
 
 #[inline(always)]
 fn map_pages<P: Platform, const LARGE: bool>(window: &Window<'_, P>, task: &mut Task) -> Mapped {

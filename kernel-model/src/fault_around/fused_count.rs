@@ -31,11 +31,13 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::mapcount_recheck::{RECHECK_MAPPING, REMOVER_LOCK_MB};
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
+use super::{About, FaultAround, Rmws, Verdict};
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_PUT;
 use crate::folio::{Counting, PG_LOCKED, Pfn};
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
+use crate::removal::Duties;
 use crate::system::{System, Task};
 
 /// See the module.
@@ -153,12 +155,16 @@ impl<P: Platform> FaultAround<P> for FusedCount {
     fn about(&self) -> &'static About {
         &ABOUT
     }
+}
 
+impl<P: Platform> MapPages<P> for FusedCount {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let mapping = window.vma.mapping.id();
         window.map_speculatively(task, &Recheck { mapping })
     }
+}
 
+impl<P: Platform> Duties<P> for FusedCount {
     fn after_folio_lock(&self) {
         P::smp_mb_after_atomic(&REMOVER_LOCK_MB);
     }

@@ -23,13 +23,15 @@ use super::fused_count::{FUSED_GET, give_back_fused, take_fused};
 use super::invalidate_only::Unasked;
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
+use super::{About, FaultAround, Rmws, Verdict};
 use crate::address_space::AddressSpace;
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::gates::GateState;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
+use crate::removal::Duties;
 use crate::system::{System, Task};
 
 /// See the module.
@@ -195,7 +197,9 @@ impl<P: Platform, const FUSED: bool> FaultAround<P> for InvalidateGate<FUSED> {
     fn about(&self) -> &'static About {
         if FUSED { &GATE_FUSED } else { &GATE }
     }
+}
 
+impl<P: Platform, const FUSED: bool> MapPages<P> for InvalidateGate<FUSED> {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let mut ptes = window.lock_ptes();
         P::smp_mb_after_atomic(&GATE_PTL_MB);
@@ -210,7 +214,9 @@ impl<P: Platform, const FUSED: bool> FaultAround<P> for InvalidateGate<FUSED> {
             window.map_locked(&mut ptes, task, &Unasked)
         }
     }
+}
 
+impl<P: Platform, const FUSED: bool> Duties<P> for InvalidateGate<FUSED> {
     fn begin_removal(&self, mapping: &AddressSpace<P>, range: &Range<u64>) {
         mapping.gates.enter(range, &GATE_ENTER);
         P::smp_mb_after_atomic(&GATE_ENTER_MB);

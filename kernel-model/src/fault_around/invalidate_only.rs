@@ -8,12 +8,14 @@
 
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
+use super::{About, FaultAround, Rmws, Verdict};
 use crate::Invariant;
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, RwSemaphore};
+use crate::removal::Duties;
 use crate::system::Task;
 use crate::tag::{RETRACTED, UNFROZEN_UNLOCKED};
 
@@ -66,7 +68,9 @@ impl<P: Platform> FaultAround<P> for InvalidateOnly {
     fn about(&self) -> &'static About {
         &ABOUT
     }
+}
 
+impl<P: Platform> MapPages<P> for InvalidateOnly {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let Some(_removers_kept_out) = window.vma.mapping.invalidate_lock.try_read() else {
             task.faults.gate_closed += 1;
@@ -75,3 +79,5 @@ impl<P: Platform> FaultAround<P> for InvalidateOnly {
         window.map_speculatively(task, &Unasked)
     }
 }
+
+impl<P: Platform> Duties<P> for InvalidateOnly {}

@@ -25,14 +25,16 @@ use super::invalidate_gate::{UnaskedFused, any_closed, is_closed};
 use super::invalidate_only::Unasked;
 use super::mapcount_recheck::{MAPCOUNT_INC, MAPCOUNT_UNDO};
 use super::walk::{Claim, LARGE_RECHECK};
-use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
+use super::{About, FaultAround, Rmws, Verdict};
 use crate::address_space::AddressSpace;
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, Pfn};
 use crate::gates::GateState;
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::{Platform, Site};
+use crate::removal::Duties;
 use crate::system::Task;
 
 /// See the module.
@@ -252,7 +254,9 @@ impl<P: Platform, const FUSED: bool> FaultAround<P> for InvalidateSeq<FUSED> {
     fn about(&self) -> &'static About {
         if FUSED { &SEQ_FUSED } else { &SEQ }
     }
+}
 
+impl<P: Platform, const FUSED: bool> MapPages<P> for InvalidateSeq<FUSED> {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let mut ptes = window.lock_ptes();
         let begin = window.vma.mapping.gates.read(&window.pgoffs, &SEQ_BEGIN);
@@ -267,7 +271,9 @@ impl<P: Platform, const FUSED: bool> FaultAround<P> for InvalidateSeq<FUSED> {
             Self::count_and_map(window, &mut ptes, begin, task, &Unasked)
         }
     }
+}
 
+impl<P: Platform, const FUSED: bool> Duties<P> for InvalidateSeq<FUSED> {
     fn begin_removal(&self, mapping: &AddressSpace<P>, range: &Range<u64>) {
         mapping.gates.enter(range, &SEQ_ENTER);
         P::smp_mb_after_atomic(&SEQ_ENTER_MB);

@@ -4,8 +4,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{POISON_CHECK, WINDOW_FLAGS, Window};
+use super::{POISON_CHECK, WINDOW_FLAGS};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
+use crate::fault::Window;
 use crate::folio::site::STABLE_READ;
 use crate::folio::{Folio, PG_HWPOISON, Pfn};
 use crate::page_allocator::{FOLIO_IS_LARGE, MemMap, Run};

@@ -11,12 +11,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
+use super::{About, FaultAround, Rmws, Verdict};
 use crate::Invariant;
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
+use crate::removal::Duties;
 use crate::system::Task;
 use crate::tag::{RETRACTED, UNFROZEN, UNFROZEN_UNLOCKED};
 
@@ -82,9 +84,13 @@ impl<P: Platform> FaultAround<P> for LocklessRfc {
     fn about(&self) -> &'static About {
         &ABOUT
     }
+}
 
+impl<P: Platform> MapPages<P> for LocklessRfc {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let mapping = window.vma.mapping.id();
         window.map_speculatively(task, &Look { mapping })
     }
 }
+
+impl<P: Platform> Duties<P> for LocklessRfc {}

@@ -15,11 +15,13 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
+use super::{About, FaultAround, Rmws, Verdict};
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, Site};
+use crate::removal::Duties;
 use crate::system::Task;
 
 /// See the module.
@@ -145,12 +147,16 @@ impl<P: Platform> FaultAround<P> for MapcountRecheck {
     fn about(&self) -> &'static About {
         &ABOUT
     }
+}
 
+impl<P: Platform> MapPages<P> for MapcountRecheck {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let mapping = window.vma.mapping.id();
         window.map_speculatively(task, &Recheck { mapping })
     }
+}
 
+impl<P: Platform> Duties<P> for MapcountRecheck {
     fn after_folio_lock(&self) {
         P::smp_mb_after_atomic(&REMOVER_LOCK_MB);
     }

@@ -4,18 +4,15 @@
 //! blocking. What it leaves out the slow path will map, under the page lock. What a scheme asks of
 //! removers is part of it.
 
-use std::ops::Range;
-
-use crate::Invariant;
-use crate::address_space::AddressSpace;
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
+use crate::fault::{MapPages, Window};
 use crate::folio::{Counting, PG_HAS_HWPOISONED, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE};
-use crate::mm::Vma;
-use crate::page_table::LockedPtes;
 use crate::platform::{Platform, Site};
 use crate::registry::registry;
-use crate::system::{System, Task};
+use crate::removal::Duties;
+use crate::system::Policy;
 use crate::tag::Tag;
+use crate::{Graded, Invariant};
 
 mod locked;
 mod walk;
@@ -136,41 +133,30 @@ impl About {
         let own = self.own_checks.iter().copied();
         own.chain(WALK_CHECKS)
     }
+
+    /// Whether a checker may see a graded outcome under it.
+    pub const fn shows(&self, graded: Graded) -> bool {
+        match graded {
+            Graded::TransientMapcount => self.transient_mapcount,
+            // Each of them: it is between the driver and the remover, with no fault in it.
+            Graded::ForeignPte => true,
+        }
+    }
 }
 
-/// What a call of [`FaultAround::map_pages`] mapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Mapped {
-    /// How many pages.
-    pub pages: u32,
-    /// Whether the faulting page is one of them.
-    pub fault_page: bool,
-}
-
-/// A locking scheme of `filemap_map_pages()`. The call through the trait object is the kernel's
-/// own indirect call of `vma->vm_ops->map_pages`.
-pub trait FaultAround<P: Platform>: Send + Sync {
+/// A locking scheme of `filemap_map_pages()`, with what it asks of removers.
+pub trait FaultAround<P: Platform>: MapPages<P> + Duties<P> {
     /// What it says of itself.
     fn about(&self) -> &'static About;
+}
 
-    /// Maps what it can of the window.
-    fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped;
-
-    /// The duty of a remover that doesn't freeze the refcount: called after it has taken folio
-    /// locks (once per batch in the first pass) and before it reads a mapcount.
-    fn after_folio_lock(&self) {}
-
-    /// The duty of a remover that doesn't freeze the refcount: called before it looks at anything
-    /// of the range.
-    fn begin_removal(&self, _mapping: &AddressSpace<P>, _range: &Range<u64>) {}
-
-    /// Called when everything of the range is gone.
-    fn end_removal(&self, _mapping: &AddressSpace<P>, _range: &Range<u64>) {}
-
-    /// Whether such a remover must zap its range through the PTE-table locks after
-    /// [`Self::begin_removal`], whatever the mapcounts say.
-    fn must_zap(&self) -> bool {
-        false
+impl<P: Platform> From<&'static dyn FaultAround<P>> for Policy<P> {
+    fn from(scheme: &'static dyn FaultAround<P>) -> Self {
+        Self {
+            fault_around: scheme,
+            duties: scheme,
+            counting: scheme.about().counting,
+        }
     }
 }
 
@@ -190,27 +176,7 @@ registry! {
     }
 }
 
-/// The window of a fault: some neighbouring pages of one VMA in one PTE table.
-pub struct Window<'a, P: Platform> {
-    /// The machine.
-    pub system: &'a System<P>,
-    /// The mapping that faulted.
-    pub vma: &'a Vma<P>,
-    /// The file offsets of the window.
-    pub pgoffs: Range<u64>,
-    /// The offset that faulted.
-    pub fault_pgoff: u64,
-}
-
 impl<P: Platform> Window<'_, P> {
-    /// Installs the PTE table if it isn't there, locks it, and gives the window's entries.
-    #[inline(always)]
-    pub fn lock_ptes(&self) -> LockedPtes<'_, P> {
-        let start = self.vma.vpn_of(self.pgoffs.start);
-        let end = start + (self.pgoffs.end - self.pgoffs.start);
-        self.vma.mm.page_table.install_and_lock(start..end)
-    }
-
     /// Whether a folio may be mapped without asking anybody.
     #[inline(always)]
     pub fn is_mappable(flags: u64) -> bool {

@@ -8,8 +8,10 @@
 //! from the window, and costs two writes of a line that all faults on the file share.
 
 use super::page_locked::{self, PageLocked};
-use super::{About, FaultAround, Mapped, Verdict, Window};
+use super::{About, FaultAround, Verdict};
+use crate::fault::{MapPages, Mapped, Window};
 use crate::platform::{Platform, RwSemaphore};
+use crate::removal::Duties;
 use crate::system::Task;
 
 /// See the module.
@@ -31,9 +33,13 @@ impl<P: Platform> FaultAround<P> for PageLockedXfs {
     fn about(&self) -> &'static About {
         &ABOUT
     }
+}
 
+impl<P: Platform> MapPages<P> for PageLockedXfs {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         let _holes_kept_out = window.vma.mapping.invalidate_lock.read();
         PageLocked.map_pages(window, task)
     }
 }
+
+impl<P: Platform> Duties<P> for PageLockedXfs {}

@@ -21,12 +21,14 @@ use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
 };
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Mapped, Rmws, Verdict, Window};
+use super::{About, FaultAround, Rmws, Verdict};
 use crate::Invariant;
+use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
+use crate::removal::Duties;
 use crate::system::Task;
 use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 
@@ -90,11 +92,15 @@ impl<P: Platform> FaultAround<P> for Sketch {
     fn about(&self) -> &'static About {
         &ABOUT
     }
+}
 
+impl<P: Platform> MapPages<P> for Sketch {
     fn map_pages(&self, window: &Window<'_, P>, task: &mut Task) -> Mapped {
         window.map_speculatively(task, self)
     }
+}
 
+impl<P: Platform> Duties<P> for Sketch {
     fn after_folio_lock(&self) {
         P::smp_mb_after_atomic(&REMOVER_LOCK_MB);
     }

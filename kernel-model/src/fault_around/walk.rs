@@ -2,8 +2,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{FOLIO_CLIP, Mapped, PTE_NONE, WINDOW_FLAGS, Window};
+use super::{FOLIO_CLIP, PTE_NONE, WINDOW_FLAGS};
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
+use crate::fault::{Mapped, Window};
 use crate::folio::Pfn;
 use crate::page_allocator::{FOLIO_IS_LARGE, MemMap, Run};
 use crate::page_table::Pte;

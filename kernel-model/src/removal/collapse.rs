@@ -185,7 +185,7 @@ impl<P: Platform> System<P> {
         let is_clean = old.folio.flags(&STABLE_READ) & (PG_UPTODATE | PG_DIRTY) == PG_UPTODATE;
         if ours && is_clean && old.pages == 1 {
             if !FREEZES {
-                self.scheme.after_folio_lock();
+                self.policy.duties.after_folio_lock();
             }
             self.unmap_if_mapped(mapping, &old, task);
             // The assertion was here.

@@ -43,7 +43,7 @@ impl<P: Platform> Remover<P> for Invalidate {
         task: &mut Task,
     ) {
         system.removal(&ABOUT, mapping, range, task, |range, task| {
-            let mut did_range_unmap = system.scheme.must_zap();
+            let mut did_range_unmap = system.policy.duties.must_zap();
             let mut batch = Vec::with_capacity(1);
             let mut index = range.start;
             while index < range.end {

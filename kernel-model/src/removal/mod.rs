@@ -17,8 +17,10 @@ use crate::registry::registry;
 use crate::system::{System, Task};
 use crate::tag::Tag;
 
+mod duties;
 mod truncate_range;
 
+pub use duties::Duties;
 pub use truncate_range::DIRTY_STAYS;
 
 /// What a remover says of itself.
@@ -163,8 +165,8 @@ impl<P: Platform> System<P> {
         // A folio that lies in the range in part may go whole.
         let reach = self.config.orders.widen(range);
         if owes {
-            self.scheme.begin_removal(mapping, &reach);
-            if self.scheme.must_zap() && !(about.zaps_range && reach == *range) {
+            self.policy.duties.begin_removal(mapping, &reach);
+            if self.policy.duties.must_zap() && !(about.zaps_range && reach == *range) {
                 self.unmap_mapping_range(mapping, &reach, task);
             }
         }
@@ -175,7 +177,7 @@ impl<P: Platform> System<P> {
         P::work(Work::Removal, 1);
         body(range, task);
         if owes {
-            self.scheme.end_removal(mapping, &reach);
+            self.policy.duties.end_removal(mapping, &reach);
         }
         if P::AUDIT && P::AUDIT_TAKES_LOCKS {
             self.audit_removal(mapping, &reach, &task.removed);
@@ -260,7 +262,7 @@ impl<P: Platform> System<P> {
         if batch.is_empty() {
             return;
         }
-        self.scheme.after_folio_lock();
+        self.policy.duties.after_folio_lock();
         for doomed in batch.iter() {
             self.unmap_if_mapped(mapping, doomed, task);
         }

@@ -168,7 +168,7 @@ impl<P: Platform> System<P> {
         doomed: &Doomed<'_, P>,
         task: &mut Task,
     ) -> bool {
-        self.scheme.after_folio_lock();
+        self.policy.duties.after_folio_lock();
         self.unmap_if_mapped(mapping, doomed, task);
         let Doomed {
             index, pfn, pages, ..

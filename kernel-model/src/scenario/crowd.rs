@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{About, Explored, Scenario, Seen, Sizes, Stage, remove};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -35,13 +35,13 @@ impl<P: Platform> Scenario<P> for Crowd {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
         // Two frames more than the file has pages: what is freed comes back soon.
         let sizes = Sizes {
             window: 2,
             ..Sizes::of(PAGES as u32, 4, 2)
         };
-        let (mut stage, contents) = sizes.stage(scheme);
+        let (mut stage, contents) = sizes.stage(policy);
         for _ in 0..3 {
             let vma = stage.map();
             let contents = Arc::clone(&contents);

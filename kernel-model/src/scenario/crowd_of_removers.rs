@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 
@@ -31,13 +31,13 @@ const PAGES: u64 = 4;
 /// Each CPU does its part so many times.
 const TURNS: u64 = 2;
 
-fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn stage<P: Platform>(policy: Policy<P>) -> Stage<P> {
     let sizes = Sizes {
         window: 4,
         orders: Orders::All(1),
         ..Sizes::of(PAGES as u32, 4, 4)
     };
-    let (mut stage, contents) = sizes.stage(scheme);
+    let (mut stage, contents) = sizes.stage(policy);
     for _ in 0..2 {
         let vma = stage.map();
         let contents = Arc::clone(&contents);

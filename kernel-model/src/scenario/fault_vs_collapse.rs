@@ -2,7 +2,7 @@
 //! one covers. Tables are freed after a grace period here.
 
 use super::{About, Explored, Seen, Sizes, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::RETRACTED;
 use crate::{Orders, Task};
@@ -43,30 +43,30 @@ scenario! {
     }
 }
 
-fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str) -> Stage<P> {
+fn stage<P: Platform>(policy: Policy<P>, remover: &'static str) -> Stage<P> {
     P::use_rcu();
-    let (mut stage, contents) = Stage::new(scheme, 1, 1, 1);
+    let (mut stage, contents) = Stage::new(policy, 1, 1, 1);
     let vma = stage.map_with_table();
     stage.faults_around_and_reads(vma, contents);
     stage.removes(remover, 1);
     stage
 }
 
-fn fault_vs_collapse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    stage(scheme, "collapse")
+fn fault_vs_collapse<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    stage(policy, "collapse")
 }
 
-fn fault_vs_collapse_counted<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    stage(scheme, "collapse-counted")
+fn fault_vs_collapse_counted<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    stage(policy, "collapse-counted")
 }
 
-fn mapped_vs_collapse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn mapped_vs_collapse<P: Platform>(policy: Policy<P>) -> Stage<P> {
     P::use_rcu();
     let sizes = Sizes {
         orders: Orders::All(1),
         ..Sizes::of(2, 0, 4)
     };
-    let (mut stage, contents) = sizes.stage(scheme);
+    let (mut stage, contents) = sizes.stage(policy);
     let mut task = Task::default();
     let mapped = stage.map_with_table();
     for page in 0..2 {

@@ -1,7 +1,7 @@
 //! `fault-vs-fault`: the same page, faulted on by two processes at once.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 
 /// See the module.
@@ -22,8 +22,8 @@ impl<P: Platform> Scenario<P> for FaultVsFault {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 1, 1, 0);
         for _ in 0..2 {
             let vma = stage.map_with_table();
             stage.faults_around(vma);

@@ -1,7 +1,7 @@
 //! `fault-vs-fill`: a page is read in and published while another process faults around it.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 
 /// See the module.
@@ -22,8 +22,8 @@ impl<P: Platform> Scenario<P> for FaultVsFill {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, contents) = Stage::new(scheme, 1, 0, 1);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, contents) = Stage::new(policy, 1, 0, 1);
         let (vma, other) = (stage.map_with_table(), stage.map_with_table());
         stage.faults_around_and_reads(vma, contents);
         stage.cpu(move |system, _, task| {

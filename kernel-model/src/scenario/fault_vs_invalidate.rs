@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{About, Explored, Seen, Stage};
+use crate::Policy;
 use crate::Task;
-use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN_UNLOCKED;
 
@@ -69,24 +69,24 @@ scenario! {
     }
 }
 
-fn fault_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn fault_vs_invalidate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.removes("invalidate", 1);
     stage
 }
 
-fn first_fault_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn first_fault_vs_invalidate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map();
     stage.faults_around(vma);
     stage.removes("invalidate", 1);
     stage
 }
 
-fn threads_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn threads_vs_invalidate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map();
     stage.faults_around(Arc::clone(&vma));
     stage.faults_around(vma);
@@ -94,8 +94,8 @@ fn threads_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> St
     stage
 }
 
-fn held_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn held_vs_invalidate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map_with_table();
     let task = Task::default();
     let held = stage.system.get_folio(&stage.file, 0, &task);
@@ -108,8 +108,8 @@ fn held_vs_invalidate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage
     stage
 }
 
-fn fault_vs_two_invalidates<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn fault_vs_two_invalidates<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.removes("invalidate", 1);

@@ -2,7 +2,7 @@
 
 use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN_UNLOCKED;
 
@@ -32,20 +32,20 @@ scenario! {
     }
 }
 
-fn fault_vs_memory_failure<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn fault_vs_memory_failure<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.removes("memory-failure", 1);
     stage
 }
 
-fn fault_vs_unsplit_failure<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn fault_vs_unsplit_failure<P: Platform>(policy: Policy<P>) -> Stage<P> {
     let sizes = Sizes {
         orders: Orders::All(1),
         ..Sizes::of(2, 2, 0)
     };
-    let (mut stage, _) = sizes.stage(scheme);
+    let (mut stage, _) = sizes.stage(policy);
     let vma = stage.map_with_table();
     let pinned = stage.file.slot(1).load().expect("it is cached");
     stage.system.memmap.folio(pinned).get();

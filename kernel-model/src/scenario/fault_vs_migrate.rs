@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{About, Explored, Seen, Stage};
+use crate::Policy;
 use crate::Task;
-use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
 scenario! {
@@ -32,16 +32,16 @@ scenario! {
     }
 }
 
-fn fault_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, contents) = Stage::new(scheme, 1, 1, 1);
+fn fault_vs_migrate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(policy, 1, 1, 1);
     let vma = stage.map_with_table();
     stage.faults_around_and_reads(vma, contents);
     stage.removes("migrate", 1);
     stage
 }
 
-fn mapped_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, contents) = Stage::new(scheme, 1, 1, 1);
+fn mapped_vs_migrate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(policy, 1, 1, 1);
     let mapped = stage.map_with_table();
     stage
         .system

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{About, Explored, Scenario, Seen, Stage, remove};
+use crate::Policy;
 use crate::Task;
-use crate::fault_around::FaultAround;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -40,8 +40,8 @@ impl<P: Platform> Scenario<P> for FaultVsPunch {
         &FAULT_VS_PUNCH
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 1, 1, 0);
         let vma = stage.map_with_table();
         stage.faults_around(vma);
         stage.removes("punch-hole", 1);
@@ -54,8 +54,8 @@ impl<P: Platform> Scenario<P> for FirstFaultVsPunch {
         &FIRST_FAULT_VS_PUNCH
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 1, 1, 0);
         let vma = stage.map();
         stage.faults_around(vma);
         stage.removes("punch-hole", 1);
@@ -76,8 +76,8 @@ scenario! {
     }
 }
 
-fn foreign_vs_punch<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, contents) = Stage::new(scheme, 1, 1, 0);
+fn foreign_vs_punch<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(policy, 1, 1, 0);
     let foreign = Vma::map_unlinked(Mm::new(1, 1), Arc::clone(&stage.file), 0, 0, 1);
     let is_mapped = stage.system.map_foreign(&foreign, 0, &Task::default());
     assert!(is_mapped, "the page is cached");

@@ -2,7 +2,7 @@
 //! same file while a fault still looks at it from the old one (ABA).
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -24,8 +24,8 @@ impl<P: Platform> Scenario<P> for FaultVsPunchAndRefill {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, contents) = Stage::new(scheme, 2, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, contents) = Stage::new(policy, 2, 1, 0);
         let vma = stage.map_with_table();
         stage.faults_around_and_reads(vma, contents);
         stage.removes_and_refills("punch-hole");

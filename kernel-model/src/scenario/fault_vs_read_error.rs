@@ -2,7 +2,7 @@
 //! to date. The slow path reads it again while another process faults around it.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 
 /// See the module.
@@ -23,8 +23,8 @@ impl<P: Platform> Scenario<P> for FaultVsReadError {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, contents) = Stage::new(scheme, 1, 0, 1);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, contents) = Stage::new(policy, 1, 0, 1);
         stage.fail_to_read(0);
         let (vma, other) = (stage.map_with_table(), stage.map_with_table());
         stage.faults_around_and_reads(vma, contents);

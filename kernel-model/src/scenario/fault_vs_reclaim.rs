@@ -3,7 +3,7 @@
 
 use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
 
@@ -57,12 +57,12 @@ scenario! {
     }
 }
 
-fn fault_vs_smaller_refill<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn fault_vs_smaller_refill<P: Platform>(policy: Policy<P>) -> Stage<P> {
     let sizes = Sizes {
         orders: Orders::All(1),
         ..Sizes::of(2, 2, 0)
     };
-    let (mut stage, _) = sizes.stage(scheme);
+    let (mut stage, _) = sizes.stage(policy);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.cpu(|system, file, task| {
@@ -72,24 +72,24 @@ fn fault_vs_smaller_refill<P: Platform>(scheme: &'static dyn FaultAround<P>) -> 
     stage
 }
 
-fn fault_vs_reclaim<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn fault_vs_reclaim<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.removes("reclaim", 1);
     stage
 }
 
-fn fault_vs_reclaim_and_refill<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, contents) = Stage::new(scheme, 2, 1, 0);
+fn fault_vs_reclaim_and_refill<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(policy, 2, 1, 0);
     let vma = stage.map_with_table();
     stage.faults_around_and_reads(vma, contents);
     stage.removes_and_refills("reclaim");
     stage
 }
 
-fn fault_vs_reclaim_and_reuse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, contents) = Stage::new(scheme, 2, 1, 0);
+fn fault_vs_reclaim_and_reuse<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(policy, 2, 1, 0);
     let mm = Mm::new(1, 1);
     let vma = Vma::map(mm, stage.file.clone(), 0, 0, 1);
     vma.mm.page_table.install_table(0);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{About, Explored, Seen, Sizes, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::folio::PG_READAHEAD;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
@@ -72,8 +72,8 @@ scenario! {
     }
 }
 
-fn slow_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let mut stage = two_pages(scheme);
+fn slow_vs_partial_truncate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let mut stage = two_pages(policy);
     let written = stage.system.write(&stage.file, 0, &Task::default());
     assert!(written, "the page is cached");
     let head = stage.file.slot(0).load().expect("it is cached");
@@ -88,16 +88,16 @@ fn slow_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) ->
     stage
 }
 
-fn two_pages<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn two_pages<P: Platform>(policy: Policy<P>) -> Stage<P> {
     let sizes = Sizes {
         orders: Orders::All(1),
         ..Sizes::of(2, 2, 0)
     };
-    sizes.stage(scheme).0
+    sizes.stage(policy).0
 }
 
-fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str) -> Stage<P> {
-    let mut stage = two_pages(scheme);
+fn stage<P: Platform>(policy: Policy<P>, remover: &'static str) -> Stage<P> {
+    let mut stage = two_pages(policy);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.cpu(move |system, file, task| {
@@ -106,23 +106,19 @@ fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str
     stage
 }
 
-fn fault_vs_split<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let stage = stage(scheme, "punch-hole");
+fn fault_vs_split<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let stage = stage(policy, "punch-hole");
     let written = stage.system.write(&stage.file, 0, &Task::default());
     assert!(written, "the page is cached");
     stage
 }
 
-fn fault_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    stage(scheme, "truncate")
+fn fault_vs_partial_truncate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    stage(policy, "truncate")
 }
 
-fn middle<P: Platform>(
-    scheme: &'static dyn FaultAround<P>,
-    remover: &'static str,
-    range: Range<u64>,
-) -> Stage<P> {
-    let mut stage = two_pages(scheme);
+fn middle<P: Platform>(policy: Policy<P>, remover: &'static str, range: Range<u64>) -> Stage<P> {
+    let mut stage = two_pages(policy);
     let vma = Vma::map(Mm::new(1, 1), Arc::clone(&stage.file), 0, 1, 1);
     vma.mm.page_table.install_table(0);
     stage.cpu(move |system, _, task| {
@@ -132,10 +128,10 @@ fn middle<P: Platform>(
     stage
 }
 
-fn middle_vs_split<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    middle(scheme, "punch-hole", 0..1)
+fn middle_vs_split<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    middle(policy, "punch-hole", 0..1)
 }
 
-fn middle_vs_partial_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    middle(scheme, "truncate", 1..2)
+fn middle_vs_partial_truncate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    middle(policy, "truncate", 1..2)
 }

@@ -1,7 +1,7 @@
 //! `fault-vs-swapout`: a fault against tmpfs's swapping out, which freezes nothing.
 
 use super::{About, Explored, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN_UNLOCKED;
 
@@ -17,8 +17,8 @@ scenario! {
     }
 }
 
-fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+fn stage<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 0);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.removes("shmem-swapout", 1);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 
 /// See the module.
@@ -25,8 +25,8 @@ impl<P: Platform> Scenario<P> for FaultVsThread {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 1, 1, 0);
         let vma = stage.map();
         stage.faults_around(Arc::clone(&vma));
         stage.faults_around(vma);

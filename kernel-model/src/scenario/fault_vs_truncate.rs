@@ -2,7 +2,7 @@
 //! before it.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -38,8 +38,8 @@ impl<P: Platform> Scenario<P> for FaultVsTruncate {
         &FAULT_VS_TRUNCATE
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 1, 1, 0);
         let vma = stage.map_with_table();
         stage.faults_around(vma);
         stage.removes("truncate", 1);
@@ -52,8 +52,8 @@ impl<P: Platform> Scenario<P> for FirstFaultVsTruncate {
         &FIRST_FAULT_VS_TRUNCATE
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 1, 1, 0);
         let vma = stage.map();
         stage.faults_around(vma);
         stage.removes("truncate", 1);

@@ -2,7 +2,7 @@
 //! schemes without gates see two more races.
 
 use super::{About, Explored, Seen, Sizes, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::gates::Gates;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN_UNLOCKED;
@@ -31,12 +31,12 @@ scenario! {
     }
 }
 
-fn window_over_two_gates<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn window_over_two_gates<P: Platform>(policy: Policy<P>) -> Stage<P> {
     let sizes = Sizes {
         gates: Gates::new(2, 1, 0),
         ..Sizes::of(2, 2, 0)
     };
-    let (mut stage, _) = sizes.stage(scheme);
+    let (mut stage, _) = sizes.stage(policy);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.cpu(|system, file, task| {
@@ -45,12 +45,12 @@ fn window_over_two_gates<P: Platform>(scheme: &'static dyn FaultAround<P>) -> St
     stage
 }
 
-fn generation_wrap<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn generation_wrap<P: Platform>(policy: Policy<P>) -> Stage<P> {
     let sizes = Sizes {
         gates: Gates::new(1, 1, u64::MAX),
         ..Sizes::of(1, 1, 0)
     };
-    let (mut stage, _) = sizes.stage(scheme);
+    let (mut stage, _) = sizes.stage(policy);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage.cpu(|system, file, task| {

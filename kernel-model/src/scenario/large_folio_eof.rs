@@ -3,7 +3,7 @@
 
 use super::{About, Explored, Seen, Sizes, Stage};
 use crate::Orders;
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 
 scenario! {
@@ -30,25 +30,25 @@ scenario! {
     }
 }
 
-fn large_folio_past_eof<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let mut stage = stage(scheme, Sizes::of(2, 2, 0));
+fn large_folio_past_eof<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let mut stage = stage(policy, Sizes::of(2, 2, 0));
     stage.file.set_i_size_pages(1);
     stage.removes("reclaim", 2);
     stage
 }
 
-fn large_folio_vs_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let mut stage = stage(scheme, Sizes::of(4, 2, 2));
+fn large_folio_vs_truncate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let mut stage = stage(policy, Sizes::of(4, 2, 2));
     stage.removes("truncate", 4);
     stage
 }
 
-fn stage<P: Platform>(scheme: &'static dyn FaultAround<P>, sizes: Sizes<P>) -> Stage<P> {
+fn stage<P: Platform>(policy: Policy<P>, sizes: Sizes<P>) -> Stage<P> {
     let sizes = Sizes {
         orders: Orders::All(1),
         ..sizes
     };
-    let (mut stage, _) = sizes.stage(scheme);
+    let (mut stage, _) = sizes.stage(policy);
     let vma = stage.map_with_table();
     stage.faults_around(vma);
     stage

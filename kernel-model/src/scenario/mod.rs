@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Policy;
 use crate::address_space::AddressSpace;
-use crate::fault_around::FaultAround;
 use crate::gates::Gates;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
@@ -93,9 +93,9 @@ macro_rules! scenario {
 
             fn stage(
                 &self,
-                scheme: &'static dyn $crate::fault_around::FaultAround<P>,
+                policy: $crate::Policy<P>,
             ) -> $crate::scenario::Stage<P> {
-                $stage(scheme)
+                $stage(policy)
             }
         }
     };
@@ -107,7 +107,7 @@ pub trait Scenario<P: Platform>: Send + Sync {
     fn about(&self) -> &'static About;
 
     /// Sets the machine up. Runs on one thread, before the CPUs do.
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P>;
+    fn stage(&self, policy: Policy<P>) -> Stage<P>;
 }
 
 registry! {
@@ -198,7 +198,7 @@ impl<P: Platform> Sizes<P> {
         }
     }
 
-    fn stage(self, scheme: &'static dyn FaultAround<P>) -> (Stage<P>, Arc<Contents<P>>) {
+    fn stage(self, policy: Policy<P>) -> (Stage<P>, Arc<Contents<P>>) {
         let folios = self.cached + self.free;
         let contents = Arc::new(Contents::new(folios));
         let config = Config {
@@ -212,7 +212,7 @@ impl<P: Platform> Sizes<P> {
         let store = Box::new(Arc::clone(&contents));
         let pages = u64::from(self.pages);
         let stage = Stage {
-            system: Arc::new(System::new(config, scheme, store)),
+            system: Arc::new(System::new(config, policy, store)),
             file: Arc::new(AddressSpace::with_gates(1, pages, self.gates)),
             cpus: Vec::new(),
         };
@@ -228,13 +228,8 @@ impl<P: Platform> Sizes<P> {
 impl<P: Platform> Stage<P> {
     /// A file of `pages` pages, its first `cached` in the page cache, and `free` frames beyond
     /// those. Windows are as large as the file, reads are of one page.
-    fn new(
-        scheme: &'static dyn FaultAround<P>,
-        pages: u32,
-        cached: u32,
-        free: u32,
-    ) -> (Self, Arc<Contents<P>>) {
-        Sizes::of(pages, cached, free).stage(scheme)
+    fn new(policy: Policy<P>, pages: u32, cached: u32, free: u32) -> (Self, Arc<Contents<P>>) {
+        Sizes::of(pages, cached, free).stage(policy)
     }
 
     /// An address space that maps the whole file, without a PTE table.

@@ -5,8 +5,8 @@
 //! Writebacks are in `writeback.rs`.
 
 use super::{About, Explored, Seen, Stage, remove};
+use crate::Policy;
 use crate::Task;
-use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -108,8 +108,8 @@ scenario! {
     }
 }
 
-fn punch_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, 1);
+fn punch_vs_migrate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, 1);
     let vma = stage.map_with_table();
     stage.removes("punch-hole", 1);
     stage.cpu(move |system, file, task| {
@@ -120,12 +120,8 @@ fn punch_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P
 }
 
 /// Two removers on a page that is mapped.
-fn mapped<P: Platform>(
-    scheme: &'static dyn FaultAround<P>,
-    free: u32,
-    removers: [&'static str; 2],
-) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 1, 1, free);
+fn mapped<P: Platform>(policy: Policy<P>, free: u32, removers: [&'static str; 2]) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 1, 1, free);
     let vma = stage.map_with_table();
     stage.system.do_fault_around(&vma, 0, &mut Task::default());
     for remover in removers {
@@ -134,30 +130,30 @@ fn mapped<P: Platform>(
     stage
 }
 
-fn invalidate_vs_migrate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    mapped(scheme, 1, ["invalidate", "migrate"])
+fn invalidate_vs_migrate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    mapped(policy, 1, ["invalidate", "migrate"])
 }
 
-fn punch_vs_reclaim<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    mapped(scheme, 0, ["punch-hole", "reclaim"])
+fn punch_vs_reclaim<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    mapped(policy, 0, ["punch-hole", "reclaim"])
 }
 
-fn punch_vs_memory_failure<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    mapped(scheme, 0, ["punch-hole", "memory-failure"])
+fn punch_vs_memory_failure<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    mapped(policy, 0, ["punch-hole", "memory-failure"])
 }
 
-fn invalidate_vs_collapse<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn invalidate_vs_collapse<P: Platform>(policy: Policy<P>) -> Stage<P> {
     P::use_rcu();
-    mapped(scheme, 1, ["invalidate", "collapse"])
+    mapped(policy, 1, ["invalidate", "collapse"])
 }
 
-fn invalidate_vs_collapse_counted<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
+fn invalidate_vs_collapse_counted<P: Platform>(policy: Policy<P>) -> Stage<P> {
     P::use_rcu();
-    mapped(scheme, 1, ["invalidate", "collapse-counted"])
+    mapped(policy, 1, ["invalidate", "collapse-counted"])
 }
 
-fn truncate_vs_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 2, 2, 0);
+fn truncate_vs_truncate<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 2, 2, 0);
     let vma = stage.map_with_table();
     stage.cpu(move |system, file, task| {
         system.do_fault_around(&vma, 0, task);
@@ -167,8 +163,8 @@ fn truncate_vs_truncate<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Sta
     stage
 }
 
-fn unmap_vs_punch<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, _) = Stage::new(scheme, 2, 2, 0);
+fn unmap_vs_punch<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, _) = Stage::new(policy, 2, 2, 0);
     let vma = stage.map_with_table();
     stage.system.do_fault_around(&vma, 0, &mut Task::default());
     stage.cpu(move |system, _, task| system.unmap(&vma, task));

@@ -2,7 +2,7 @@
 //! the page again if a hole has taken it.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -29,8 +29,8 @@ impl<P: Platform> Scenario<P> for SlowVsPunch {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, contents) = Stage::new(scheme, 1, 1, 1);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, contents) = Stage::new(policy, 1, 1, 1);
         let vma = stage.map_with_table();
         stage.faults_and_reads(vma, contents);
         stage.removes("punch-hole", 1);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{About, Explored, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 
 scenario! {
@@ -31,8 +31,8 @@ scenario! {
     }
 }
 
-fn slow_vs_slow<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, contents) = Stage::new(scheme, 1, 0, 2);
+fn slow_vs_slow<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(policy, 1, 0, 2);
     for _ in 0..2 {
         let vma = stage.map_with_table();
         stage.faults_and_reads(vma, Arc::clone(&contents));
@@ -40,8 +40,8 @@ fn slow_vs_slow<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
     stage
 }
 
-fn slow_vs_thread<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    let (mut stage, contents) = Stage::new(scheme, 1, 0, 2);
+fn slow_vs_thread<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    let (mut stage, contents) = Stage::new(policy, 1, 0, 2);
     let vma = stage.map_with_table();
     for _ in 0..2 {
         stage.faults_and_reads(Arc::clone(&vma), Arc::clone(&contents));

@@ -1,7 +1,7 @@
 //! `two-faults-vs-punch`: two processes fault on the page that a hole takes away.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -23,8 +23,8 @@ impl<P: Platform> Scenario<P> for TwoFaultsVsPunch {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 1, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 1, 1, 0);
         for _ in 0..2 {
             let vma = stage.map_with_table();
             stage.faults_around(vma);

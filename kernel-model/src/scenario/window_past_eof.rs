@@ -3,7 +3,7 @@
 //! file.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -25,8 +25,8 @@ impl<P: Platform> Scenario<P> for WindowPastEof {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 2, 2, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 2, 2, 0);
         stage.file.set_i_size_pages(1);
         let vma = stage.map_with_table();
         stage.faults_around(vma);

@@ -2,7 +2,7 @@
 //! together and has one barrier for the batch.
 
 use super::{About, Explored, Scenario, Seen, Stage};
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
 
@@ -24,8 +24,8 @@ impl<P: Platform> Scenario<P> for WindowVsPunch {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 2, 2, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 2, 2, 0);
         let vma = stage.map_with_table();
         stage.faults_around(vma);
         stage.removes("punch-hole", 2);

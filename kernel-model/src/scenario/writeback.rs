@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{About, Explored, Seen, Sizes, Stage, remove};
 use crate::Orders;
-use crate::fault_around::FaultAround;
+use crate::Policy;
 use crate::platform::Platform;
 
 scenario! {
@@ -93,35 +93,35 @@ fn under_writeback<P: Platform>(
     stage
 }
 
-fn one_page<P: Platform>(scheme: &'static dyn FaultAround<P>, remover: &'static str) -> Stage<P> {
-    under_writeback(Stage::new(scheme, 1, 1, 0).0, remover, 0..1)
+fn one_page<P: Platform>(policy: Policy<P>, remover: &'static str) -> Stage<P> {
+    under_writeback(Stage::new(policy, 1, 1, 0).0, remover, 0..1)
 }
 
 /// A folio of two pages, and what is left in folios of one.
-fn large<P: Platform>(scheme: &'static dyn FaultAround<P>, pages: u32) -> Stage<P> {
+fn large<P: Platform>(policy: Policy<P>, pages: u32) -> Stage<P> {
     let sizes = Sizes {
         orders: Orders::All(1),
         ..Sizes::of(pages, pages, pages % 2)
     };
-    sizes.stage(scheme).0
+    sizes.stage(policy).0
 }
 
-fn punch_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    one_page(scheme, "punch-hole")
+fn punch_vs_writeback<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    one_page(policy, "punch-hole")
 }
 
-fn reclaim_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    one_page(scheme, "reclaim")
+fn reclaim_vs_writeback<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    one_page(policy, "reclaim")
 }
 
-fn invalidate_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    one_page(scheme, "invalidate")
+fn invalidate_vs_writeback<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    one_page(policy, "invalidate")
 }
 
-fn split_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    under_writeback(large(scheme, 2), "punch-hole", 1..2)
+fn split_vs_writeback<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    under_writeback(large(policy, 2), "punch-hole", 1..2)
 }
 
-fn failure_vs_writeback<P: Platform>(scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-    under_writeback(large(scheme, 3), "memory-failure", 1..3)
+fn failure_vs_writeback<P: Platform>(policy: Policy<P>) -> Stage<P> {
+    under_writeback(large(policy, 3), "memory-failure", 1..3)
 }

@@ -2,8 +2,8 @@
 //! punched over it and its frame comes back at another offset.
 
 use super::{About, Explored, Scenario, Seen, Stage};
+use crate::Policy;
 use crate::Task;
-use crate::fault_around::FaultAround;
 use crate::platform::Platform;
 
 /// See the module.
@@ -24,8 +24,8 @@ impl<P: Platform> Scenario<P> for ZapVsPunchAndRefill {
         &ABOUT
     }
 
-    fn stage(&self, scheme: &'static dyn FaultAround<P>) -> Stage<P> {
-        let (mut stage, _) = Stage::new(scheme, 2, 1, 0);
+    fn stage(&self, policy: Policy<P>) -> Stage<P> {
+        let (mut stage, _) = Stage::new(policy, 2, 1, 0);
         let vma = stage.map_with_table();
         stage.system.do_fault_around(&vma, 0, &mut Task::default());
         stage.cpu(move |system, _, task| {

@@ -76,6 +76,9 @@ impl BackingStore for CountedStore {
 /// A machine and a file.
 pub(crate) struct Scene<P: Platform> {
     pub(crate) system: System<P>,
+    /// What it runs under.
+    #[allow(dead_code, reason = "not every test asks")]
+    pub(crate) scheme: Scheme<P>,
     pub(crate) file: Arc<AddressSpace<P>>,
     pub(crate) reads: Arc<Reads>,
 }
@@ -101,6 +104,7 @@ impl<P: Platform> Scene<P> {
         let reads = Arc::new(Reads::default());
         let store = Box::new(CountedStore(Arc::clone(&reads)));
         Self {
+            scheme,
             system: System::new(config, scheme, store),
             file: Arc::new(file),
             reads,

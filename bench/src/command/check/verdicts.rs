@@ -96,7 +96,7 @@ impl Outcome<'_> {
         let seen = self.of(scheme).any(|(_, it)| it.showed(graded) > 0);
         let all = self.of(scheme).count() == Scenarios::<Native>::ALL.len();
         let whole = all && scheme.verdict.is_sound() && !self.is_mutated() && self.complete;
-        (seen || whole).then_some(seen == graded.is_declared_by(scheme))
+        (seen || whole).then_some(seen == scheme.shows(graded))
     }
 
     /// Where a graded outcome was seen.
