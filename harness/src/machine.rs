@@ -169,3 +169,9 @@ impl<P: Platform> Machine<P> {
         }
     }
 }
+
+impl<P: Platform> Drop for Machine<P> {
+    fn drop(&mut self) {
+        self.mapping.unlink_vmas();
+    }
+}

@@ -54,7 +54,9 @@ fn four_gibibytes_of_file_fit_and_can_be_stormed() {
     let taken = resident_bytes() - before;
     let allowed = u64::from(PAGES) * (100 + 2 * 8);
     assert!(taken <= allowed, "{taken} bytes, and {allowed} are allowed");
+    let file = std::sync::Arc::downgrade(&machine.mapping);
     drop((machine, task));
+    assert_eq!(file.strong_count(), 0, "nothing of it is left");
 
     let setup = Setup {
         arrival: harness::arrival::Arrival::Closed,

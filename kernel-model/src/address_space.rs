@@ -122,6 +122,12 @@ impl<P: Platform> AddressSpace<P> {
         }
     }
 
+    /// Makes all VMAs unknown to the file, as when the processes that map it have ended
+    /// (`unlink_file_vma()`). A file and its VMAs hold each other: neither is freed before.
+    pub fn unlink_vmas(&self) {
+        self.i_mmap.write().clear();
+    }
+
     /// What folios of this file carry as their mapping.
     #[inline(always)]
     pub fn id(&self) -> u64 {

@@ -43,11 +43,11 @@ const LONGEST_PAUSE_BITS: u32 = 13;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A small machine and those who use it.
-pub(super) struct Episode(Arc<Shared>);
+pub(super) struct Episode(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     system: System<Audited>,
-    mapping: Arc<AddressSpace<Audited>>,
+    pub(super) mapping: Arc<AddressSpace<Audited>>,
     contents: Arc<Contents<Audited>>,
     /// The one that all share, if they do.
     shared_vma: Option<Arc<Vma<Audited>>>,
@@ -178,6 +178,12 @@ impl Episode {
             }
         }
         Ok(threads)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.mapping.unlink_vmas();
     }
 }
 

@@ -312,3 +312,24 @@ fn an_interrupted_audit_gives_no_verdict() {
     let result = audit(scheme, storm, &setup(60, &[]), &cancel);
     assert!(matches!(result, Err(AuditError::Interrupted)));
 }
+
+/// A file and the VMAs that map it hold each other, and an audit makes thousands of both.
+#[test]
+fn machines_are_freed() {
+    let scheme = Schemes::<Audited>::named("page-locked").unwrap();
+    for shape in Shape::ALL {
+        let machine = trial::Machine::new(scheme, shape);
+        let file = Arc::downgrade(&machine.file);
+        drop(machine);
+        assert_eq!(file.strong_count(), 0, "{}", shape.name);
+    }
+    let storm = Storms::<Audited>::named("punch-hole").unwrap();
+    let shared = AuditSetup {
+        mm: MmKind::Shared,
+        ..setup(0, &[])
+    };
+    let episode = Episode::new(scheme, storm, &shared, 0);
+    let file = Arc::downgrade(&episode.0.mapping);
+    drop(episode);
+    assert_eq!(file.strong_count(), 0);
+}

@@ -19,7 +19,7 @@ use super::{Audited, Work};
 pub(super) struct Machine {
     shape: &'static Shape,
     pub(super) system: System<Audited>,
-    file: Arc<AddressSpace<Audited>>,
+    pub(super) file: Arc<AddressSpace<Audited>>,
     contents: Arc<Contents<Audited>>,
     /// Each thread's mapping.
     vmas: [Arc<Vma<Audited>>; 2],
@@ -132,6 +132,12 @@ impl Machine {
         for vma in &self.vmas {
             self.contents.read_mapped(&self.system, vma);
         }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.file.unlink_vmas();
     }
 }
 

@@ -315,6 +315,7 @@ fn execute<P: Platform>(
     let longest_history = checked::take_longest_history();
     system.audit_at_rest(&file);
     gathered.came_to_its_end();
+    file.unlink_vmas();
     Shown {
         found: first_violation(&system),
         tasks,

@@ -1,5 +1,7 @@
 //! Stages on which something goes wrong that no scheme of the registry does.
 
+use std::sync::Mutex;
+
 use super::*;
 use kernel_model::Violation;
 use kernel_model::folio::Pfn;
@@ -106,4 +108,23 @@ fn what_is_never_seen_makes_a_verdict_vacuous() {
     assert_eq!(vacuous.ended, Ended::Vacuous);
     assert!(!vacuous.is_declared(&[]));
     assert_eq!(vacuous.unseen().collect::<Vec<_>>(), [Seen::Removed]);
+}
+
+/// A file and the VMAs that map it hold each other, and an exploration makes millions of both.
+#[test]
+fn executions_leave_nothing_behind() {
+    let watch = Arc::new(Gathered::new(&[], None, Cancel::default()));
+    let files = Arc::new(Mutex::new(Vec::new()));
+    let (stage, noted) = (
+        stage::<Loom>("page-locked", "fault-vs-fault"),
+        Arc::clone(&files),
+    );
+    let noting = move || {
+        let stage = stage();
+        noted.lock().unwrap().push(Arc::downgrade(&stage.file));
+        stage
+    };
+    exhaustive::explore(noting, Some(1), &watch, |_| ());
+    let files = files.lock().unwrap();
+    assert!(files.len() > 1 && files.iter().all(|file| file.strong_count() == 0));
 }
