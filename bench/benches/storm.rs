@@ -20,5 +20,5 @@ fn main() -> ExitCode {
     // Cargo runs benches in their package's folder.
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
     let results = results.canonicalize().unwrap_or(results);
-    command::exit(command::storm::default_run(&results))
+    command::exit(command::default_run(&results))
 }

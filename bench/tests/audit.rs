@@ -1,4 +1,4 @@
-//! `faultaround storm --audit` as its users meet it.
+//! `faultaround audit` as its users meet it.
 
 #[allow(dead_code)]
 mod program;
@@ -22,7 +22,7 @@ fn faultaround(arguments: &[&str]) -> Output {
 #[test]
 fn audits_give_verdicts_by_name() {
     let audit = |more: &[&str]| {
-        let arguments = ["storm", "--audit", "--storm", "punch-hole", "--duration"];
+        let arguments = ["audit", "--storm", "punch-hole", "--duration"];
         faultaround(&[&arguments[..], more].concat())
     };
     for scheme in ["sketch", "lockless-rfc"] {
@@ -74,7 +74,7 @@ fn audits_give_verdicts_by_name() {
         .next()
         .expect("a line")
         .split_whitespace()
-        .skip_while(|word| *word != "storm")
+        .skip_while(|word| *word != "audit")
         .collect();
     let repeated = faultaround(&again);
     let shows = |text: &str| -> Vec<String> {
@@ -88,7 +88,7 @@ fn audits_give_verdicts_by_name() {
     assert!(shows(&text).len() > 3, "{text}");
 
     // One that shows nothing says nothing, whether or not something was left out.
-    let one = "storm --audit --storm punch-hole --scheme mapcount-recheck --schedule \
+    let one = "audit --storm punch-hole --scheme mapcount-recheck --schedule \
                page/fault/punch-hole/A1";
     let one: Vec<_> = one.split_whitespace().collect();
     for more in [&[][..], &["--without", "recheck_mapping"]] {
@@ -103,8 +103,7 @@ fn audits_give_verdicts_by_name() {
 #[test]
 fn a_check_whose_lack_goes_unnoticed_is_said_to() {
     let output = faultaround(&[
-        "storm",
-        "--audit",
+        "audit",
         "--scheme",
         "page-locked",
         "--storm",

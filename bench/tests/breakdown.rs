@@ -1,4 +1,4 @@
-//! `faultaround storm --breakdown` as its users meet it.
+//! `faultaround breakdown` as its users meet it.
 
 mod program;
 
@@ -8,7 +8,7 @@ use program::{faultaround, stderr, stdout};
 
 /// A short breakdown: what it shows, and not how long it took.
 fn breakdown(more: &[&str]) -> String {
-    let short = ["storm", "--breakdown", "--cpus", "0", "--rounds", "2"];
+    let short = ["breakdown", "--cpus", "0", "--rounds", "2"];
     let mut command = faultaround(&[&short[..], &["--pages", "256"], more].concat());
     let output = command.output().expect("the command starts");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -90,7 +90,7 @@ fn a_breakdown_is_a_table_for_programs_too() {
 
 #[test]
 fn an_interrupted_breakdown_prints_the_turns_that_it_has_and_says_so() {
-    let arguments = ["storm", "--breakdown", "--cpus", "0", "--rounds", "10000"];
+    let arguments = ["breakdown", "--cpus", "0", "--rounds", "10000"];
     // Nothing tells of its first turn, which takes as long as the machine lets it.
     for seconds in [1, 2, 4, 8, 16, 32, 64] {
         let mut command = faultaround(&arguments);

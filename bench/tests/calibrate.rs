@@ -1,4 +1,4 @@
-//! `faultaround host --calibrate`, and storms that carry what it found.
+//! `faultaround calibrate`, and storms that carry what it found.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -85,7 +85,7 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
         "--seed",
         "1",
     ];
-    let mut calibrate = vec!["host", "--calibrate", "--out", place];
+    let mut calibrate = vec!["calibrate", "--out", place];
     match FileKind::in_dir(place, 1) {
         Ok(_) => calibrate.extend(["--dir", place]),
         Err(error) => eprintln!("without files in a directory: {error}"),
@@ -141,7 +141,7 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
     assert!(printed.contains("calibrated"), "{printed}");
 
     let storm = |file: &str| faultaround(&[&scheme[..], &["--calibrated", file]].concat());
-    is_refused(&storm("/nowhere/at/all"), "host --calibrate");
+    is_refused(&storm("/nowhere/at/all"), "faultaround calibrate");
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut changed = recorded.clone();
         change(&mut changed);
@@ -170,7 +170,7 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
     let alone = changed(&|it| it["calibration"]["carried"]["turns"]["page"] = (-5.0).into());
     is_refused(&storm(&alone), "-5 turns of page");
     let mut wrong = vec![
-        ("--rounds", "auto", "takes a number"),
+        ("--rounds", "auto", "a whole number"),
         ("--format", "tsv", "text or json"),
     ];
     let memory = recorded["environment"]["memory_bytes"].as_u64();
@@ -179,12 +179,12 @@ fn a_calibration_is_measured_kept_printed_again_and_carried() {
     }
     for (option, value, because) in wrong {
         is_refused(
-            &faultaround(&["host", "--calibrate", "--out", place, option, value]),
+            &faultaround(&["calibrate", "--out", place, option, value]),
             because,
         );
     }
     is_refused(
-        &faultaround(&["host", "--calibrate", "--dir", "/nowhere/at/all"]),
+        &faultaround(&["calibrate", "--dir", "/nowhere/at/all"]),
         "/nowhere/at/all",
     );
 }
@@ -195,7 +195,7 @@ fn a_calibration_that_is_stopped_keeps_what_it_found() {
     let out = tempfile::tempdir().unwrap();
     let place = out.path().to_str().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-    command.args(["host", "--calibrate", "--rounds", "2", "--duration", "600s"]);
+    command.args(["calibrate", "--rounds", "2", "--duration", "600s"]);
     command.args(["--watch", "0s", "--out", place]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

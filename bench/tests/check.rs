@@ -9,12 +9,15 @@ use kernel_model::platform::Native;
 
 #[test]
 fn verdicts_are_printed_and_exit_0_says_that_they_are_the_declared_ones() {
-    let (text, messages, status) = told(&[
-        "--scenario",
-        "fault-vs-thread,fault-vs-punch",
-        "--bound",
-        "2",
-    ]);
+    let (text, messages, status) = told(
+        "check",
+        &[
+            "--scenario",
+            "fault-vs-thread,fault-vs-punch",
+            "--bound",
+            "2",
+        ],
+    );
     assert_eq!((status, messages.as_str()), (0, ""), "{text}");
     assert!(text.is_ascii());
     for line in text.lines() {
@@ -52,7 +55,7 @@ fn a_broken_scheme_that_passes_is_a_failure() {
         "--bound",
         "0",
     ];
-    let (text, _, status) = told(&found_by_none);
+    let (text, _, status) = told("check", &found_by_none);
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("; NOT AS DECLARED:"), "{text}");
     assert!(text.contains("1 verdict from 1 execution in"), "{text}");
@@ -69,7 +72,7 @@ fn what_is_changed_is_said_and_is_to_be_caught() {
             "--bound",
             "2",
         ];
-        told(&[&cell[..], change].concat())
+        told("check", &[&cell[..], change].concat())
     };
     let (text, _, status) = changed(&["--with", "remover_lock_mb=none", "--trace"]);
     assert_eq!(status, 0, "{text}");
@@ -89,15 +92,18 @@ fn what_is_changed_is_said_and_is_to_be_caught() {
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("the change was NOT noticed."), "{text}");
     // A scheme that is broken unchanged catches nothing.
-    let (text, _, status) = told(&[
-        "--scenario",
-        "fault-vs-punch",
-        "--bound",
-        "2",
-        "--with",
-        "mapcount_dec=relaxed",
-        "--trace",
-    ]);
+    let (text, _, status) = told(
+        "check",
+        &[
+            "--scenario",
+            "fault-vs-punch",
+            "--bound",
+            "2",
+            "--with",
+            "mapcount_dec=relaxed",
+            "--trace",
+        ],
+    );
     assert_eq!(status, 1, "{text}");
     assert_eq!(text.matches("unchanged").count(), 2, "{text}");
     assert!(text.contains("the change was NOT noticed."), "{text}");
@@ -114,7 +120,7 @@ fn tables_are_for_machines() {
         "--bound",
         "2",
     ];
-    let (tsv, _, status) = told(&[&cells[..], &["--format", "tsv"]].concat());
+    let (tsv, _, status) = told("check", &[&cells[..], &["--format", "tsv"]].concat());
     assert_eq!(status, 0, "{tsv}");
     let rows: Vec<Vec<&str>> = tsv.lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(rows.len(), 5);
@@ -127,7 +133,7 @@ fn tables_are_for_machines() {
     assert_eq!(rows[3][3], "no-stale-pte");
     assert_eq!(rows[2][7], "shuttle");
 
-    let (json, _, _) = told(&[&cells[..], &["--format", "json"]].concat());
+    let (json, _, _) = told("check", &[&cells[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["complete"], true);
     let verdicts = json["verdicts"].as_array().expect("verdicts");
@@ -142,14 +148,13 @@ fn tables_are_for_machines() {
 #[test]
 fn orderings_are_weakened_and_what_breaks_is_shown() {
     let cell = [
-        "--weaken",
         "--scheme",
         "mapcount-recheck",
         "--scenario",
         "fault-vs-punch",
     ];
     let quick = ["--bound", "2"];
-    let (text, _, status) = told(&[&cell[..], &quick, &["--trace"]].concat());
+    let (text, _, status) = told("weaken", &[&cell[..], &quick, &["--trace"]].concat());
     assert_eq!(status, 0, "{text}");
     for line in text.lines() {
         assert!(line.len() <= 75, "{line}");
@@ -178,7 +183,10 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
         "{text}"
     );
 
-    let (tsv, _, _) = told(&[&cell[..], &quick, &["--format", "tsv"]].concat());
+    let (tsv, _, _) = told(
+        "weaken",
+        &[&cell[..], &quick, &["--format", "tsv"]].concat(),
+    );
     let row = tsv
         .lines()
         .find(|line| line.contains("\trecheck_locked\t"))
@@ -188,16 +196,15 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
     assert_eq!(row[6..9], ["relaxed", "fault-vs-punch", "no-stale-pte"]);
     // Where nobody removes anything, nothing of it is needed; and that it was asked there is said.
     let quiet = [
-        "--weaken",
         "--scheme",
         "mapcount-recheck",
         "--scenario",
         "fault-vs-fault",
     ];
-    let (text, _, status) = told(&quiet);
+    let (text, _, status) = told("weaken", &quiet);
     assert_eq!(status, 0, "{text}");
     assert_eq!(text.matches("fault-vs-fault ALONE").count(), 2, "{text}");
-    let (json, _, _) = told(&[&quiet[..], &["--format", "json"]].concat());
+    let (json, _, _) = told("weaken", &[&quiet[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json[0]["scheme"], "mapcount-recheck");
     assert_eq!(json[0]["complete"], true);
@@ -206,62 +213,52 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
 
 #[test]
 fn bad_input_is_told_in_one_line_with_status_2() {
-    for (arguments, parts) in [
-        (&["--scheme", "x"][..], &["x", "mapcount-recheck"][..]),
-        (&["--scenario", "x"], &["x", "fault-vs-punch"]),
-        (&["--scenario", "crowd,crowd"], &["crowd", "twice"]),
-        (&["--bound", "-1"], &["-1", "none"]),
-        (&["--bound", "all"], &["all", "none"]),
-        (&["--schedules", "0"], &["0", "from 1"]),
-        (&["--limit", "5"], &["5", "unit"]),
+    for (line, parts) in [
+        ("check --scheme x", &["x", "mapcount-recheck"][..]),
+        ("check --scenario x", &["x", "fault-vs-punch"]),
+        ("check --scenario crowd,crowd", &["crowd", "twice"]),
+        ("check --bound -1", &["-1", "none"]),
+        ("check --bound all", &["all", "none"]),
+        ("check --schedules 0", &["0", "from 1"]),
+        ("check --limit 5", &["5", "unit"]),
         (
-            &["--with", "recheck_locked"],
+            "check --with recheck_locked",
             &["recheck_locked", "relaxed"],
         ),
         (
-            &["--with", "nothing=relaxed"],
+            "check --with nothing=relaxed",
             &["nothing", "recheck_locked"],
         ),
-        (&["--with", "recheck_locked=strong"], &["strong", "acquire"]),
+        ("check --with recheck_locked=strong", &["strong", "acquire"]),
         (
-            &["--with", "slot_store=acquire"],
+            "check --with slot_store=acquire",
             &["slot_store", "release", "weaker"],
         ),
         (
-            &[
-                "--with",
-                "recheck_locked=relaxed",
-                "--scheme",
-                "page-locked",
-            ],
+            "check --with recheck_locked=relaxed --scheme page-locked",
             &["recheck_locked"],
         ),
-        (&["--without", "luck"], &["luck", "recheck_mapping"]),
-        (&["--weaken", "--scheme", "sketch"], &["sketch", "sound"]),
-        (&["--weaken", "--scenario", "crowd"], &["crowd", "random"]),
+        ("check --without luck", &["luck", "recheck_mapping"]),
+        ("weaken --scheme sketch", &["sketch", "sound"]),
+        ("weaken --scenario crowd", &["crowd", "random"]),
+        ("weaken --with slot_load=relaxed", &["--with"]),
+        ("check --trace --format json", &["--trace", "json"]),
+        ("check --trace --show x", &["x", "transient-mapcount"]),
+        ("check --show transient-mapcount", &["--trace"]),
         (
-            &["--weaken", "--with", "slot_load=relaxed"],
-            &["--with", "--weaken"],
-        ),
-        (&["--trace", "--format", "json"], &["--trace", "json"]),
-        (&["--trace", "--show", "x"], &["x", "transient-mapcount"]),
-        (&["--show", "transient-mapcount"], &["--trace"]),
-        (
-            &["--with", "slot_load=relaxed", "--scenario", "crowd"],
+            "check --with slot_load=relaxed --scenario crowd",
             &["crowd", "random"],
         ),
         (
-            &["--with", "ref_put=acquire,ref_put=none"],
+            "check --with ref_put=acquire,ref_put=none",
             &["ref_put", "twice"],
         ),
-        (
-            &["--litmus", "/nowhere"],
-            &["/nowhere", "tools/memory-model"],
-        ),
-        (&["--herd7", "herd7"], &["--litmus"]),
-        (&["--format", "xml"], &["xml", "tsv"]),
+        ("litmus /nowhere", &["/nowhere", "tools/memory-model"]),
+        ("litmus --herd7 herd7", &["DIR"]),
+        ("check --format xml", &["xml", "tsv"]),
     ] {
-        let (text, messages, status) = told(arguments);
+        let arguments: Vec<_> = line.split(' ').collect();
+        let (text, messages, status) = told(arguments[0], &arguments[1..]);
         assert_eq!(
             (status, text.as_str()),
             (2, ""),

@@ -1,4 +1,4 @@
-//! `faultaround check --litmus`, most of it by a herd7 that only repeats what is declared.
+//! `faultaround litmus`, most of it by a herd7 that only repeats what is declared.
 #![cfg(all(feature = "loom", feature = "shuttle"))]
 
 mod checks;
@@ -14,7 +14,7 @@ use checks::told;
 
 /// A herd7 that knows its version and what each test declares; `but` comes first, with the test's
 /// name in `$name`. Returns the arguments for it, and the directory, whose model is of 6.1 or 6.12.
-fn fake_herd7(cat: &str, but: &str) -> (tempfile::TempDir, [String; 4]) {
+fn fake_herd7(cat: &str, but: &str) -> (tempfile::TempDir, [String; 3]) {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("linux-kernel.cfg"), "").unwrap();
     fs::write(directory.path().join("linux-kernel.cat"), cat).unwrap();
@@ -32,7 +32,6 @@ echo "Observation $name $(sed -n 's/^ \* Result: //p' "$3") 0 7"
     fs::write(&path, says).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     let arguments = [
-        "--litmus".to_owned(),
         directory.path().to_str().unwrap().to_owned(),
         "--herd7".to_owned(),
         path.to_str().unwrap().to_owned(),
@@ -46,7 +45,7 @@ const CAT_6_12: &str = "let rmw-sequence = (rf ; rmw)*\n";
 fn litmus_tests_are_judged_by_the_model_that_is_there() {
     let of = |cat| {
         let (_directory, arguments) = fake_herd7(cat, "");
-        told(&arguments.each_ref().map(String::as_str))
+        told("litmus", &arguments.each_ref().map(String::as_str))
     };
     let (text, messages, status) = of(CAT_6_12);
     assert_eq!((status, messages.as_str()), (0, ""), "{text}");
@@ -79,7 +78,7 @@ fn litmus_tests_go_on_after_one_that_fails() {
 [ $name = recheck-plain+incmb-acqrecheck+lockmb ] && echo "Observation $name Never 0 7" && exit"#;
     let (_directory, arguments) = fake_herd7(CAT_6_12, lexer);
     let arguments = arguments.each_ref().map(String::as_str);
-    let (text, messages, status) = told(&arguments);
+    let (text, messages, status) = told("litmus", &arguments);
     assert_eq!(status, 2, "{text}");
     assert!(
         messages.contains("no result for 1 of ") && messages.lines().count() == 1,
@@ -95,7 +94,7 @@ fn litmus_tests_go_on_after_one_that_fails() {
 
     let (_directory, arguments) = fake_herd7(CAT_6_12, &format!("{lexer}\n{flags}"));
     let arguments = arguments.each_ref().map(String::as_str);
-    let (text, messages, status) = told(&arguments);
+    let (text, messages, status) = told("litmus", &arguments);
     assert_eq!((status, messages.as_str()), (1, ""), "{text}");
     for judged in [
         "recheck+inc-acqrecheck+lockmb                Sometimes as expected\n    flag data-race: NOT AS",
@@ -103,7 +102,7 @@ fn litmus_tests_go_on_after_one_that_fails() {
     ] {
         assert!(text.contains(judged), "{text}");
     }
-    let (tsv, _, status) = told(&[&arguments[..], &["--format", "tsv"]].concat());
+    let (tsv, _, status) = told("litmus", &[&arguments[..], &["--format", "tsv"]].concat());
     assert_eq!(status, 1);
     let rows: Vec<Vec<&str>> = tsv.lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(rows.len(), all + 1);
@@ -116,7 +115,7 @@ fn litmus_tests_go_on_after_one_that_fails() {
         3,
         "{tsv}"
     );
-    let (json, _, _) = told(&[&arguments[..], &["--format", "json"]].concat());
+    let (json, _, _) = told("litmus", &[&arguments[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["herd7"], "7.57");
     assert_eq!(json["complete"], true);
@@ -137,7 +136,7 @@ fn litmus_tests_go_on_after_one_that_fails() {
     assert_eq!(plain["flags"][0], "data-race");
 
     let (_directory, arguments) = fake_herd7(CAT_6_12, "");
-    let (_, messages, status) = told(&["--litmus", &arguments[1], "--herd7", "/nowhere/herd7"]);
+    let (_, messages, status) = told("litmus", &[&arguments[0], "--herd7", "/nowhere/herd7"]);
     assert_eq!((status, messages.lines().count()), (2, 1), "{messages}");
 }
 
@@ -147,7 +146,7 @@ fn ctrl_c_keeps_the_litmus_tests_that_were_run() {
     let (directory, arguments) = fake_herd7(CAT_6_12, but);
     let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
     command
-        .arg("check")
+        .arg("litmus")
         .args(arguments)
         .args(["--format", "tsv"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -184,7 +183,6 @@ fn a_real_herd7_reads_and_confirms_some() {
         eprintln!("skipped: no herd7 on PATH");
         return;
     }
-    let (text, messages, status) =
-        told(&["--litmus", &model, "--scheme", "invalidate-only,sketch"]);
+    let (text, messages, status) = told("litmus", &[&model, "--scheme", "invalidate-only,sketch"]);
     assert_eq!((status, messages.as_str()), (0, ""), "{text}");
 }

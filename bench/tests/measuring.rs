@@ -81,32 +81,6 @@ fn what_comes_is_announced_in_the_number_that_it_has() {
 }
 
 #[test]
-fn audits_and_breakdowns_have_none_of_this() {
-    for mode in ["--audit", "--breakdown"] {
-        for option in [
-            "--plant=5",
-            "--unrecorded",
-            "--event=r1",
-            "--watch=1s",
-            "--arrival=fixed:5",
-            "--width=5%",
-            "--limit=5s",
-        ] {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-            let output = command.args(["storm", mode, option]).output().unwrap();
-            let message = String::from_utf8(output.stderr).unwrap();
-            assert_eq!(output.status.code(), Some(2), "{mode} {option}: {message}");
-            let name = option.split('=').next().unwrap();
-            assert!(
-                message.contains(mode) && message.contains(name),
-                "{message}"
-            );
-            assert_eq!(message.lines().count(), 1, "{message}");
-        }
-    }
-}
-
-#[test]
 fn rounds_go_on_until_intervals_are_narrow_or_time_is_up_and_the_run_says_which() {
     let out = tempfile::tempdir().unwrap();
     let auto = "--rounds auto --duration 10ms";

@@ -192,10 +192,7 @@ fn every_verdict_is_the_declared_one() {
         return;
     };
     match Command::new("herd7").arg("-version").output() {
-        Ok(_) => drop(printed(
-            &["check", "--litmus", model.to_str().unwrap()],
-            out.path(),
-        )),
+        Ok(_) => drop(printed(&["litmus", model.to_str().unwrap()], out.path())),
         Err(error) => eprintln!("litmus tests skipped: herd7: {error}"),
     }
 }
@@ -232,7 +229,7 @@ fn the_running_kernel_and_a_model_calibrated_against_it() {
             assert!(table.number(row, "remover_ops_per_s") > 0.0, "{row:?}");
         }
     }
-    let arguments = "host --calibrate --rounds 12 --duration 50ms --out .";
+    let arguments = "calibrate --rounds 12 --duration 50ms --out .";
     let text = printed(&arguments.split(' ').collect::<Vec<_>>(), out);
     eprintln!("{text}");
     let calibration = directory(out, "-calibration");
@@ -257,7 +254,7 @@ fn the_running_kernel_and_a_model_calibrated_against_it() {
 #[ignore = "wants a release build: .ci/smoke"]
 fn where_the_time_goes() {
     let out = tempfile::tempdir().unwrap();
-    let arguments = "storm --breakdown --rounds 6 --scheme page-locked,fused-count";
+    let arguments = "breakdown --rounds 6 --scheme page-locked,fused-count";
     let text = printed(&arguments.split(' ').collect::<Vec<_>>(), out.path());
     eprintln!("{text}");
     assert!(text.contains("fused-count"), "{text}");
@@ -270,7 +267,7 @@ fn audits_accuse_the_broken_and_repeat_it() {
     let out = out.path();
     let audit = |arguments: &str| {
         let arguments: Vec<_> = arguments.split_whitespace().collect();
-        printed(&[&["storm", "--audit"], &arguments[..]].concat(), out)
+        printed(&[&["audit"], &arguments[..]].concat(), out)
     };
     // Two threads through every pair of places, whatever the time.
     audit("--duration 100ms --scheme page-locked,mapcount-recheck --storm truncate,shmem-swapout");

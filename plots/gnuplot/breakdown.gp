@@ -1,10 +1,10 @@
 # Where the nanoseconds of a fault go, a stacked bar for each scheme.
 #
-#   faultaround storm --breakdown --format tsv > steps.tsv
+#   faultaround breakdown --format tsv > steps.tsv
 #   gnuplot -e "table='steps.tsv'" plots/gnuplot/breakdown.gp
 #
 # Parameters, each as name=value in -e:
-if (!exists("table")) { exit error "give table='FILE', of storm --breakdown --format tsv" }
+if (!exists("table")) { exit error "give table='FILE', of faultaround breakdown --format tsv" }
 # The picture; an ending of .png gives pixels.
 if (!exists("out")) { out = table . '.svg' }
 # Steps with a smaller share of the fault go into one part.

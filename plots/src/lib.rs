@@ -91,7 +91,7 @@ impl PlotError {
     }
 }
 
-/// Draws the figures of `runs`, and of `breakdown` (what `storm --breakdown --format tsv` printed),
+/// Draws the figures of `runs`, and of `breakdown` (what `breakdown --format tsv` printed),
 /// into the directory `out`, which is made if it is missing.
 ///
 /// Latency and threads are drawn of the first run; window sizes and storm rates go over all of
@@ -121,7 +121,7 @@ pub fn plot(
                 .push(breakdown::figure(&table, path).map_err(fail)?);
         }
         None => figures.left_out.push(
-            "breakdown: takes what storm --breakdown --format tsv prints, as --breakdown FILE"
+            "breakdown: takes what faultaround breakdown --format tsv prints, as --breakdown FILE"
                 .to_owned(),
         ),
     }

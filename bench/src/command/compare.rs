@@ -6,7 +6,8 @@ use clap::Args;
 use harness::compare::Comparison;
 use harness::record::Run;
 
-use super::Failure;
+use super::failure::Failure;
+use super::options::Printed;
 use super::output::{self, Format};
 
 /// What `faultaround compare` takes.
@@ -20,9 +21,8 @@ pub(super) struct Options {
     #[arg(value_name = "RUN")]
     second: PathBuf,
 
-    /// How it is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// Prints the comparison.
@@ -30,7 +30,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let first = Run::read(&options.first).map_err(Failure::usage)?;
     let second = Run::read(&options.second).map_err(Failure::usage)?;
     let comparison = Comparison::of(&first, &second);
-    let text = match options.format {
+    let text = match options.printed.format {
         Format::Text => comparison.text(),
         Format::Tsv => comparison.tsv(),
         Format::Json => {

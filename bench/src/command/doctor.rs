@@ -10,9 +10,11 @@ use harness::noise::{self, Floor, NoiseError};
 use harness::transfer;
 use serde::Serialize;
 
+use super::failure::{Failure, cancel_on_signals};
 use super::measuring::topology;
-use super::output::Format;
-use super::{Failure, cancel_on_signals, output, values};
+use super::options::Printed;
+use super::output::{self, Format};
+use super::values;
 
 /// The options of `faultaround doctor`.
 #[derive(Debug, Args)]
@@ -27,9 +29,8 @@ pub(super) struct Options {
           allow_hyphen_values = true)]
     watch: Duration,
 
-    /// How the findings are printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// All that was found, for programs.
@@ -65,7 +66,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         findings.push(judge_noise(&floors));
     }
     let fit = is_fit(&findings);
-    let text = match options.format {
+    let text = match options.printed.format {
         Format::Text => doctor::text(&findings),
         Format::Tsv => doctor::tsv(&findings),
         Format::Json => {

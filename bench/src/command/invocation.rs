@@ -1,15 +1,30 @@
-//! How the program was run, in words that a shell reads back.
+//! How the program was run, and the command that repeats it, in words that a shell reads back.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
 
 /// The name that the program was run by, and what it was given.
 #[derive(Debug, Clone)]
 pub(super) struct Invocation {
     program: String,
-    command: String,
+    typed: String,
+    arguments: Vec<Argument>,
+}
+
+/// An option of the command, given or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Argument {
+    id: String,
+    flag: String,
+    /// Whether its values are separated by commas.
+    is_list: bool,
+    /// None where it wasn't given; no values where it takes none.
+    given: Option<Vec<OsString>>,
 }
 
 impl Invocation {
@@ -23,27 +38,130 @@ impl Invocation {
         };
         let words = arguments.iter().skip(1).map(quoted_word);
         let words: Vec<String> = std::iter::once(program.clone()).chain(words).collect();
-        let command = words.join(" ");
-        Self { program, command }
+        Self {
+            program,
+            typed: words.join(" "),
+            arguments: Vec::new(),
+        }
     }
 
     /// That of `cargo bench`, which ends in a storm with all defaults.
     pub(super) fn of_cargo_bench() -> Self {
         Self {
             program: "cargo run --release --".to_owned(),
-            command: "cargo bench".to_owned(),
+            typed: "cargo bench".to_owned(),
+            arguments: Vec::new(),
         }
     }
 
-    /// The command as it was typed.
-    pub(super) fn command(&self) -> &str {
-        &self.command
+    /// The same with what a subcommand was given, as it was parsed.
+    pub(super) fn with(mut self, subcommand: &Command, matches: &ArgMatches) -> Self {
+        let options = subcommand.get_arguments().filter_map(|option| {
+            let id = option.get_id().as_str();
+            let is_given = match matches.try_contains_id(id) {
+                Ok(true) => matches.value_source(id) == Some(ValueSource::CommandLine),
+                _ => false,
+            };
+            let values = || match option.get_action().takes_values() {
+                true => matches
+                    .get_raw(id)
+                    .into_iter()
+                    .flatten()
+                    .map(OsStr::to_owned)
+                    .collect(),
+                false => Vec::new(),
+            };
+            Some(Argument {
+                id: id.to_owned(),
+                flag: format!("--{}", option.get_long()?),
+                is_list: option.get_value_delimiter().is_some(),
+                given: is_given.then(values),
+            })
+        });
+        self.arguments = options.collect();
+        self.program = format!("{} {}", self.program, subcommand.get_name());
+        self
     }
 
-    /// Another command of this program; the words are quoted already.
-    pub(super) fn with(&self, words: &str) -> String {
-        format!("{} {words}", self.program)
+    /// The command as it was typed.
+    pub(super) fn typed(&self) -> &str {
+        &self.typed
     }
+
+    /// The first of these options that was given, as it is written.
+    pub(super) fn first_given(&self, ids: &[&str]) -> Option<&str> {
+        let mut given = self.arguments.iter().filter(|it| it.given.is_some());
+        let argument = given.find(|it| ids.contains(&it.id.as_str()));
+        argument.map(|it| it.flag.as_str())
+    }
+
+    /// The command with another value of an option, given before or not.
+    pub(super) fn set(mut self, id: &str, value: impl ToString) -> Self {
+        let mut arguments = self.arguments.iter_mut();
+        let argument = arguments
+            .find(|it| it.id == id)
+            .expect("an option of the command");
+        argument.given = Some(vec![value.to_string().into()]);
+        self
+    }
+
+    /// The command with no others of its options than these.
+    pub(super) fn only(mut self, ids: &[&str]) -> Self {
+        self.arguments.retain_mut(|it| {
+            if !ids.contains(&it.id.as_str()) {
+                it.given = None;
+            }
+            true
+        });
+        self
+    }
+}
+
+/// The longest list of values in a command: it is a word, and must fit into a line of a mail.
+const LONGEST_LIST: usize = 44;
+
+/// The command that repeats the run: what was given as it was parsed, and no defaults.
+impl Display for Invocation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.program)?;
+        for Argument {
+            flag,
+            is_list,
+            given,
+            ..
+        } in &self.arguments
+        {
+            let Some(values) = given else { continue };
+            if values.is_empty() {
+                write!(out, " {flag}")?;
+            }
+            for word in words(values, *is_list) {
+                // What begins like an option is taken for one in a word of its own.
+                let between = if word.as_bytes().starts_with(b"-") {
+                    '='
+                } else {
+                    ' '
+                };
+                write!(out, " {flag}{between}{}", quoted_word(word))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The values of a list in words that aren't too long; others as they are.
+fn words(values: &[OsString], is_list: bool) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    for value in values {
+        match words.last_mut() {
+            Some(word) if is_list && word.len() + 1 + value.len() <= LONGEST_LIST => {
+                word.push(",");
+                word.push(value);
+            }
+            _ => words.push(value.clone()),
+        }
+    }
+    words
 }
 
 /// What makes cargo run this binary: the folder it is in has the profile's name.
@@ -58,7 +176,7 @@ fn cargo_run(binary: &Path) -> String {
 
 /// A word so that any shell reads it back. What isn't ASCII is written as `printf` takes it: a
 /// report is ASCII.
-pub(super) fn quoted_word(word: impl AsRef<OsStr>) -> String {
+fn quoted_word(word: impl AsRef<OsStr>) -> String {
     let bytes = word.as_ref().as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=,./:+%@".contains(byte);
     if !bytes.is_empty() && bytes.iter().all(plain) {
@@ -113,8 +231,8 @@ mod tests {
             ),
         ] {
             let run = of(&[name, "list"], by_cargo);
-            assert_eq!(run.command(), format!("{program} list"));
-            assert_eq!(run.with("storm"), format!("{program} storm"));
+            assert_eq!(run.typed(), format!("{program} list"));
+            assert_eq!(run.to_string(), program);
         }
     }
 

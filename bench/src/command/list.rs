@@ -12,7 +12,8 @@ use kernel_model::platform::Native;
 use kernel_model::scenario::{Explored, Scenarios};
 use kernel_model::tag::{self, Tag};
 
-use super::{Failure, host, output};
+use super::failure::Failure;
+use super::{host, output};
 use kernel_model::shared_checks;
 
 /// Prints the lists.
@@ -107,7 +108,7 @@ fn head(name: &str) -> String {
 /// The storms of `host`.
 fn storms_called() -> Vec<&'static str> {
     let storms = Storms::<Native>::ALL.iter().copied();
-    let called = storms.filter(host::can_be_called);
+    let called = storms.filter(|storm| host::can_be_called(*storm));
     called.map(|storm| storm.about().name).collect()
 }
 

@@ -1,37 +1,42 @@
 //! The command line. Whatever is wrong with it is said in one line that names what was given and
 //! what is allowed, with exit status 2.
 
+mod audit;
+mod breakdown;
+mod calibrate;
 #[cfg(feature = "loom")]
 mod check;
 mod compare;
 mod doctor;
+mod failure;
 mod host;
 mod invocation;
 mod list;
-pub mod measuring;
-pub mod output;
+mod litmus;
+mod measuring;
+mod options;
+mod output;
 mod plot;
 mod report;
-pub mod storm;
-pub mod values;
+mod sizes;
+mod storm;
+mod values;
+#[cfg(feature = "loom")]
+mod weaken;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use harness::cancel::{Cancel, INTERRUPTED};
 use harness::cell::worker::{self, WORKER};
 #[cfg(feature = "loom")]
 use harness::check::worker as explorer;
 use harness::environment::BUILD;
-use harness::progress::say;
-use kernel_model::fault_around::About;
-use kernel_model::platform::Site;
-use kernel_model::shared_checks;
 
-use invocation::{Invocation, quoted_word};
+pub use failure::{Failure, exit};
+use invocation::Invocation;
+pub use storm::default_run;
 
 /// Measures and audits locking schemes for Linux's fault-around (filemap_map_pages).
 #[derive(Debug, Parser)]
@@ -47,62 +52,33 @@ enum Command {
     List,
     /// Say whether this machine is fit to be measured on, and what mends it.
     Doctor(doctor::Options),
-    /// Measure schemes under storms of removals, or audit them.
+    /// Measure schemes under storms of removals.
     Storm(Box<storm::Options>),
-    /// Measure the running kernel under the same storms, and how far the model is from it.
+    /// Audit schemes natively: direct two threads through every pair of places where they can
+    /// meet, then let more stop at random sites. Verdicts, no timings.
+    Audit(Box<audit::Options>),
+    /// Measure what each step of one cached, uncontended fault costs, on the first CPU.
+    Breakdown(Box<breakdown::Options>),
+    /// Check schemes under a weak memory model, and show how the broken ones break.
+    #[cfg(feature = "loom")]
+    Check(Box<check::Options>),
+    /// Weaken every ordering of the sound schemes in turn, then all together, in the scenarios of
+    /// two CPUs, and show what breaks.
+    #[cfg(feature = "loom")]
+    Weaken(Box<weaken::Options>),
+    /// Run the litmus tests of the schemes by herd7, under the kernel's own memory model.
+    Litmus(Box<litmus::Options>),
+    /// Measure the running kernel under the same storms.
     Host(Box<host::Options>),
+    /// Measure what a fault costs per page, on this kernel and on the model, and how far the model
+    /// is from the kernel; writes a file for storm --calibrated.
+    Calibrate(Box<calibrate::Options>),
     /// Print a run again, ready for a mail.
     Report(report::Options),
     /// Compare two runs: of two machines, two kernels, two commits.
     Compare(compare::Options),
     /// Draw runs, as SVG and PNG.
     Plot(plot::Options),
-    /// Check schemes under a weak memory model, and show how the broken ones break.
-    #[cfg(feature = "loom")]
-    Check(Box<check::Options>),
-}
-
-/// The commands there are, for whoever gives none or another.
-const COMMANDS: &str = if cfg!(feature = "loom") {
-    "list, doctor, storm, host, report, compare, plot and check"
-} else {
-    "list, doctor, storm, host, report, compare and plot"
-};
-
-/// Why a command did not do what it was asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// What was found isn't what is declared; it has been said already.
-    NotAsDeclared,
-    /// The machine isn't fit to be measured on; it has been said already, and why.
-    Unfit,
-    /// Bad usage or bad input: one line that says what was given and what is allowed.
-    Usage(String),
-    /// The work could not be done or finished: one line that says why.
-    Broke(String),
-    /// Ctrl-C was pressed; what was measured has been kept.
-    Interrupted,
-}
-
-impl Failure {
-    /// A failure of the machine or of the input, told by an error of one line.
-    fn usage(error: impl std::fmt::Display) -> Self {
-        Self::Usage(error.to_string())
-    }
-
-    /// A failure of the work, told by an error of one line.
-    #[cfg(feature = "loom")]
-    fn broke(error: impl std::fmt::Display) -> Self {
-        Self::Broke(error.to_string())
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::NotAsDeclared | Self::Unfit => 1,
-            Self::Usage(_) | Self::Broke(_) => 2,
-            Self::Interrupted => INTERRUPTED as u8,
-        }
-    }
 }
 
 /// Runs the command with these arguments, the program's name first.
@@ -121,60 +97,45 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return exit(Err(Failure::Usage(line)));
     }
     let by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").is_some();
-    let invocation = Invocation::of(&arguments, by_cargo);
-    let cli = Cli::command().mut_subcommand("host", host::with_own_help);
-    let matches = cli.try_get_matches_from(&arguments);
-    let result = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let (cli, invocation) = match parse(&arguments, by_cargo) {
+        Ok(parsed) => parsed,
         Err(error) => return clap_says(&error),
-        Ok(cli) => match cli.command {
-            Command::List => list::run(),
-            Command::Doctor(options) => doctor::run(&options),
-            Command::Storm(options) => storm::run(&options, &invocation),
-            Command::Host(options) => host::run(&options, &invocation),
-            Command::Report(options) => report::run(&options),
-            Command::Compare(options) => compare::run(&options),
-            Command::Plot(options) => plot::run(&options),
-            #[cfg(feature = "loom")]
-            Command::Check(options) => check::run(&options),
-        },
+    };
+    let result = match cli.command {
+        Command::List => list::run(),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Storm(options) => storm::run(&options, invocation),
+        Command::Audit(options) => audit::run(&options, &invocation),
+        Command::Breakdown(options) => breakdown::run(&options, invocation),
+        #[cfg(feature = "loom")]
+        Command::Check(options) => check::run(&options),
+        #[cfg(feature = "loom")]
+        Command::Weaken(options) => weaken::run(&options),
+        Command::Litmus(options) => litmus::run(&options),
+        Command::Host(options) => host::run(&options, invocation),
+        Command::Calibrate(options) => calibrate::run(&options, invocation),
+        Command::Report(options) => report::run(&options),
+        Command::Compare(options) => compare::run(&options),
+        Command::Plot(options) => plot::run(&options),
     };
     exit(result)
 }
 
-/// Says what went wrong, if anything did, and gives the exit status.
-pub fn exit(result: Result<(), Failure>) -> ExitCode {
-    let Err(failure) = result else {
-        return ExitCode::SUCCESS;
-    };
-    match &failure {
-        Failure::Usage(line) | Failure::Broke(line) => {
-            say(&format!("faultaround: {}", shortened(line)));
-        }
-        Failure::NotAsDeclared | Failure::Unfit | Failure::Interrupted => {}
-    }
-    ExitCode::from(failure.exit_code())
+/// What the arguments ask for, and the command as it was given.
+fn parse(arguments: &[OsString], by_cargo: bool) -> Result<(Cli, Invocation), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let (name, given) = matches.subcommand().expect("one is required");
+    let subcommand = command.find_subcommand(name).expect("it was parsed");
+    let invocation = Invocation::of(arguments, by_cargo).with(subcommand, given);
+    Ok((Cli::from_arg_matches(&matches)?, invocation))
 }
 
-/// The longest word that is said again: longer than any path that one types.
-const LONGEST_WORD: usize = 200;
-/// The longest line that is said, for words that come by the thousand.
-const LONGEST_LINE: usize = 2_000;
-
-/// A line in which nobody's value is so long that the rest of it can't be found.
-fn shortened(line: &str) -> String {
-    let cut = |text: &str, kept: usize| {
-        let start: String = text.chars().take(kept).collect();
-        format!("{start}...({} characters)", text.chars().count())
-    };
-    let word = |word: &str| match word.chars().count() > LONGEST_WORD {
-        true => cut(word, LONGEST_WORD / 4),
-        false => word.to_owned(),
-    };
-    let words: Vec<_> = line.split(' ').map(word).collect();
-    match words.join(" ") {
-        line if line.chars().count() > LONGEST_LINE => cut(&line, LONGEST_LINE),
-        line => line,
-    }
+/// The commands there are.
+fn commands() -> String {
+    let cli = Cli::command();
+    let names: Vec<_> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    names.join(", ")
 }
 
 /// Help goes out as clap makes it; an error is cut down to a line.
@@ -191,89 +152,89 @@ fn clap_says(error: &clap::Error) -> ExitCode {
     let said = said.strip_prefix("error: ").unwrap_or(&said);
     let hint = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            format!("a command is missing: {COMMANDS}; see faultaround --help")
+            format!("a command is missing: known are {}; see --help", commands())
         }
-        ErrorKind::InvalidSubcommand => format!("{said}: known are {COMMANDS}; see --help"),
+        ErrorKind::InvalidSubcommand => format!("{said}: known are {}; see --help", commands()),
         _ => format!("{said}; see --help"),
     };
     exit(Err(Failure::Usage(hint)))
 }
 
-/// What Ctrl-C and its like ask to stop.
-fn cancel_on_signals() -> Result<Cancel, Failure> {
-    let cancel = Cancel::default();
-    let heard = cancel.on_signals();
-    heard.map_err(|error| Failure::Broke(error.to_string()))?;
-    Ok(cancel)
-}
-
-/// Refuses values that are given twice to an option.
-fn refuse_repeated<T: Ord + std::fmt::Display>(option: &str, values: &[T]) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    match values.iter().find(|value| !seen.insert(*value)) {
-        Some(value) => Err(Failure::Usage(format!(
-            "{value} is given twice to {option}: once is enough"
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// The checks that are named to `--without`; refuses those that no scheme of the run makes, nor any
-/// remover.
-fn checks_named(
-    names: &[String],
-    schemes: impl Iterator<Item = &'static About>,
-) -> Result<Vec<&'static Site>, Failure> {
-    refuse_repeated("--without", names)?;
-    let checks = schemes
-        .flat_map(|scheme| scheme.checks())
-        .chain(shared_checks());
-    let known: BTreeMap<_, _> = checks.map(|site| (site.name, site)).collect();
-    let site = |name: &String| {
-        known.get(name.as_str()).copied().ok_or_else(|| {
-            let known: Vec<_> = known.keys().copied().collect();
-            Failure::Usage(format!(
-                "--without {name}: no scheme of this run makes such a check, nor a remover; they make {}",
-                known.join(", ")
-            ))
-        })
-    };
-    names.iter().map(site).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
-    #[test]
-    fn a_line_is_no_longer_than_one_can_read() {
-        let usual = "cannot read \"results/x\": no such file";
-        assert_eq!(shortened(usual), usual);
-        let long = shortened(&format!(
-            "invalid value '{}' for --seed: 0 to 9",
-            "\u{e9}".repeat(5_000)
-        ));
-        assert!(
-            long.ends_with("...(5002 characters) for --seed: 0 to 9"),
-            "{long}"
-        );
-        assert!(shortened(&"a b ".repeat(5_000)).len() < LONGEST_LINE + 100);
+    fn parsed(arguments: &[OsString]) -> (String, Invocation) {
+        let (cli, invocation) = parse(arguments, false).unwrap_or_else(|error| panic!("{error}"));
+        (format!("{cli:?}"), invocation)
     }
 
+    /// What a shell makes of a command, parsed.
+    fn read_again(command: &Invocation) -> String {
+        let script = format!("printf '%s\\0' {command}");
+        let mut shell = std::process::Command::new("sh");
+        let read = shell.args(["-c", &script]).output().expect("a shell");
+        let words = read.stdout.strip_suffix(b"\0").expect("words");
+        let words = words.split(|byte| *byte == 0);
+        let words: Vec<_> = words.map(|it| OsString::from_vec(it.to_vec())).collect();
+        parsed(&words).0
+    }
+
+    /// Each command that prints itself again, with all its options (but those that exclude these).
+    const WHOLE: [&str; 6] = [
+        "storm --scheme fused-count --scheme page-locked,mapcount-recheck,folio-batched,sketch \
+         --storm none --storm truncate --rate max --watch 0s --out it's --threads 1..,3..4 \
+         --storm-threads 2 --mm shared --access random --cpus 0-1 --pages 256 --duration 20ms \
+         --seed 3 --hole 16 --rounds auto --width 7% --limit 90s --arrival poisson:5 --event r1,r2 \
+         --oversubscribe --format json --plant 0.5% --unrecorded --window 32 --order mix \
+         --neighbour --refill --calibrated=-\u{e9} --readahead 8 --fill-ns 0",
+        "host --dir \u{e9}% --write 2m --storm none --rate 5 --watch 1s --out $HOME --threads 1 \
+         --storm-threads 1 --mm private --access random --cpus 0 --pages 64 --duration 20ms --seed 3 \
+         --hole 16 --rounds 2 --width 7% --limit 90s --arrival closed --event r1 --oversubscribe \
+         --format tsv",
+        "calibrate --dir . --write 4k --rate 7.5 --watch 1s --out `x` --cpus 0 --pages 64 \
+         --duration 20ms --seed 0 --hole 16 --rounds 3 --format json",
+        "breakdown --scheme sketch --window 8 --order 2 --cpus 1,0 --pages 64 --duration 20ms \
+         --seed 3 --rounds 3 --format tsv",
+        "audit --scheme sketch --storm mixed --threads 3 --storm-threads 1 --mm shared \
+         --access sequential --cpus 0 --pages 64 --duration 20ms --seed 3 --hole 16 --window 8 \
+         --order 2 --readahead 4 --without recheck_mapping --format text",
+        "audit --scheme sketch --storm mixed --without recheck_mapping --format text \
+         --schedule page/fault/migrate/A1,B2",
+    ];
+
     #[test]
-    fn each_command_tells_its_own_defaults() {
-        let mut cli = Cli::command().mut_subcommand("host", host::with_own_help);
-        let mut help = |name: &str| {
-            let command = cli.find_subcommand_mut(name).expect(name);
-            let help = command.render_long_help().to_string();
-            help.split_whitespace().collect::<Vec<_>>().join(" ")
-        };
-        let host = help("host");
-        assert!(host.contains("with --calibrate 2000"), "{host}");
-        for other in ["audit", "mixed", "5000"] {
-            assert!(!host.contains(other), "{other}: {host}");
+    fn the_command_that_is_printed_gives_the_same_arguments() {
+        for line in WHOLE {
+            let words: Vec<_> = format!("./a&b {line}")
+                .split(' ')
+                .map(OsString::from)
+                .collect();
+            let (given, invocation) = parsed(&words);
+            assert_eq!(read_again(&invocation), given, "{invocation}");
+            assert!(
+                invocation.to_string().starts_with("'./a&b' "),
+                "{invocation}"
+            );
+            let cli = Cli::command();
+            let name = line.split(' ').next().unwrap();
+            let mut options = cli.find_subcommand(name).unwrap().get_arguments();
+            let missing = options.find(|option| {
+                let flag = format!("--{}", option.get_long().unwrap_or("help"));
+                !line.contains("--schedule") && flag != "--schedule" && !line.contains(&flag)
+            });
+            assert!(
+                missing.is_none(),
+                "{name} has {missing:?}, which is not tried"
+            );
+            // The seed that was drawn makes it repeat the run.
+            let with_seed = parsed(&[&words[..2], &["--seed".into(), "9".into()]].concat()).0;
+            let drawn = parsed(&words[..2]).1.set("seed", 9);
+            assert_eq!(drawn.to_string(), format!("'./a&b' {name} --seed 9"));
+            assert_eq!(read_again(&drawn), with_seed);
         }
-        assert!(!help("storm").contains("2000") && help("storm").contains("[default: 5000]"));
     }
 
     #[test]

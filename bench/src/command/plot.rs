@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, output, refuse_repeated};
+use super::failure::Failure;
+use super::output;
+use super::values::refuse_repeated;
 
 /// Where figures go, in the first run's directory.
 const PLOTS: &str = "plots";
@@ -16,7 +18,7 @@ pub(super) struct Options {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
 
-    /// What `faultaround storm --breakdown --format tsv` has printed
+    /// What `faultaround breakdown --format tsv` has printed
     #[arg(long, value_name = "FILE")]
     breakdown: Option<PathBuf>,
 

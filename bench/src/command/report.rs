@@ -9,7 +9,8 @@ use harness::progress::say;
 use harness::record::Run;
 use harness::report::{self, CheckVerdicts, Extras, Recorded};
 
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 
 /// The file of a run directory that is taken for the checker's verdicts without being named.
 const VERDICTS: &str = "verdicts.json";

@@ -1,6 +1,7 @@
 //! Values of options. Each parser's error says what is allowed, in a line; clap says before it
 //! which option was given what.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::machine::orders_named;
@@ -12,6 +13,22 @@ use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
 use kernel_model::folio::MAX_ORDER;
 use kernel_model::platform::Native;
+
+use super::failure::Failure;
+
+/// Refuses values that are given twice to an option.
+pub(super) fn refuse_repeated<T: Ord + std::fmt::Display>(
+    option: &str,
+    values: &[T],
+) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match values.iter().find(|value| !seen.insert(*value)) {
+        Some(value) => Err(Failure::Usage(format!(
+            "{value} is given twice to {option}: once is enough"
+        ))),
+        None => Ok(()),
+    }
+}
 
 /// A scheme's name.
 pub(super) fn scheme(name: &str) -> Result<String, String> {
@@ -69,11 +86,11 @@ pub(super) fn schedules(text: &str) -> Result<u32, String> {
 /// A site with a weaker ordering than its own.
 #[cfg(feature = "loom")]
 #[derive(Debug, Clone, Copy)]
-pub struct Weakened {
+pub(super) struct Weakened {
     /// The site.
-    pub site: &'static kernel_model::platform::Site,
+    pub(super) site: &'static kernel_model::platform::Site,
     /// The ordering; relaxed for a barrier that is to be gone.
-    pub order: std::sync::atomic::Ordering,
+    pub(super) order: std::sync::atomic::Ordering,
 }
 
 /// A site's name and an ordering below its own.
@@ -124,7 +141,7 @@ const MOST_THREADS: u32 = 4096;
 
 /// Numbers of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
+pub(super) enum Threads {
     /// One number.
     One(u32),
     /// From the first to the last.
@@ -135,7 +152,7 @@ pub enum Threads {
 
 impl Threads {
     /// The numbers, where the CPUs allow `most`.
-    pub fn numbers(self, most: u32) -> std::ops::RangeInclusive<u32> {
+    pub(super) fn numbers(self, most: u32) -> std::ops::RangeInclusive<u32> {
         match self {
             Self::One(threads) => threads..=threads,
             Self::Range(first, last) => first..=last,
@@ -185,7 +202,7 @@ pub(super) fn orders(text: &str) -> Result<Orders, String> {
 
 /// A number of rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rounds {
+pub(super) enum Rounds {
     /// So many.
     Fixed(u32),
     /// As many as it takes.
@@ -197,10 +214,15 @@ pub(super) fn rounds(text: &str) -> Result<Rounds, String> {
     match text {
         "auto" => Ok(Rounds::Auto),
         _ => {
-            let rounds = whole(text, 1, 10_000);
-            rounds.map(Rounds::Fixed).map_err(|line| line + ", or auto")
+            let rounds = turns(text).map(Rounds::Fixed);
+            rounds.map_err(|line| line + ", or auto")
         }
     }
+}
+
+/// A number of rounds where no interval ends them.
+pub(super) fn turns(text: &str) -> Result<u32, String> {
+    whole(text, 1, 10_000)
 }
 
 /// A share in percent, with or without the sign for that.
@@ -267,11 +289,21 @@ fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
 
 /// How often operations of a storm start.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rate {
+pub(super) enum Rate {
     /// So many in a second.
     PerSecond(f64),
     /// Each as soon as the one before has ended.
     FlatOut,
+}
+
+impl Rate {
+    /// Operations per second, unless they are flat out.
+    pub(super) fn per_second(self) -> Option<f64> {
+        match self {
+            Self::PerSecond(rate) => Some(rate),
+            Self::FlatOut => None,
+        }
+    }
 }
 
 /// Operations per second, or `max`.

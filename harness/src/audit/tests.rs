@@ -36,7 +36,7 @@ fn sound() -> impl Iterator<Item = &'static str> {
 #[test]
 fn sound_schemes_survive_and_do_work() {
     // One that holds invalidate_lock, one that doesn't, one that freezes, and one that leaves
-    // folios in the file. All together, by `storm --audit`, take minutes.
+    // folios in the file. All together, by `faultaround audit`, take minutes.
     for storm in ["punch-hole", "invalidate", "migrate", "memory-failure"] {
         for scheme in sound() {
             let audit = audited(scheme, storm, &setup(0, &[]));

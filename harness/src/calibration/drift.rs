@@ -63,7 +63,7 @@ impl Recorded {
         if orders != Orders::All(0) && !measured.any(|cost| cost.order == LARGE) {
             caveats.push(
                 "calibrated without large folios: what a page of one takes is not carried, so that \
-                 calibrated faults on them are too cheap (host --calibrate --dir measures them)"
+                 calibrated faults on them are too cheap (calibrate --dir measures them)"
                     .to_owned(),
             );
         }

@@ -58,7 +58,7 @@ pub struct Recorded {
 #[derive(Debug, Error)]
 pub enum CalibrationError {
     /// The file can't be read.
-    #[error("{path:?} can't be read: {source}; it is written by faultaround host --calibrate")]
+    #[error("{path:?} can't be read: {source}; it is written by faultaround calibrate")]
     Read {
         /// What was given.
         path: PathBuf,

@@ -209,8 +209,8 @@ fn recorded() -> Recorded {
     carried.guess(2.0);
     Recorded {
         schema_version: SCHEMA_VERSION,
-        command: "faultaround host --calibrate".to_owned(),
-        rerun: "cargo run --release -- host --calibrate --seed 1".to_owned(),
+        command: "faultaround calibrate".to_owned(),
+        rerun: "cargo run --release -- calibrate --seed 1".to_owned(),
         started: Timestamp::UNIX_EPOCH,
         environment: header.environment,
         caveats: vec!["a caveat".to_owned()],
@@ -277,7 +277,7 @@ fn a_report_fits_a_mail_and_says_what_was_met_and_what_was_not() {
         "of 16 order-0 pages (2500 ns under folio-batched) alone, fused-count would bring most: -20.0% (",
         "of one order-4 folio (2500 ns under folio-batched) alone, no scheme is told to be faster than what the kernel has",
         "no file with folios of 16 pages was measured",
-        "again cargo run --release -- host --calibrate --seed 1",
+        "again cargo run --release -- calibrate --seed 1",
     ] {
         assert!(words.contains(part), "{part:?} is not in\n{text}");
     }
@@ -423,7 +423,7 @@ fn a_calibration_is_read_back_and_anything_else_is_refused_in_a_line() {
     is_refused("{\"schema_version\": 1}", "missing field");
     let missing = Recorded::read(&directory.path().join("none")).unwrap_err();
     assert!(
-        missing.to_string().contains("host --calibrate"),
+        missing.to_string().contains("faultaround calibrate"),
         "{missing}"
     );
 

@@ -33,8 +33,8 @@ impl Comparison {
                 }
             };
             let text = format!(
-                "A is a run of {}, B of {}: they have no rows in common. faultaround host \
-                 --calibrate sets one beside the other.",
+                "A is a run of {}, B of {}: they have no rows in common. faultaround \
+                 calibrate sets one beside the other.",
                 of(a),
                 of(b)
             );

@@ -61,8 +61,8 @@ fn loads(run: &Run) -> Option<String> {
     let bare = run.summary.iter().any(|it| !is_calibrated(&it.storm));
     let text = match (bare, calibrated) {
         (_, false) => {
-            "bare: the model's own work alone, the most that locking could matter; faultaround host \
-             --calibrate and storm --calibrated FILE show what a user would see of it"
+            "bare: the model's own work alone, the most that locking could matter; faultaround \
+             calibrate and storm --calibrated FILE show what a user would see of it"
         }
         (true, true) => {
             "bare ones, the model's own work alone, are the most that locking could matter; \

@@ -48,7 +48,7 @@ pub fn wrap_to(columns: usize, head: &str, text: &str) -> String {
 /// Breaks a command into lines of at most [`COLUMNS`] that a shell takes for one: a backslash ends
 /// each but the last. The first begins with `head`, the others with as many spaces; what is left of
 /// a word that is longer than a line begins its own.
-pub(crate) fn wrap_command(head: &str, command: &str) -> String {
+pub fn wrap_command(head: &str, command: &str) -> String {
     let mut out = head.to_owned();
     let indent = " ".repeat(head.len());
     let mut column = head.len();

@@ -30,13 +30,13 @@ use crate::calibration::add_fidelity_of;
 use crate::record::{ReadError, Run};
 
 pub use check_verdicts::CheckVerdicts;
-pub use layout::{COLUMNS, ascii, wrap, wrap_to};
+pub use layout::{COLUMNS, ascii, wrap, wrap_command, wrap_to};
 pub use sources::{Latencies, Measured, Recorded};
 pub use tsv::{HEADER, tsv};
 
 pub(crate) use document::{Block, Document};
 pub(crate) use labels::{label_of, place};
-pub(crate) use layout::{NOTHING_TOLD, fit, wrap_command};
+pub(crate) use layout::{NOTHING_TOLD, fit};
 pub(crate) use method::caveats;
 pub(crate) use table::Table;
 pub(crate) use tsv::number;

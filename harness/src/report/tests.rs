@@ -459,7 +459,7 @@ fn a_run_of_the_model_says_what_its_loads_stand_for_and_who_refills() {
     let bare = Fixture::default().make();
     let words = unfolded(&text_of(&bare));
     assert!(words.contains("loads bare: the model's own work alone, the most that locking"));
-    assert!(words.contains("faultaround host --calibrate and storm --calibrated FILE"));
+    assert!(words.contains("faultaround calibrate and storm --calibrated FILE"));
     assert!(!words.contains("the storm brings back") && !words.contains("SIGBUS"));
     let mut both = Fixture {
         groups: vec![

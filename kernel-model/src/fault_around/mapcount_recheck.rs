@@ -7,7 +7,7 @@
 //! or the remover sees the count and comes through the PTE-table lock to zap. Since the PTE table
 //! was installed before the count, a CPU that sees the count sees the table, too.
 //!
-//! Findings of `check --weaken`: the acquire of the first look at the flags isn't needed, since the
+//! Findings of `weaken`: the acquire of the first look at the flags isn't needed, since the
 //! re-check has its own; nor is the order of the slot, since nothing of the folio is believed
 //! before a reference is held. The end of the file is looked at for folios that lie beyond it, and
 //! not for the sake of a racing truncation: the re-check catches that (`window-past-eof`).

@@ -14,7 +14,7 @@
 //! pages of a folio of order 4; v6.2 put `atomic_inc_return_relaxed()` of `_nr_pages_mapped` in its
 //! place, as many.
 //!
-//! Findings of `check --weaken`: under the page lock the acquire of the first look at the flags
+//! Findings of `weaken`: under the page lock the acquire of the first look at the flags
 //! isn't needed, nor is the order of the slot. Of its checks, only those of the end of the file
 //! aren't for the sake of a race: they are for folios that lie or reach beyond it
 //! (`window-past-eof`, `large-folio-past-eof`).

@@ -1,4 +1,4 @@
-//! Where the nanoseconds of a fault go, from the table of `storm --breakdown --format tsv`.
+//! Where the nanoseconds of a fault go, from the table of `faultaround breakdown --format tsv`.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ pub(crate) fn figure(table: &str, file: &Path) -> Result<Named, String> {
                 machine,
                 build,
                 format!(
-                    "{started}: faultaround storm --breakdown: one thread, everything cached, no storm; {} \
+                    "{started}: faultaround breakdown: one thread, everything cached, no storm; {} \
                      turns; from {}",
                     first.turns,
                     file.display()
@@ -115,7 +115,9 @@ fn read(table: &str) -> Result<Vec<Scheme>, String> {
     let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
     let column = |name: &str| {
         header.iter().position(|it| *it == name).ok_or_else(|| {
-            format!("it has no column {name}: it takes what storm --breakdown --format tsv prints")
+            format!(
+                "it has no column {name}: it takes what faultaround breakdown --format tsv prints"
+            )
         })
     };
     let (scheme, broken, step) = (column("scheme")?, column("broken")?, column("step")?);

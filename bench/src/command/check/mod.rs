@@ -1,10 +1,8 @@
 //! `faultaround check`: the code that is measured, under a model checker.
 
-mod litmus;
-mod options;
 mod verdicts;
-mod weaken;
 
+use clap::Args;
 use harness::cancel::Cancel;
 use harness::check::trace::simplest;
 use harness::check::weaken::sites_of;
@@ -14,41 +12,88 @@ use kernel_model::platform::checked::Mutation;
 use kernel_model::{Graded, shared_checks};
 use std::time::{Duration, Instant};
 
-use super::output::Format;
-use super::{Failure, cancel_on_signals, checks_named, output, refuse_repeated};
+use super::failure::{Failure, cancel_on_signals};
+use super::options::{Printed, Schemes, Without, or};
+use super::output::{self, Format};
+use super::values::{self, refuse_repeated};
 
-pub(super) use options::Options;
+pub(super) use verdicts::{grouped, many, told};
 
 /// The time that `--bound none` gives a scheme in a scenario.
 const EXHAUSTIVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Preemptions within which the simplest execution is searched for; some more than any needs.
-const TRACE_BOUND: u8 = 4;
+pub(super) const TRACE_BOUND: u8 = 4;
+
+/// What is explored, and whether it is shown.
+#[derive(Debug, Args)]
+pub(super) struct Cells {
+    #[command(flatten)]
+    pub(super) schemes: Schemes,
+
+    /// Scenarios, separated by commas [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::scenario)]
+    pub(super) scenario: Vec<String>,
+
+    /// Preemptions that are tried in an execution at most; none: all executions
+    #[arg(long, value_name = "N|none", value_parser = values::bound, allow_hyphen_values = true)]
+    pub(super) bound: Option<Bound>,
+
+    /// Show the simplest violating execution for each violation, a column for each CPU
+    #[arg(long)]
+    pub(super) trace: bool,
+
+    #[command(flatten)]
+    pub(super) printed: Printed,
+}
+
+/// What `faultaround check` takes.
+#[derive(Debug, Args)]
+#[command(
+    mut_arg("scheme", or("all, the broken ones too")),
+    mut_arg("bound", or("each scenario's own bound, see list"))
+)]
+pub(super) struct Options {
+    #[command(flatten)]
+    cells: Cells,
+
+    /// Time for each scheme in each scenario, after which --bound none falls back to the
+    /// scenario's own bound and says so [default: 60s with --bound none, or else no limit]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
+    limit: Option<Duration>,
+
+    /// Random schedules of those scenarios that are too large to be gone through [default: each
+    /// scenario's own number]
+    #[arg(long, value_name = "N", value_parser = values::schedules, allow_hyphen_values = true)]
+    schedules: Option<u32>,
+
+    /// Trace an execution that shows this graded outcome instead, such as transient-mapcount, in
+    /// the first scenario in which each scheme shows it
+    #[arg(long, value_name = "OUTCOME", requires = "trace", value_parser = values::graded)]
+    show: Option<Graded>,
+
+    /// Check with these sites weakened, such as recheck_locked=relaxed: relaxed (none, for a
+    /// barrier), acquire, release or acqrel
+    #[arg(long, value_name = "SITE=ORDER", value_delimiter = ',', value_parser = values::weakened)]
+    with: Vec<values::Weakened>,
+
+    #[command(flatten)]
+    without: Without,
+
+    /// Where the random schedules come from
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = values::seed,
+          allow_hyphen_values = true)]
+    seed: u64,
+}
 
 /// Runs the command.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let cancel = cancel_on_signals()?;
-    if let Some(directory) = &options.litmus {
-        refuse_repeated("--scheme", &options.scheme)?;
-        return litmus::run(directory, options, &cancel);
-    }
-    if options.trace && options.format != Format::Text {
-        return Err(Failure::Usage(
-            "--trace is text to be read: not with --format json or tsv".to_owned(),
-        ));
-    }
-    let cells = cells(options)?;
-    if options.weaken {
-        return weaken::run(options, &cells, &cancel);
-    }
+    let cells = options.cells.named()?;
     let mutation = mutation(options, &cells)?;
     let cells = affected(cells, &mutation);
-    if !mutation.weakened.is_empty() && cells.iter().all(|cell| cell.scenario.is_at_random()) {
-        return Err(Failure::Usage(format!(
-            "--with and --scenario {}: random schedules are of a machine on which orderings make no \
-             difference",
-            options.scenario.join(",")
-        )));
+    if !mutation.weakened.is_empty() {
+        options.cells.refuse_random(&cells, "--with and")?;
     }
     let started = Instant::now();
     let explored = explore_cells(&cells, &mutation, &extent(options), &processes(&cancel))?;
@@ -59,8 +104,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         elapsed: started.elapsed(),
         complete,
     };
-    output::print(&outcome.print(options.format))?;
-    if options.trace {
+    output::print(&outcome.print(options.cells.printed.format))?;
+    if options.cells.trace {
         print_traces(&outcome, options.show, &cancel)?;
     }
     if !complete || cancel.is_requested() {
@@ -77,17 +122,38 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// The schemes and scenarios that were named, or else all.
-fn cells(options: &Options) -> Result<Vec<Cell>, Failure> {
-    refuse_repeated("--scheme", &options.scheme)?;
-    refuse_repeated("--scenario", &options.scenario)?;
-    let named =
-        |names: &[String], name: &str| names.is_empty() || names.iter().any(|it| it == name);
-    let mut cells = Cell::all();
-    cells.retain(|cell| {
-        named(&options.scheme, cell.scheme.name) && named(&options.scenario, cell.scenario.name)
-    });
-    Ok(cells)
+impl Cells {
+    /// The schemes and scenarios that were named, or else all.
+    pub(super) fn named(&self) -> Result<Vec<Cell>, Failure> {
+        let (schemes, scenarios) = (&self.schemes.scheme, &self.scenario);
+        if self.trace && self.printed.format != Format::Text {
+            return Err(Failure::Usage(
+                "--trace is text to be read: not with --format json or tsv".to_owned(),
+            ));
+        }
+        refuse_repeated("--scheme", schemes)?;
+        refuse_repeated("--scenario", scenarios)?;
+        let named =
+            |names: &[String], name: &str| names.is_empty() || names.iter().any(|it| it == name);
+        let mut cells = Cell::all();
+        cells.retain(|cell| {
+            named(schemes, cell.scheme.name) && named(scenarios, cell.scenario.name)
+        });
+        Ok(cells)
+    }
+
+    /// Refuses orderings where all that is explored is of a machine on which they make no
+    /// difference.
+    pub(super) fn refuse_random(&self, cells: &[Cell], what: &str) -> Result<(), Failure> {
+        if cells.iter().any(|cell| !cell.scenario.is_at_random()) {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!(
+            "{what} --scenario {}: random schedules are of a machine on which orderings make no \
+             difference",
+            self.scenario.join(",")
+        )))
+    }
 }
 
 /// The cells of schemes that a change is a change to.
@@ -111,7 +177,7 @@ fn affected(cells: Vec<Cell>, mutation: &Mutation) -> Vec<Cell> {
 /// What is to be changed in the code under test.
 fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
     let schemes = cells.iter().map(|cell| cell.scheme);
-    let left_out = checks_named(&options.without, schemes)?;
+    let left_out = options.without.checks(schemes)?;
     let mut mutation = Mutation {
         left_out: left_out.iter().map(|site| site.name).collect(),
         ..Mutation::NONE
@@ -135,9 +201,9 @@ fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
 }
 
 fn extent(options: &Options) -> Extent {
-    let unbounded = options.bound == Some(Bound::None);
+    let unbounded = options.cells.bound == Some(Bound::None);
     Extent {
-        bound: options.bound,
+        bound: options.cells.bound,
         schedules: options.schedules,
         limit: options.limit.or(unbounded.then_some(EXHAUSTIVE_LIMIT)),
         seed: options.seed,
@@ -145,12 +211,12 @@ fn extent(options: &Options) -> Extent {
 }
 
 /// Processes of this program.
-fn processes(cancel: &Cancel) -> Processes {
+pub(super) fn processes(cancel: &Cancel) -> Processes {
     Processes::of("/proc/self/exe", cancel)
 }
 
 /// Explores all cells in processes, and tells `done` of each as it ends.
-fn explore_each(
+pub(super) fn explore_each(
     cells: &[Cell],
     mutation: &Mutation,
     extent: &Extent,

@@ -345,7 +345,7 @@ fn extent(exploration: &Exploration) -> String {
 }
 
 /// What went wrong, of an exploration in which something did.
-pub(super) fn told(ended: &Ended) -> String {
+pub(in crate::command) fn told(ended: &Ended) -> String {
     match ended {
         Ended::Panicked(panic) => format!("PANICKED: {panic}"),
         ended => format!("VIOLATES {}", ended.name()),
@@ -381,13 +381,13 @@ fn changes(mutation: &Mutation) -> Vec<String> {
 }
 
 /// So many of something.
-pub(super) fn many(number: u64, of: &str) -> String {
+pub(in crate::command) fn many(number: u64, of: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {of}{plural}", grouped(number))
 }
 
 /// A number with its thousands set apart.
-pub(super) fn grouped(number: u64) -> String {
+pub(in crate::command) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {

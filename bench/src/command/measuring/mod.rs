@@ -1,10 +1,8 @@
 //! Measuring under storms, on the model or on the running kernel: rounds, what is kept, what is
 //! said.
 
-mod options;
 mod plan;
 
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::calibration::CalibrationError;
@@ -27,18 +25,14 @@ use harness::summary::{Results, widest_interval};
 use harness::topology::{Topology, parse_cpu_list, pin_current_thread};
 use jiff::Timestamp;
 
-pub use options::{Load, Mm, Order};
 pub(super) use plan::{
-    Work, any_removes, duration, format_words, groups, groups_of, pages_and_hole,
-    pages_and_hole_of, refuse_for_no_storm, refuse_idle_threads, rerun, rounds, setup, storms,
-    storms_named,
+    Work, groups, refuse_for_no_storm, refuse_idle_threads, rounds, setup, warm_up,
 };
 
-use crate::command::output::Format;
-use crate::command::{Failure, Invocation, output};
-
-/// Where run directories go.
-pub(in crate::command) const RESULTS: &str = "results";
+use crate::command::failure::Failure;
+use crate::command::invocation::Invocation;
+use crate::command::options::Load;
+use crate::command::output::{self, Format};
 
 /// Measures, prints, and keeps what was measured; `label` is the last part of the run directory's
 /// name.
@@ -54,7 +48,6 @@ pub(super) fn run(
         plan,
         setup,
         left_out,
-        rerun,
         calibration,
     } = work;
     let environment = Environment::capture(topology);
@@ -69,8 +62,7 @@ pub(super) fn run(
         false => BYTES_PER_PAGE,
     };
     refuse_more_than_memory(setup.sizes.file_pages(), page, mappings(&setup, threads))?;
-    let out = load.out.as_deref().unwrap_or(Path::new(RESULTS));
-    let writer = RunWriter::create(out, label, &plan).map_err(Failure::usage)?;
+    let writer = RunWriter::create(&load.measured.out, label, &plan).map_err(Failure::usage)?;
 
     let clock = Clock::new();
     let prepared = prepare(load, &plan, &setup, &clock, &writer, cancel);
@@ -106,8 +98,8 @@ pub(super) fn run(
     let mut caveats = environment.caveats();
     caveats.extend(carried);
     let header = Header {
-        command: invocation.command().to_owned(),
-        rerun,
+        command: invocation.typed().to_owned(),
+        rerun: invocation.to_string(),
         started: Timestamp::now(),
         caveats,
         environment,
@@ -148,7 +140,7 @@ pub(super) fn run(
         &steal,
         stopped.as_ref().ok(),
     );
-    conclude(load.format, &run, &plan, &results, writer, stopped)
+    conclude(load.printed.format, &run, &plan, &results, writer, stopped)
 }
 
 /// Prints what there is, settles the directory, and says what went wrong, if anything did.
@@ -389,7 +381,7 @@ fn prepare(
     cancel: &Cancel,
 ) -> Result<Prepared, Failure> {
     try_files(plan, setup)?;
-    let noise = watch(load, setup, clock, cancel)?;
+    let noise = watch(load.measured.watch, setup, clock, cancel)?;
     writer.write_noise(&noise).map_err(Failure::usage)?;
     let measured = || (cost_of_recording_ns(clock), clock.step());
     let (recording_ns, clock_step) = on_the_first_cpu(setup, measured)?;
@@ -421,12 +413,11 @@ fn try_files(plan: &Plan, setup: &Setup) -> Result<(), Failure> {
 
 /// Watches the CPUs that will measure.
 pub(in crate::command) fn watch(
-    load: &Load,
+    time: Duration,
     setup: &Setup,
     clock: &Clock,
     cancel: &Cancel,
 ) -> Result<Noise, Failure> {
-    let time = load.watch.unwrap_or(noise::WATCH);
     if time.is_zero() {
         return Ok(Noise::default());
     }
@@ -497,7 +488,14 @@ fn mappings(setup: &Setup, threads: Option<u32>) -> u32 {
     }
 }
 
-pub(in crate::command) fn seed_from_time() -> u64 {
+/// The seed that was given, or else one from the time, which the command then has that repeats the
+/// run.
+pub(in crate::command) fn seeded(seed: Option<u64>, invocation: Invocation) -> (u64, Invocation) {
+    let seed = seed.unwrap_or_else(seed_from_time);
+    (seed, invocation.set("seed", seed))
+}
+
+fn seed_from_time() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(1, |now| u64::from(now.subsec_nanos()) ^ now.as_secs()) & 0xffff_ffff
 }

@@ -1,89 +1,102 @@
-//! `faultaround host --calibrate`.
+//! `faultaround calibrate`: what a fault costs, on the running kernel and on the model.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::Args;
+use harness::arrival::Arrival;
 use harness::calibration::{
     self, FILE, Recorded, Request, SCHEMA_VERSION, Stopped, Watcher, calibrate,
 };
-use harness::cancel::Cancel;
-use harness::cell::CellError;
+use harness::cell::{CellError, Setup};
 use harness::clock::Clock;
+use harness::counters::Event;
 use harness::environment::{Environment, StealMeter};
-use harness::host::{FileKind, PAGE_BYTES, fault_around_pages, uses_folio_batching};
-use harness::machine::Sizes;
+use harness::host::{PAGE_BYTES, fault_around_pages, uses_folio_batching};
+use harness::machine::{MmKind, Sizes};
+use harness::order::Access;
 use harness::progress::{Progress, say};
 use harness::results::RunDirectory;
-use harness::subject::{KernelFile, Subject};
-use harness::topology::Topology;
 use jiff::Timestamp;
-use kernel_model::Orders;
 
-use super::options::Options;
-use super::plan::files;
-use crate::command::measuring::{
-    RESULTS, duration, format_words, pages_and_hole, refuse_more_than_memory, setup, watch,
-};
-use crate::command::output::Format;
-use crate::command::values::{Rate, Rounds};
-use crate::command::{Failure, Invocation, output, quoted_word};
+use super::failure::{Failure, cancel_on_signals};
+use super::host::subject;
+use super::invocation::Invocation;
+use super::measuring::{refuse_more_than_memory, seeded, topology, warm_up, watch};
+use super::options::{Extent, Files, Hole, Measured, Printed, Turns, value};
+use super::output::{self, Format};
+use super::sizes::kernel_sizes;
 
 /// The last part of a run directory's name.
 const LABEL: &str = "calibration";
-const PAGES: u32 = 4096;
-const HOLE_WINDOWS: u32 = 4;
-/// What the kernel's storm can keep, and the pages be brought back.
-const RATE: Rate = Rate::PerSecond(2000.0);
-const ROUNDS: u32 = 120;
 const DURATION: Duration = Duration::from_millis(100);
 /// Rounds of fits, which are short, for each round of storms.
 const STORM_ROUNDS_SHARE: u32 = 6;
 /// What run directories reserve before anything is measured.
 const RESERVE_BYTES: u64 = 1 << 20;
 
-pub(super) fn run(
-    options: &Options,
-    topology: &Topology,
-    seed: u64,
-    invocation: &Invocation,
-    cancel: &Cancel,
-) -> Result<(), Failure> {
-    let load = &options.load;
-    if load.format == Format::Tsv {
+/// What `faultaround calibrate` takes.
+#[derive(Debug, Args)]
+#[command(
+    // What the kernel's storm can keep, and the pages be brought back.
+    mut_arg("rate", value("2000")),
+    mut_arg("duration", |it| it.help("Time for each storm, in each round [default: 100ms]")),
+    mut_arg("rounds", value("120")),
+    mut_arg("rounds", |it| it.help("Rounds of fits; storms have a sixth of that")),
+)]
+pub(super) struct Options {
+    #[command(flatten)]
+    files: Files,
+
+    #[command(flatten)]
+    measured: Measured,
+
+    #[command(flatten)]
+    extent: Extent,
+
+    #[command(flatten)]
+    hole: Hole,
+
+    #[command(flatten)]
+    turns: Turns,
+
+    #[command(flatten)]
+    printed: Printed,
+}
+
+/// Runs the command.
+pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failure> {
+    harness::results::size_limit_is_an_error();
+    let cancel = &cancel_on_signals()?;
+    let (extent, format) = (&options.extent, options.printed.format);
+    let topology = &topology(extent.cpus.as_deref())?;
+    let (seed, invocation) = seeded(extent.seed, invocation);
+    if format == Format::Tsv {
         return Err(Failure::Usage(
             "--format tsv is for storms: a calibration is text or json".to_owned(),
         ));
     }
-    let files = files(options)?;
+    let files = options.files.kinds()?;
     let window_pages = fault_around_pages().map_err(Failure::usage)?;
-    let (pages, hole_pages) = pages_and_hole(load, window_pages, PAGES, HOLE_WINDOWS)?;
-    let rounds = match load.rounds {
-        None => ROUNDS,
-        Some(Rounds::Fixed(rounds)) => rounds,
-        Some(Rounds::Auto) => {
-            return Err(Failure::Usage(
-                "--rounds auto is for storms: a calibration takes a number".to_owned(),
-            ));
-        }
-    };
     let sizes = Sizes {
-        pages,
-        neighbour: false,
-        refill: true,
-        orders: Orders::All(0),
-        window_pages,
         // tmpfs brings in the page that is touched, and no other.
         readahead_pages: 1,
-        hole_pages,
-        fill_ns_per_page: 0,
+        ..kernel_sizes(extent, &options.hole, window_pages)?
     };
-    let mut setup = setup(load, sizes, topology, RATE)?;
-    if load.duration.is_none() {
-        setup.duration_ns = DURATION.as_nanos() as u64;
-        setup.warm_up_ns = setup.duration_ns / 5;
-    }
+    let duration = extent.duration.unwrap_or(DURATION);
+    let setup = Setup {
+        arrival: Arrival::Closed,
+        sizes,
+        mm: MmKind::Private,
+        access: Access::Sequential,
+        rate_per_s: options.measured.rate.per_second(),
+        storm_threads: 1,
+        cpus: topology.ids(),
+        events: Event::standard_and(Vec::new()),
+        duration_ns: duration.as_nanos() as u64,
+        warm_up_ns: warm_up(duration).as_nanos() as u64,
+    };
+    let rounds = options.turns.rounds;
     let environment = Environment::capture(topology);
     let page = PAGE_BYTES as u64;
     refuse_more_than_memory(setup.sizes.pages, page, topology.cpus().len() as u32)?;
@@ -91,12 +104,6 @@ pub(super) fn run(
     let scheme = match uses_folio_batching(&release) {
         true => "folio-batched",
         false => "page-locked",
-    };
-    let subject = |kind: &FileKind| {
-        Subject::File(Arc::new(KernelFile {
-            kind: kind.clone(),
-            worker: PathBuf::from("/proc/self/exe"),
-        }))
     };
     let request = Request {
         subject: subject(&files[0]),
@@ -107,12 +114,12 @@ pub(super) fn run(
         seed,
         files,
     };
-    let out = load.out.as_deref().unwrap_or(Path::new(RESULTS));
+    let out = &options.measured.out;
     let directory = RunDirectory::create(out, LABEL, RESERVE_BYTES).map_err(Failure::usage)?;
     let (started, began) = (Timestamp::now(), Instant::now());
     let steal = StealMeter::start(topology);
     let clock = Clock::new();
-    let noise = match watch(load, &request.setup, &clock, cancel) {
+    let noise = match watch(options.measured.watch, &request.setup, &clock, cancel) {
         Ok(noise) => noise.floors,
         Err(failure) => {
             // What can't be taken away stays; it has nothing in it.
@@ -144,8 +151,8 @@ pub(super) fn run(
     };
     let recorded = Recorded {
         schema_version: SCHEMA_VERSION,
-        command: invocation.command().to_owned(),
-        rerun: invocation.with(&rerun(options, &request)),
+        command: invocation.typed().to_owned(),
+        rerun: invocation.to_string(),
         started,
         caveats: environment.caveats(),
         environment,
@@ -159,7 +166,7 @@ pub(super) fn run(
         noise,
         calibration,
     };
-    keep(load.format, &recorded, directory)?;
+    keep(format, &recorded, directory)?;
     failure.map_or(Ok(()), Err)
 }
 
@@ -226,33 +233,4 @@ impl Watcher for Shown {
     fn round_over(&mut self) {
         self.0.step_ended();
     }
-}
-
-/// The words of a command that runs the same again, with every default written out.
-fn rerun(options: &Options, request: &Request) -> String {
-    let setup = &request.setup;
-    let rate = match setup.rate_per_s {
-        Some(rate) => rate.to_string(),
-        None => "max".to_owned(),
-    };
-    let cpus = harness::topology::format_cpu_list(&setup.cpus);
-    let mut words = format!(
-        "host --calibrate --cpus {cpus} --duration {} --rounds {} --pages {} \
-         --hole {} --rate {rate} --seed {}",
-        duration(setup.duration_ns),
-        request.rounds,
-        setup.sizes.pages,
-        setup.sizes.hole_pages,
-        request.seed
-    );
-    if let Some(dir) = &options.dir {
-        let writes: Vec<_> = request.files[1..]
-            .iter()
-            .map(FileKind::write_size)
-            .collect();
-        let dir = quoted_word(dir);
-        words.push_str(&format!(" --dir {dir} --write {}", writes.join(",")));
-    }
-    words.push_str(format_words(options.load.format));
-    words
 }

@@ -1,4 +1,4 @@
-//! `faultaround check --litmus`: the kernel's own memory model, where somebody has it.
+//! `faultaround litmus`: the kernel's own memory model, where somebody has it.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -8,38 +8,61 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use clap::Args;
 use harness::cancel::Cancel;
 use harness::progress::{Progress, say};
 use harness::report::{ascii, wrap};
 use kernel_model::litmus::{ALL, Litmus, Model, Observed};
 use tempfile::TempDir;
 
-use super::options::Options;
-use crate::command::output::Format;
-use crate::command::{Failure, output};
+use super::failure::{Failure, cancel_on_signals};
+use super::options::{Printed, Schemes, or};
+use super::output::{self, Format};
+use super::values::refuse_repeated;
 
 /// The configuration that selects the kernel's model, in its directory.
 const CONFIGURATION: &str = "linux-kernel.cfg";
 /// The model itself, by which its state is known.
 const CAT: &str = "linux-kernel.cat";
 
-/// Runs every litmus test of the schemes that were named, in `directory`.
-pub(super) fn run(directory: &Path, options: &Options, cancel: &Cancel) -> Result<(), Failure> {
-    let herd = Herd::new(directory, options.herd7.as_deref())?;
+/// What `faultaround litmus` takes.
+#[derive(Debug, Args)]
+#[command(mut_arg("scheme", or("all")))]
+pub(super) struct Options {
+    /// The directory of the model in a Linux source tree, tools/memory-model
+    #[arg(value_name = "DIR")]
+    model: PathBuf,
+
+    /// The herd7 to run [default: the one on PATH]
+    #[arg(long, value_name = "FILE")]
+    herd7: Option<PathBuf>,
+
+    #[command(flatten)]
+    schemes: Schemes,
+
+    #[command(flatten)]
+    printed: Printed,
+}
+
+/// Runs every litmus test of the schemes that were named.
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let cancel = cancel_on_signals()?;
+    let names = &options.schemes.scheme;
+    refuse_repeated("--scheme", names)?;
+    let herd = Herd::new(&options.model, options.herd7.as_deref())?;
     let wanted = |litmus: &&Litmus| {
-        options.scheme.is_empty()
-            || options
-                .scheme
+        names.is_empty()
+            || names
                 .iter()
                 .any(|name| litmus.schemes.contains(&name.as_str()))
     };
     let tests: Vec<&'static Litmus> = ALL.iter().filter(wanted).collect();
-    output::print(&herd.head(options.format))?;
+    output::print(&herd.head(options.printed.format))?;
     let mut progress = Progress::new(tests.len() as u64);
     let mut results = Vec::new();
     for litmus in &tests {
         progress.step_begins(litmus.name);
-        let Some(said) = herd.observe(litmus, cancel)? else {
+        let Some(said) = herd.observe(litmus, &cancel)? else {
             break;
         };
         let result = Tested {
@@ -47,13 +70,13 @@ pub(super) fn run(directory: &Path, options: &Options, cancel: &Cancel) -> Resul
             model: herd.model,
             said,
         };
-        progress.aside(|| output::print(&result.row(options.format)))?;
+        progress.aside(|| output::print(&result.row(options.printed.format)))?;
         results.push(result);
         progress.step_ended();
     }
     progress.finish();
     let complete = results.len() == tests.len();
-    output::print(&herd.closing(&results, complete, options.format))?;
+    output::print(&herd.closing(&results, complete, options.printed.format))?;
     if !complete {
         let (done, all) = (results.len(), tests.len());
         say(&format!(
@@ -112,7 +135,7 @@ impl<'a> Herd<'a> {
         let cat = fs::read_to_string(directory.join(CAT));
         let (Ok(cat), true) = (cat, directory.join(CONFIGURATION).is_file()) else {
             return Err(Failure::Usage(format!(
-                "--litmus {}: there is no {CONFIGURATION} with a {CAT} in it; tools/memory-model of a \
+                "{}: there is no {CONFIGURATION} with a {CAT} in it; tools/memory-model of a \
                  Linux source tree is wanted",
                 directory.display()
             )));

@@ -1,43 +1,94 @@
-//! `faultaround storm --audit`: verdicts, no timings.
+//! `faultaround audit`: verdicts, no timings.
 
 use std::fmt::Write;
 use std::time::Duration;
 
+use clap::Args;
 use harness::audit::{Audit, AuditError, AuditSetup, Audited, Schedule, Verdict, audit, repeat};
-use harness::cancel::Cancel;
 use harness::progress::{Progress, say};
-use harness::report::wrap;
-use harness::storms::{Storm, Storms};
+use harness::report::{wrap, wrap_command};
+use harness::storms::Storm;
 
-use super::options::Options;
-use super::plan::{MIX_PAGES, schemes, sizes};
-use crate::command::invocation::Invocation;
-use crate::command::measuring::{BYTES_PER_PAGE, Order, refuse_more_than_memory, storms};
-use crate::command::output::Format;
-use crate::command::values::Threads;
-use crate::command::{Failure, checks_named, output};
 use kernel_model::{Orders, SLOW_CHECKS};
 
+use super::failure::{Failure, cancel_on_signals};
+use super::invocation::Invocation;
+use super::measuring::{BYTES_PER_PAGE, refuse_more_than_memory, topology};
+use super::options::{
+    Actors, Extent, Hole, Model, Printed, Readahead, Schemes, Storms, Without, or, value,
+};
+use super::output::{self, Format};
+use super::sizes::{MIX_PAGES, sizes};
+use super::values;
+
 const DURATION: Duration = Duration::from_secs(10);
-const THREADS: u32 = 2;
-const STORM_THREADS: u32 = 2;
 /// Few windows, so that faults and removals meet.
 const WINDOWS: u32 = 2;
 
 /// Violations that are printed for each audit; JSON has all that were kept.
 const SHOWN: usize = 3;
 
-pub(super) fn run(
-    options: &Options,
-    invocation: &Invocation,
-    cancel: &Cancel,
-) -> Result<(), Failure> {
-    let mut schemes = schemes::<Audited>(&options.scheme)?;
+/// What `faultaround audit` takes.
+#[derive(Debug, Args)]
+#[command(
+    mut_arg("scheme", or(Schemes::SOUND)),
+    mut_arg("storm", or("all that remove something")),
+    mut_arg("storm_threads", value("2")),
+    mut_arg("access", value("random")),
+    mut_arg("cpus", |it| it.help("CPUs that threads are pinned to, in this order [default: none]")),
+    mut_arg("pages", |it| it.help("Pages of the file [default: 2 windows, or 2 folios]")),
+    mut_arg("duration", |it| it.help(
+        "Time for each scheme under each storm, of an audit that finds nothing [default: 10s]"
+    )),
+    mut_arg("seed", |it| it.help("Where all random choices come from [default: 1]")),
+    mut_arg("hole", |it| it.help("Pages that an operation removes [default: a window]")),
+)]
+pub(super) struct Options {
+    #[command(flatten)]
+    schemes: Schemes,
+
+    #[command(flatten)]
+    storms: Storms,
+
+    /// Threads that fault
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = values::threads,
+          allow_hyphen_values = true)]
+    threads: u32,
+
+    #[command(flatten)]
+    actors: Actors,
+
+    #[command(flatten)]
+    extent: Extent,
+
+    #[command(flatten)]
+    hole: Hole,
+
+    #[command(flatten)]
+    model: Model,
+
+    #[command(flatten)]
+    readahead: Readahead,
+
+    #[command(flatten)]
+    without: Without,
+
+    /// Repeat one schedule that an audit has printed, such as page/fault/punch-hole/A7,B12
+    #[arg(long, value_name = "SCHEDULE", value_parser = str::parse::<Schedule>,
+          conflicts_with_all = ["threads", "Actors", "Extent", "Hole", "Model", "Readahead"])]
+    schedule: Option<Schedule>,
+
+    #[command(flatten)]
+    printed: Printed,
+}
+
+/// Runs the command.
+pub(super) fn run(options: &Options, invocation: &Invocation) -> Result<(), Failure> {
+    let cancel = cancel_on_signals()?;
+    let mut schemes = options.schemes.named::<Audited>()?;
     let storms = removing(options)?;
-    let left_out = checks_named(
-        &options.without,
-        schemes.iter().map(|scheme| scheme.about()),
-    )?;
+    let of_schemes = schemes.iter().map(|scheme| scheme.about());
+    let left_out = options.without.checks(of_schemes)?;
     let removers = storms.iter().flat_map(|storm| storm.removers());
     let of_removers: Vec<_> = removers
         .flat_map(|remover| remover.about().checks)
@@ -54,7 +105,7 @@ pub(super) fn run(
         return Err(Failure::Usage(format!(
             "--without {}: neither these schemes nor the removers of these storms make that check; \
              faultaround check has more removers",
-            options.without.join(",")
+            options.without.without.join(",")
         )));
     }
     if options.schedule.is_some() && (schemes.len() != 1 || storms.len() != 1) {
@@ -75,11 +126,11 @@ pub(super) fn run(
         progress.step_begins(&format!("auditing {name} under {under}"));
         let result = match &options.schedule {
             Some(schedule) => repeat(*scheme, *storm, &setup, schedule),
-            None => audit(*scheme, *storm, &setup, cancel),
+            None => audit(*scheme, *storm, &setup, &cancel),
         };
         match result {
             Ok(audit) => {
-                if options.load.format == Format::Text {
+                if options.printed.format == Format::Text {
                     progress.finish();
                     output::print(&text(
                         &audit,
@@ -102,7 +153,7 @@ pub(super) fn run(
         progress.step_ended();
     }
     progress.finish();
-    match options.load.format {
+    match options.printed.format {
         Format::Text => {}
         Format::Tsv => output::print(&tsv(&audits))?,
         Format::Json => {
@@ -123,7 +174,7 @@ pub(super) fn run(
     }
     // As for check: what is left out is to be noticed somewhere.
     let is_good = |audit: &Audit| audit.verdict.is_good();
-    let all_is_well = match options.without.is_empty() {
+    let all_is_well = match options.without.without.is_empty() {
         true => audits.iter().all(is_good),
         false => audits.iter().any(is_good),
     };
@@ -136,11 +187,9 @@ pub(super) fn run(
 
 /// The storms that there is something to audit under.
 fn removing(options: &Options) -> Result<Vec<&'static dyn Storm<Audited>>, Failure> {
-    if options.load.storm.is_empty() {
-        let all = Storms::<Audited>::ALL.iter().copied();
-        return Ok(all.filter(|storm| !storm.removers().is_empty()).collect());
-    }
-    let storms = storms::<Audited>(&options.load.storm)?;
+    let storms = options
+        .storms
+        .named::<Audited>(|storm| !storm.removers().is_empty())?;
     match storms.iter().find(|storm| storm.removers().is_empty()) {
         Some(storm) => Err(Failure::Usage(format!(
             "--storm {} removes nothing, so there is nothing to audit: name another storm",
@@ -152,36 +201,28 @@ fn removing(options: &Options) -> Result<Vec<&'static dyn Storm<Audited>>, Failu
 
 fn setup(options: &Options) -> Result<AuditSetup, Failure> {
     // Two folios of the largest size at least, or all orders of a mix.
-    let folios = match options.order {
+    let folios = match options.model.order {
         Orders::All(order) => 2 << order,
         Orders::Mix => MIX_PAGES,
     };
-    let sizes = sizes(options, (WINDOWS * options.window).max(folios), 1)?;
-    let fault_threads = match options.load.threads[..] {
-        [] => THREADS,
-        [Threads::One(threads)] => threads,
-        _ => {
-            return Err(Failure::Usage(
-                "an audit has one number of --threads, not several".to_owned(),
-            ));
-        }
-    };
-    let cpus = options.load.cpus.as_deref();
-    let cpus = cpus.map(|list| super::topology(Some(list))).transpose()?;
+    let pages = (WINDOWS * options.model.window).max(folios);
+    let sizes = sizes(&options.model, &options.extent, &options.hole, pages, 1)?;
+    let cpus = options.extent.cpus.as_deref();
+    let cpus = cpus.map(|list| topology(Some(list))).transpose()?;
     Ok(AuditSetup {
         pages: sizes.pages,
         window_pages: sizes.window_pages,
-        readahead_pages: sizes.readahead_pages,
+        readahead_pages: options.readahead.readahead.unwrap_or(sizes.window_pages),
         orders: sizes.orders,
         hole_pages: sizes.hole_pages,
-        fault_threads,
-        storm_threads: options.load.storm_threads.unwrap_or(STORM_THREADS),
-        mm: options.load.mm.into(),
-        access: options.load.access.unwrap_or(Order::Random).into(),
-        duration: options.load.duration.unwrap_or(DURATION),
+        fault_threads: options.threads,
+        storm_threads: options.actors.storm_threads,
+        mm: options.actors.mm.into(),
+        access: options.actors.access.into(),
+        duration: options.extent.duration.unwrap_or(DURATION),
         cpus: cpus.map(|topology| topology.ids()),
-        left_out: options.without.clone(),
-        seed: options.load.seed.unwrap_or(1),
+        left_out: options.without.without.clone(),
+        seed: options.extent.seed.unwrap_or(1),
     })
 }
 
@@ -215,12 +256,7 @@ fn in_words(audit: &Audit, is_repeated: bool) -> &'static str {
 }
 
 /// The turns of a schedule, and the command that shows them again.
-fn schedule_text(
-    audit: &Audit,
-    schedule: &Schedule,
-    setup: &AuditSetup,
-    invocation: &Invocation,
-) -> String {
+fn schedule_text(audit: &Audit, schedule: &Schedule, invocation: &Invocation) -> String {
     let [a, b] = &schedule.trial.programs;
     let machine = schedule.trial.shape.name;
     let mut out = format!("    schedule on machine {machine}: A does {a}, B does {b}\n");
@@ -236,17 +272,11 @@ fn schedule_text(
         };
         let _ = writeln!(out, "      {} {accesses:>4} accesses, {ends}", turn.thread);
     }
-    let words = format!("storm --audit --scheme {}", audit.scheme);
-    let again = invocation.with(&words);
-    let _ = write!(
-        out,
-        "    again: {again} \\\n        --storm {}",
-        audit.storm
-    );
-    if !setup.left_out.is_empty() {
-        let _ = write!(out, " --without {}", setup.left_out.join(","));
-    }
-    let _ = writeln!(out, " \\\n        --schedule {schedule}");
+    let again = (invocation.clone().only(&["without"]))
+        .set("scheme", audit.scheme)
+        .set("storm", audit.storm)
+        .set("schedule", schedule);
+    out.push_str(&wrap_command("    again: ", &again.to_string()));
     out
 }
 
@@ -282,7 +312,7 @@ fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool, invocation: &Invoc
         let _ = writeln!(out, "    and {more} more");
     }
     if let Some(schedule) = &audit.schedule {
-        out.push_str(&schedule_text(audit, schedule, setup, invocation));
+        out.push_str(&schedule_text(audit, schedule, invocation));
     }
     let work = &audit.work;
     let mut done = format!("{} schedules of two threads", work.schedules);

@@ -1,4 +1,4 @@
-//! `faultaround check --weaken`: which orderings a scheme needs.
+//! `faultaround weaken`: which orderings a scheme needs.
 
 use std::fmt::Write;
 use std::num::NonZero;
@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use clap::Args;
 use harness::cancel::Cancel;
 use harness::check::trace::{Trace, simplest};
 use harness::check::weaken::{
@@ -17,18 +18,28 @@ use harness::report::wrap;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Site};
 
-use super::TRACE_BOUND;
-use super::options::Options;
-use super::verdicts::{grouped, many, told};
-use crate::command::output::Format;
-use crate::command::{Failure, output};
+use super::check::{Cells, TRACE_BOUND, explore_each, grouped, many, processes, told};
+use super::failure::{Failure, cancel_on_signals};
+use super::options::or;
+use super::output::{self, Format};
 
 /// Preemptions that are tried for each weakening, in scenarios of two CPUs; the joint minimum is
 /// gone through again in all scenarios with their own bounds.
 const BOUND: Bound = Bound::Preemptions(2);
 
+/// What `faultaround weaken` takes.
+#[derive(Debug, Args)]
+#[command(mut_arg("scheme", or("all sound ones")), mut_arg("bound", or("2")))]
+pub(super) struct Options {
+    #[command(flatten)]
+    cells: Cells,
+}
+
 /// Runs the command on the sound schemes among the cells.
-pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<(), Failure> {
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let cancel = cancel_on_signals()?;
+    let options = &options.cells;
+    let cells = &options.named()?[..];
     let mut schemes: Vec<&'static str> = cells
         .iter()
         .filter(|cell| cell.scheme.verdict.is_sound())
@@ -37,25 +48,18 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
     schemes.dedup();
     if schemes.is_empty() {
         return Err(Failure::Usage(format!(
-            "--weaken with --scheme {}: only a sound scheme has orderings that can be shown to be \
-             needed",
-            options.scheme.join(",")
+            "--scheme {}: only a sound scheme has orderings that can be shown to be needed",
+            options.schemes.scheme.join(",")
         )));
     }
-    if cells.iter().all(|cell| cell.scenario.is_at_random()) {
-        return Err(Failure::Usage(format!(
-            "--weaken with --scenario {}: random schedules are of a machine on which orderings make \
-             no difference",
-            options.scenario.join(",")
-        )));
-    }
+    options.refuse_random(cells, "weaken")?;
     let extent = Extent {
         bound: Some(options.bound.unwrap_or(BOUND)),
         ..Extent::default()
     };
     let of = |scheme: &&'static str| Work::new(scheme, cells);
     let mut works: Vec<Work> = schemes.iter().map(of).collect();
-    let processes = super::processes(cancel);
+    let processes = processes(&cancel);
     let broken = go_through_unchanged(&mut works, &extent, &processes)?;
     works.retain(|work| !work.is_broken);
     let steps = works.iter().map(Work::steps);
@@ -78,7 +82,7 @@ pub(super) fn run(options: &Options, cells: &[Cell], cancel: &Cancel) -> Result<
         }
     }
     progress.finish();
-    if options.format == Format::Json {
+    if options.printed.format == Format::Json {
         output::print(&format!("{:#}\n", serde_json::Value::from(tables.json)))?;
     }
     result
@@ -133,7 +137,7 @@ fn go_through_unchanged(
     let cells: Vec<Cell> = works.iter().flat_map(|work| work.cells.clone()).collect();
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("going through the scenarios unchanged");
-    let explorations = super::explore_each(&cells, &Mutation::NONE, extent, processes, |_| {
+    let explorations = explore_each(&cells, &Mutation::NONE, extent, processes, |_| {
         progress.step_ended();
     });
     progress.finish();
@@ -192,7 +196,7 @@ struct Tables {
 fn one_scheme(
     work: &Work,
     extent: &Extent,
-    options: &Options,
+    options: &Cells,
     processes: &Processes,
     progress: &mut Progress,
     tables: &mut Tables,
@@ -252,7 +256,7 @@ fn one_scheme(
         joint: joint.as_ref().ok(),
         extent,
     };
-    progress.aside(|| match options.format {
+    progress.aside(|| match options.printed.format {
         Format::Text => output::print(&table.text()),
         Format::Tsv => output::print(&table.tsv(!tables.has_head)),
         Format::Json => {
