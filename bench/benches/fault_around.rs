@@ -12,12 +12,12 @@ use criterion::{
 use fault_around::contended::Contended;
 use fault_around::uncontended::compare::{BY_HAND, compare, contestants, large_folios, table};
 use fault_around::uncontended::{Floor, Mapper, Twin, Uncontended, Walk};
-use harness::environment::Environment;
-use harness::machine::orders_in_words;
-use harness::topology::{Topology, pin_current_thread};
 use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::Native;
+use machine_facts::environment::Environment;
+use machine_facts::topology::{Topology, pin_current_thread};
+use measuring::machine::orders_in_words;
 
 use measured::{Measured, measured, named};
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use harness::clock::Clock;
-use harness::storms::{Operation, Storm, Storms, Target};
-use harness::topology::{Topology, pin_current_thread};
 use kernel_model::Task;
 use kernel_model::fault_around::FaultAround;
 use kernel_model::platform::Native;
+use machine_facts::clock::Clock;
+use machine_facts::topology::{Topology, pin_current_thread};
+use measuring::storms::{Operation, Storm, Storms, Target};
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use harness::counters::{Event, PinnedCounter};
+use machine_facts::counters::{Event, PinnedCounter};
 
 /// The environment variable that chooses.
 pub const VARIABLE: &str = "FAULT_AROUND_COUNT";

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use harness::host::FileKind;
+use running_kernel::host::FileKind;
 use serde_json::Value;
 
 fn faultaround(arguments: &[&str]) -> Output {

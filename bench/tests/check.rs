@@ -1,5 +1,5 @@
 //! `faultaround check` as its users meet it.
-#![cfg(all(feature = "loom", feature = "shuttle"))]
+#![cfg(feature = "check")]
 
 mod checks;
 

@@ -1,5 +1,5 @@
 //! `faultaround litmus`, most of it by a herd7 that only repeats what is declared.
-#![cfg(all(feature = "loom", feature = "shuttle"))]
+#![cfg(feature = "check")]
 
 mod checks;
 

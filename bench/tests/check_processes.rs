@@ -1,5 +1,5 @@
 //! The processes in which `faultaround check` explores: what they find, and what becomes of them.
-#![cfg(all(feature = "loom", feature = "shuttle"))]
+#![cfg(feature = "check")]
 
 // Not all of it is for these tests.
 #[allow(dead_code)]
@@ -10,17 +10,17 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use harness::cancel::Cancel;
-use harness::check::worker::WORKER;
-use harness::check::{Bound, Cell, Extent, Processes, explore};
+use checking::worker::WORKER;
+use checking::{Bound, Cell, Extent, Processes, explore};
 use kernel_model::platform::checked::Mutation;
+use machine_facts::cancel::Cancel;
 use processes::{Running, all_end, children_called, signal, wait_for};
 use std::sync::atomic::Ordering::Relaxed;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_faultaround");
 
 /// What of an exploration is the same whenever it is made.
-fn found(mut exploration: harness::check::Exploration) -> String {
+fn found(mut exploration: checking::Exploration) -> String {
     exploration.elapsed = Duration::ZERO;
     format!("{exploration:?}")
 }

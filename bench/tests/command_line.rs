@@ -231,7 +231,7 @@ fn the_version_names_the_commit() {
     let version = stdout(&output);
     assert_eq!(
         version.trim_end(),
-        format!("faultaround {}", harness::environment::BUILD)
+        format!("faultaround {}", machine_facts::environment::BUILD)
     );
     assert!(version.contains(" (commit "), "{version}");
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::record::Run;
+use reporting::record::Run;
 use storms::{complaints, is_partial, paths, storm};
 
 /// A file system in memory that the whole process sees, if one can be had, gone at the end.
@@ -108,7 +108,7 @@ fn check_kept(out: &Path) {
     assert!(!run.complete && run.rounds.len() > 3);
     for group in &run.summary {
         for row in &group.rows {
-            let side = harness::record::Side::Faults;
+            let side = reporting::record::Side::Faults;
             let read = Run::read_latencies(partial, group, row, side).unwrap();
             assert!(read.is_some_and(|histogram| !histogram.is_empty()));
         }

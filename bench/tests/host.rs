@@ -14,9 +14,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use harness::record::Run;
 use hosts::{SHARED_CPU, assert_refused, host, only, workers_of};
 use processes::{Running, wait_for};
+use reporting::record::Run;
 use storms::{complaints, paths};
 
 fn text(output: &Output) -> String {

@@ -14,9 +14,9 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::record::Run;
 use hosts::{SHARED_CPU, assert_refused, host, only, workers_of};
 use processes::{Running, all_end, all_ended, signal, wait_for};
+use reporting::record::Run;
 use storms::{complaints, is_partial, paths};
 
 /// A long run that is under way, with something measured, and its workers at some moment.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use harness::record::{Run, Side};
-use harness::results::read_hlog;
+use reporting::record::{Run, Side};
+use reporting::results::read_hlog;
 use storms::{complaints, is_partial, paths, storm};
 
 /// All that is wrong with a run's histograms, as the reader tells it.

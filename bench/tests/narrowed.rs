@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::conditions::Cause;
-use harness::record::Run;
+use machine_facts::conditions::Cause;
+use reporting::record::Run;
 use storms::{complaints, is_partial, paths, storm};
 
 /// A cpuset of these CPUs, gone at the end.

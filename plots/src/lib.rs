@@ -14,8 +14,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use harness::record::ReadError;
-use harness::results::read_input;
+use machine_facts::files::read_input;
+use reporting::record::ReadError;
 use thiserror::Error;
 
 pub use render::{PNG_SCALE, write_png, write_svg};

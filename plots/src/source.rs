@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use harness::arrival::Arrival;
-use harness::machine::{MmKind, Sizes, orders_in_words};
-use harness::order::Access;
-use harness::record::{ReadError, Run};
-use harness::rounds::{CALIBRATED, Variant};
-use harness::summary::{GroupSummary, Row};
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
+use measuring::arrival::Arrival;
+use measuring::machine::{MmKind, Sizes, orders_in_words};
+use measuring::order::Access;
+use measuring::rounds::{CALIBRATED, Variant};
+use measuring::summary::{GroupSummary, Row};
+use reporting::record::{ReadError, Run};
 
 use crate::style::Style;
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use harness::report::HEADER;
-use harness::results::write_hgrm;
 use hdrhistogram::Histogram;
+use reporting::report::HEADER;
+use reporting::results::write_hgrm;
 
 /// Two sound schemes, and a broken one.
 const SCHEMES: [(&str, bool); 3] = [

@@ -4,20 +4,21 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use clap::Args;
-use harness::audit::{Audit, AuditError, AuditSetup, Audited, Schedule, Verdict, audit, repeat};
-use harness::progress::{Progress, say};
-use harness::report::{wrap, wrap_command};
-use harness::storms::Storm;
+use machine_facts::progress::{Progress, say};
+use machine_facts::text::wrap;
+use machine_facts::text::wrap_command;
+use measuring::audit::{Audit, AuditError, AuditSetup, Audited, Schedule, Verdict, audit, repeat};
+use measuring::storms::Storm;
 
 use kernel_model::{Orders, SLOW_CHECKS};
 
 use super::failure::{Failure, cancel_on_signals};
 use super::invocation::Invocation;
-use super::measuring::{BYTES_PER_PAGE, refuse_more_than_memory, topology};
 use super::options::{
     Actors, Extent, Hole, Model, Printed, Readahead, Schemes, Storms, Without, or, value,
 };
 use super::output::{self, Format};
+use super::rounds::{BYTES_PER_PAGE, refuse_more_than_memory, topology};
 use super::sizes::{MIX_PAGES, sizes};
 use super::values;
 
@@ -353,7 +354,7 @@ fn tsv(audits: &[Audit]) -> String {
     for audit in audits {
         let first = audit.found.first();
         let field =
-            |of: fn(&harness::audit::Found) -> String| first.map_or_else(|| "nan".to_owned(), of);
+            |of: fn(&measuring::audit::Found) -> String| first.map_or_else(|| "nan".to_owned(), of);
         let _ = writeln!(
             out,
             "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}",

@@ -1,18 +1,21 @@
 //! `faultaround breakdown`: where the time of one uncontended fault goes, step by step.
 
 use clap::Args;
-use harness::breakdown::{Report, Setup, Visit, run as measure, text, tsv};
-use harness::clock::Clock;
-use harness::environment::Environment;
-use harness::progress::{Progress, say};
 use jiff::Timestamp;
 use kernel_model::platform::Native;
+use machine_facts::clock::Clock;
+use machine_facts::environment::Environment;
+use machine_facts::progress::{Progress, say};
+use measuring::breakdown::{Setup, Visit, run as measure};
+use reporting::breakdown::Report;
+use reporting::breakdown::text;
+use reporting::breakdown::tsv;
 
 use super::failure::{Failure, cancel_on_signals};
 use super::invocation::Invocation;
-use super::measuring::{BYTES_PER_PAGE, refuse_more_than_memory, seeded, topology};
 use super::options::{Extent, Hole, Model, Printed, Schemes, Turns, or, value};
 use super::output::{self, Format};
+use super::rounds::{BYTES_PER_PAGE, refuse_more_than_memory, seeded, topology};
 use super::sizes::{PAGES, sizes};
 
 /// Few, and many turns: what is compared is to be measured before the machine's mood changes.

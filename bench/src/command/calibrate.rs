@@ -4,27 +4,27 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use harness::arrival::Arrival;
-use harness::calibration::{
-    self, FILE, Recorded, Request, SCHEMA_VERSION, Stopped, Watcher, calibrate,
-};
-use harness::cell::{CellError, Setup};
-use harness::clock::Clock;
-use harness::counters::Event;
-use harness::environment::{Environment, StealMeter};
-use harness::host::{PAGE_BYTES, fault_around_pages, uses_folio_batching};
-use harness::machine::{MmKind, Sizes};
-use harness::order::Access;
-use harness::progress::{Progress, say};
-use harness::results::RunDirectory;
 use jiff::Timestamp;
+use machine_facts::clock::Clock;
+use machine_facts::counters::Event;
+use machine_facts::environment::{Environment, StealMeter};
+use machine_facts::progress::{Progress, say};
+use measuring::arrival::Arrival;
+use measuring::cell::{CellError, Setup};
+use measuring::machine::{MmKind, Sizes};
+use measuring::order::Access;
+use reporting::results::RunDirectory;
+use running_kernel::calibration::{
+    FILE, Recorded, Request, SCHEMA_VERSION, Stopped, Watcher, calibrate,
+};
+use running_kernel::host::{PAGE_BYTES, fault_around_pages, uses_folio_batching};
 
 use super::failure::{Failure, cancel_on_signals};
 use super::host::subject;
 use super::invocation::Invocation;
-use super::measuring::{refuse_more_than_memory, seeded, topology, warm_up, watch};
 use super::options::{Extent, Files, Hole, Measured, Printed, Turns, value};
 use super::output::{self, Format};
+use super::rounds::{refuse_more_than_memory, seeded, topology, warm_up, watch};
 use super::sizes::kernel_sizes;
 
 /// The last part of a run directory's name.
@@ -66,7 +66,7 @@ pub(super) struct Options {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failure> {
-    harness::results::size_limit_is_an_error();
+    machine_facts::files::size_limit_is_an_error();
     let cancel = &cancel_on_signals()?;
     let (extent, format) = (&options.extent, options.printed.format);
     let topology = &topology(extent.cpus.as_deref())?;
@@ -191,7 +191,7 @@ fn announce(request: &Request) {
 fn keep(format: Format, recorded: &Recorded, directory: RunDirectory) -> Result<(), Failure> {
     let broke = |error: &dyn std::fmt::Display| Failure::Broke(error.to_string());
     let json = serde_json::to_string(recorded).map_err(|error| broke(&error))? + "\n";
-    let text = calibration::text(recorded);
+    let text = reporting::calibration::text(recorded);
     let mut batch = directory.batch();
     let written = batch
         .write(FILE, json.as_bytes())

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use harness::compare::Comparison;
-use harness::record::Run;
+use reporting::compare::Comparison;
+use reporting::record::Run;
 
 use super::failure::Failure;
 use super::options::Printed;

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use clap::Args;
-use harness::clock::Clock;
-use harness::doctor::{self, Finding, examine, is_fit, judge_noise, judge_step, judge_transfers};
-use harness::environment::Environment;
-use harness::noise::{self, Floor, NoiseError};
-use harness::transfer;
+use machine_facts::clock::Clock;
+use machine_facts::doctor::{
+    self, Finding, examine, is_fit, judge_noise, judge_step, judge_transfers,
+};
+use machine_facts::environment::Environment;
+use machine_facts::noise::{self, Floor, NoiseError};
+use machine_facts::transfer;
 use serde::Serialize;
 
 use super::failure::{Failure, cancel_on_signals};
-use super::measuring::topology;
 use super::options::Printed;
 use super::output::{self, Format};
+use super::rounds::topology;
 use super::values;
 
 /// The options of `faultaround doctor`.

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use harness::cancel::{Cancel, INTERRUPTED};
-use harness::progress::say;
+use machine_facts::cancel::{Cancel, INTERRUPTED};
+use machine_facts::progress::say;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,19 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use harness::cell::CALLS;
-use harness::host::{FileKind, fault_around_pages};
-use harness::rounds::{Group, Plan};
-use harness::storms::{Storm, Storms};
-use harness::subject::{KernelFile, Subject};
 use kernel_model::platform::Native;
+use measuring::cell::Subject;
+use measuring::rounds::{Group, Plan};
+use measuring::storms::{Storm, Storms};
+use running_kernel::cell::CALLS;
+use running_kernel::cell::KernelFile;
+use running_kernel::host::{FileKind, fault_around_pages};
 
 use super::failure::{Failure, cancel_on_signals};
 use super::invocation::Invocation;
-use super::measuring::{
+use super::options::{Files, Load, or, value};
+use super::rounds::{
     self, Work, groups, refuse_for_no_storm, refuse_idle_threads, rounds, seeded, setup, topology,
 };
-use super::options::{Files, Load, or, value};
 use super::sizes::kernel_sizes;
 
 /// The last part of a run directory's name.
@@ -42,7 +43,7 @@ pub(super) struct Options {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failure> {
-    harness::results::size_limit_is_an_error();
+    machine_facts::files::size_limit_is_an_error();
     let cancel = cancel_on_signals()?;
     let load = &options.load;
     let topology = topology(load.extent.cpus.as_deref())?;
@@ -69,7 +70,7 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
         left_out,
         calibration: None,
     };
-    measuring::run(load, work, &topology, LABEL, &invocation, &cancel)
+    rounds::run(load, work, &topology, LABEL, &invocation, &cancel)
 }
 
 /// A file that processes of this program fault on.

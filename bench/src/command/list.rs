@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use harness::counters::{Cpu, PRESETS};
-use harness::report::wrap;
-use harness::storms::Storms;
 use kernel_model::Graded;
 use kernel_model::Invariant;
 use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::scenario::{Explored, Scenarios};
 use kernel_model::tag::{self, Tag};
+use machine_facts::counters::{Cpu, PRESETS};
+use machine_facts::text::wrap;
+use measuring::storms::Storms;
 
 use super::failure::Failure;
 use super::{host, output};
@@ -181,7 +181,7 @@ fn write_scheme(out: &mut String, about: &About) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use harness::report::COLUMNS;
+    use machine_facts::text::COLUMNS;
 
     #[test]
     fn readme_has_the_read_modify_writes_that_are_declared() {

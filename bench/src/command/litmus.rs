@@ -9,10 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use harness::cancel::Cancel;
-use harness::progress::{Progress, say};
-use harness::report::{ascii, wrap};
 use kernel_model::litmus::{ALL, Litmus, Model, Observed};
+use machine_facts::cancel::Cancel;
+use machine_facts::progress::{Progress, say};
+use machine_facts::text::ascii;
+use machine_facts::text::wrap;
 use tempfile::TempDir;
 
 use super::failure::{Failure, cancel_on_signals};

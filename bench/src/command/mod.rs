@@ -4,7 +4,7 @@
 mod audit;
 mod breakdown;
 mod calibrate;
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 mod check;
 mod compare;
 mod doctor;
@@ -13,26 +13,26 @@ mod host;
 mod invocation;
 mod list;
 mod litmus;
-mod measuring;
 mod options;
 mod output;
 mod plot;
 mod report;
+mod rounds;
 mod sizes;
 mod storm;
 mod values;
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 mod weaken;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+#[cfg(feature = "check")]
+use checking::worker as explorer;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use harness::cell::worker::{self, WORKER};
-#[cfg(feature = "loom")]
-use harness::check::worker as explorer;
-use harness::environment::BUILD;
+use machine_facts::environment::BUILD;
+use running_kernel::cell::worker::{self, WORKER};
 
 pub use failure::{Failure, exit};
 use invocation::Invocation;
@@ -60,11 +60,11 @@ enum Command {
     /// Measure what each step of one cached, uncontended fault costs, on the first CPU.
     Breakdown(Box<breakdown::Options>),
     /// Check schemes under a weak memory model, and show how the broken ones break.
-    #[cfg(feature = "loom")]
+    #[cfg(feature = "check")]
     Check(Box<check::Options>),
     /// Weaken every ordering of the sound schemes in turn, then all together, in the scenarios of
     /// two CPUs, and show what breaks.
-    #[cfg(feature = "loom")]
+    #[cfg(feature = "check")]
     Weaken(Box<weaken::Options>),
     /// Run the litmus tests of the schemes by herd7, under the kernel's own memory model.
     Litmus(Box<litmus::Options>),
@@ -86,7 +86,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some(WORKER) => return ExitCode::from(worker::work() as u8),
-        #[cfg(feature = "loom")]
+        #[cfg(feature = "check")]
         Some(explorer::WORKER) => return ExitCode::from(explorer::work() as u8),
         _ => {}
     }
@@ -107,9 +107,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Storm(options) => storm::run(&options, invocation),
         Command::Audit(options) => audit::run(&options, &invocation),
         Command::Breakdown(options) => breakdown::run(&options, invocation),
-        #[cfg(feature = "loom")]
+        #[cfg(feature = "check")]
         Command::Check(options) => check::run(&options),
-        #[cfg(feature = "loom")]
+        #[cfg(feature = "check")]
         Command::Weaken(options) => weaken::run(&options),
         Command::Litmus(options) => litmus::run(&options),
         Command::Host(options) => host::run(&options, invocation),

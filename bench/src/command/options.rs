@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, Args, ValueEnum};
-use harness::arrival::Arrival;
-use harness::host::FileKind;
-use harness::machine::MmKind;
-use harness::order::Access;
-use harness::storms::{self, Storm};
 use kernel_model::fault_around::{self, About, FaultAround};
 use kernel_model::platform::{Platform, Site};
 use kernel_model::{Orders, shared_checks};
+use measuring::arrival::Arrival;
+use measuring::machine::MmKind;
+use measuring::order::Access;
+use measuring::storms::{self, Storm};
+use running_kernel::host::FileKind;
 
 use super::failure::Failure;
 use super::output::Format;

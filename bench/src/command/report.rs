@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use harness::calibration;
-use harness::progress::say;
-use harness::record::Run;
-use harness::report::{self, CheckVerdicts, Extras, Recorded};
+use machine_facts::progress::say;
+use reporting::record::Run;
+use reporting::report::{self, CheckVerdicts, Extras, Recorded};
+use running_kernel::calibration;
 
 use super::failure::Failure;
 use super::output;
@@ -132,8 +132,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         refuse_for_calibrations(options)?;
         let recorded = calibration::Recorded::read(&options.run).map_err(Failure::usage)?;
         return output::print(&match options.markdown {
-            true => calibration::markdown(&recorded),
-            false => calibration::text(&recorded),
+            true => reporting::calibration::markdown(&recorded),
+            false => reporting::calibration::text(&recorded),
         });
     }
     let run = Run::read(&options.run).map_err(Failure::usage)?;

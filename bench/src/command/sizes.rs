@@ -1,7 +1,7 @@
 //! From options to sizes of files, of the model and of the running kernel.
 
-use harness::machine::{Sizes, orders_in_words};
 use kernel_model::Orders;
+use measuring::machine::{Sizes, orders_in_words};
 
 use super::failure::Failure;
 use super::options::{Extent, Hole, Model};

@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, FromArgMatches};
-use harness::calibration::Recorded;
-use harness::machine::Sizes;
-use harness::rounds::{Control, Group, Plan};
-use harness::subject::Subject;
 use kernel_model::platform::Native;
+use measuring::cell::Subject;
+use measuring::machine::Sizes;
+use measuring::rounds::{Control, Group, Plan};
+use running_kernel::calibration::Recorded;
 
 use super::failure::{Failure, cancel_on_signals};
 use super::invocation::Invocation;
-use super::measuring::{
+use super::options::{Load, Model, Readahead, Schemes, or, value};
+use super::rounds::{
     self, Work, groups, of_the_calibration, refuse_for_no_storm, refuse_idle_threads, rounds,
     seeded, setup, topology,
 };
-use super::options::{Load, Model, Readahead, Schemes, or, value};
 use super::sizes::{HOLE_WINDOWS, PAGES, sizes};
 use super::values;
 
@@ -77,7 +77,7 @@ pub(super) struct Options {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failure> {
-    harness::results::size_limit_is_an_error();
+    machine_facts::files::size_limit_is_an_error();
     let cancel = cancel_on_signals()?;
     let load = &options.load;
     let topology = topology(load.extent.cpus.as_deref())?;
@@ -119,7 +119,7 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
         setup,
         left_out,
     };
-    measuring::run(load, work, &topology, LABEL, &invocation, &cancel)
+    rounds::run(load, work, &topology, LABEL, &invocation, &cancel)
 }
 
 /// Each load twice: what locking could matter at most, and what a user would see of it.

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use harness::machine::orders_named;
-use harness::storms::Storms;
 use jiff::SignedDuration;
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 use kernel_model::Graded;
 use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
 use kernel_model::folio::MAX_ORDER;
 use kernel_model::platform::Native;
+use measuring::machine::orders_named;
+use measuring::storms::Storms;
 
 use super::failure::Failure;
 
@@ -45,7 +45,7 @@ pub(super) fn storm(name: &str) -> Result<String, String> {
 }
 
 /// A graded outcome.
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 pub(super) fn graded(name: &str) -> Result<Graded, String> {
     let named = Graded::ALL.into_iter().find(|it| it.name() == name);
     named.ok_or_else(|| {
@@ -55,7 +55,7 @@ pub(super) fn graded(name: &str) -> Result<Graded, String> {
 }
 
 /// A scenario's name.
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 pub(super) fn scenario(name: &str) -> Result<String, String> {
     use kernel_model::scenario::Scenarios;
     let known = Scenarios::<Native>::ALL.iter();
@@ -64,9 +64,9 @@ pub(super) fn scenario(name: &str) -> Result<String, String> {
 }
 
 /// Preemptions in an execution, or `none` for all executions.
-#[cfg(feature = "loom")]
-pub(super) fn bound(text: &str) -> Result<harness::check::Bound, String> {
-    use harness::check::Bound;
+#[cfg(feature = "check")]
+pub(super) fn bound(text: &str) -> Result<checking::Bound, String> {
+    use checking::Bound;
     if text == "none" {
         return Ok(Bound::None);
     }
@@ -78,13 +78,13 @@ pub(super) fn bound(text: &str) -> Result<harness::check::Bound, String> {
 }
 
 /// A number of random schedules.
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 pub(super) fn schedules(text: &str) -> Result<u32, String> {
     whole(text, 1, 1_000_000_000)
 }
 
 /// A site with a weaker ordering than its own.
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weakened {
     /// The site.
@@ -94,9 +94,9 @@ pub(super) struct Weakened {
 }
 
 /// A site's name and an ordering below its own.
-#[cfg(feature = "loom")]
+#[cfg(feature = "check")]
 pub(super) fn weakened(text: &str) -> Result<Weakened, String> {
-    use harness::check::weaken::{ladder, sites_of};
+    use checking::weaken::{ladder, sites_of};
     use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
     let (name, order) = text.split_once('=').ok_or_else(|| {
         "a site and an ordering are wanted, such as recheck_locked=relaxed".to_owned()

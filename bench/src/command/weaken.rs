@@ -6,17 +6,15 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use checking::trace::{Trace, simplest};
+use checking::weaken::{Joint, Stopped, Weakening, cells_of, joint, ladder, sites_of, weaken};
+use checking::{Bound, Cell, Ended, Extent, Processes, explore_all};
 use clap::Args;
-use harness::cancel::Cancel;
-use harness::check::trace::{Trace, simplest};
-use harness::check::weaken::{
-    Joint, Stopped, Weakening, cells_of, joint, ladder, sites_of, weaken,
-};
-use harness::check::{Bound, Cell, Ended, Extent, Processes, explore_all};
-use harness::progress::{Progress, say};
-use harness::report::wrap;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Site};
+use machine_facts::cancel::Cancel;
+use machine_facts::progress::{Progress, say};
+use machine_facts::text::wrap;
 
 use super::check::{Cells, TRACE_BOUND, explore_each, grouped, many, processes, told};
 use super::failure::{Failure, cancel_on_signals};

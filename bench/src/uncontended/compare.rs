@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use harness::statistics::{Interval, Spread};
 use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::Native;
+use machine_facts::statistics::{Interval, Spread};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;

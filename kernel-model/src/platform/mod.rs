@@ -3,7 +3,7 @@
 //! Every scheme and every remover is written once, generic over [`Platform`]. [`Native`] is the
 //! machine itself and is what is measured; [`Jittered`] is any other platform with threads that run
 //! in turns ([`Relay`]) or stop at random, and is what is audited; `Loom` and `Shuttle`, behind the
-//! features of their names, are model checkers; [`Burdened`] is the machine with the work that the
+//! feature `check`, are model checkers; [`Burdened`] is the machine with the work that the
 //! model leaves out. A virtual-time simulator would be one more implementation of the same trait.
 //! Each access names a [`Site`], and each lock is an object of the platform: a checker must see one
 //! lock, not the loop that spins on it.
@@ -11,7 +11,7 @@
 use std::ops::{Deref, DerefMut};
 
 mod burdened;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
+#[cfg(feature = "check")]
 pub mod checked;
 mod jittered;
 mod native;
@@ -21,10 +21,8 @@ mod step;
 mod work;
 
 pub use burdened::{Burden, Burdened, TURN};
-#[cfg(feature = "loom")]
-pub use checked::Loom;
-#[cfg(feature = "shuttle")]
-pub use checked::Shuttle;
+#[cfg(feature = "check")]
+pub use checked::{Loom, Shuttle};
 pub use jittered::{Jitter, Jittered};
 pub use native::Native;
 pub use relay::{Leg, Relay, Why};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::breakdown::PROBE_SHARE;
+use measuring::breakdown::PROBE_SHARE;
 
 use super::Named;
 use crate::chart::{Axis, Content, Figure, Panel, Part, Row, Scale, Ticks};

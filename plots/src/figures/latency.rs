@@ -1,10 +1,10 @@
 //! Latency by percentile: faults, and the remover beside them.
 
-use harness::record::{ReadError, Run, Side};
-use harness::rounds::Variant;
-use harness::statistics::percentile;
-use harness::summary::GroupSummary;
 use hdrhistogram::Histogram;
+use machine_facts::statistics::percentile;
+use measuring::rounds::Variant;
+use measuring::summary::GroupSummary;
+use reporting::record::{ReadError, Run, Side};
 
 use super::Figures;
 use crate::chart::{Axis, Content, Figure, Marks, Panel, Scale, Series, Ticks};

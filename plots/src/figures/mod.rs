@@ -9,7 +9,7 @@ mod tests;
 mod threads;
 mod windows;
 
-use harness::record::ReadError;
+use reporting::record::ReadError;
 
 use crate::chart::Figure;
 use crate::source::Source;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use harness::rounds::Variant;
-use harness::summary::GroupSummary;
+use measuring::rounds::Variant;
+use measuring::summary::GroupSummary;
 
 use super::Figures;
 use super::sweep::{loads, members, other_builds, rate_in_words};

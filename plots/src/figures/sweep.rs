@@ -3,8 +3,8 @@
 
 use std::fmt::Display;
 
-use harness::machine::orders_in_words;
-use harness::summary::GroupSummary;
+use measuring::machine::orders_in_words;
+use measuring::summary::GroupSummary;
 
 use super::Figures;
 use crate::source::{Source, Sweep};

@@ -2,26 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::arrival::Arrival;
-use harness::cell::Setup;
-use harness::conditions::Conditions;
-use harness::counters::{Availability, Readings};
-use harness::environment::Environment;
-use harness::machine::{MmKind, Sizes, orders_named};
-use harness::order::Access;
-use harness::record::{Header, Run, RunWriter};
-use harness::recorder::new_histogram;
-use harness::rounds::{
-    CellRound, Control, Ended, Finished, Group, Key, Plan, RemoverRound, Rounds,
-};
-use harness::statistics::Latency;
-use harness::storms::Storms;
-use harness::summary::Results;
-use harness::topology::Topology;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
+use machine_facts::conditions::Conditions;
+use machine_facts::counters::{Availability, Readings};
+use machine_facts::environment::Environment;
+use machine_facts::histogram::new_histogram;
+use machine_facts::statistics::Latency;
+use machine_facts::topology::Topology;
+use measuring::arrival::Arrival;
+use measuring::cell::Setup;
+use measuring::machine::{MmKind, Sizes, orders_named};
+use measuring::order::Access;
+use measuring::rounds::{
+    CellRound, Control, Ended, Finished, Group, Key, Plan, RemoverRound, Rounds,
+};
+use measuring::storms::Storms;
+use measuring::summary::Results;
+use reporting::record::{Header, Run};
+use reporting::writer::RunWriter;
 
 use super::*;
 use crate::chart::{Content, Marks, Row, Scale, Series};

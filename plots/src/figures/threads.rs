@@ -1,8 +1,8 @@
 //! Throughput and cost against the number of fault threads.
 
-use harness::rounds::Variant;
-use harness::statistics::Interval;
-use harness::summary::{GroupSummary, Row};
+use machine_facts::statistics::Interval;
+use measuring::rounds::Variant;
+use measuring::summary::{GroupSummary, Row};
 
 use super::Figures;
 use crate::chart::{self, Axis, Content, Figure, Marks, Panel, Scale, Series, Ticks};

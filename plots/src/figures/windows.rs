@@ -1,6 +1,6 @@
 //! Cost of a page against the size of the window.
 
-use harness::summary::GroupSummary;
+use measuring::summary::GroupSummary;
 
 use super::Figures;
 use super::sweep::{loads, members, other_builds};

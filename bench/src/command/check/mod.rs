@@ -2,14 +2,14 @@
 
 mod verdicts;
 
+use checking::trace::simplest;
+use checking::weaken::sites_of;
+use checking::{Bound, Cell, Ended, Exploration, Extent, Processes, explore_all};
 use clap::Args;
-use harness::cancel::Cancel;
-use harness::check::trace::simplest;
-use harness::check::weaken::sites_of;
-use harness::check::{Bound, Cell, Ended, Exploration, Extent, Processes, explore_all};
-use harness::progress::{Progress, say};
 use kernel_model::platform::checked::Mutation;
 use kernel_model::{Graded, shared_checks};
+use machine_facts::cancel::Cancel;
+use machine_facts::progress::{Progress, say};
 use std::time::{Duration, Instant};
 
 use super::failure::{Failure, cancel_on_signals};

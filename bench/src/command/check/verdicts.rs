@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use harness::check::{Cell, Ended, Exploration, LOOM_REMEMBERS};
-use harness::report::wrap;
+use checking::{Cell, Ended, Exploration, LOOM_REMEMBERS};
 use kernel_model::Graded;
 use kernel_model::fault_around::{About, Verdict};
 use kernel_model::platform::Native;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::scenario::{Explored, Scenarios};
+use machine_facts::text::wrap;
 
 use crate::command::output::Format;
 
@@ -402,7 +402,7 @@ pub(in crate::command) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use harness::check::{Found, Panic};
+    use checking::{Found, Panic};
     use kernel_model::Invariant;
     use kernel_model::scenario::Seen;
 

@@ -16,19 +16,13 @@ use super::{Holds, Site, Step, What, Word};
 
 #[macro_use]
 mod platform;
-#[cfg(feature = "loom")]
 mod loom;
-#[cfg(feature = "loom")]
 mod loom_races;
 mod rcu;
-#[cfg(feature = "shuttle")]
 mod shuttle;
-#[cfg(feature = "shuttle")]
 mod shuttle_races;
 
-#[cfg(feature = "loom")]
 pub use loom::Loom;
-#[cfg(feature = "shuttle")]
 pub use shuttle::Shuttle;
 
 /// What is changed in the code under test, by names of sites.
@@ -76,9 +70,7 @@ pub fn begin_execution(keep_steps: bool) {
     MADE.set([0; KINDS]);
     STEPS.set(keep_steps.then(Vec::new));
     RACING.set(false);
-    #[cfg(feature = "loom")]
     loom::forget_execution();
-    #[cfg(feature = "shuttle")]
     shuttle::forget_execution();
 }
 
@@ -88,7 +80,6 @@ pub fn begin_race() {
 }
 
 /// Whether the set-up is over.
-#[cfg(feature = "loom")]
 fn is_racing() -> bool {
     RACING.get()
 }

@@ -1,0 +1,64 @@
+//! Set-ups for tests, here and in the crates above.
+
+use kernel_model::Orders;
+use kernel_model::platform::Native;
+
+use crate::arrival::Arrival;
+use crate::cell::{Cell, Setup, Subject};
+use crate::machine::{MmKind, Sizes};
+use crate::order::Access;
+use crate::storms::Storms;
+
+/// What a run is like in tests that measure nothing.
+pub fn setup() -> Setup {
+    Setup {
+        sizes: Sizes {
+            pages: 4096,
+            neighbour: false,
+            refill: false,
+            orders: Orders::All(0),
+            window_pages: 16,
+            readahead_pages: 16,
+            hole_pages: 64,
+            fill_ns_per_page: 200,
+        },
+        mm: MmKind::Private,
+        access: Access::Sequential,
+        arrival: Arrival::Closed,
+        rate_per_s: Some(5000.0),
+        storm_threads: 1,
+        events: Vec::new(),
+        cpus: vec![0, 1, 2, 3, 4, 5, 6, 7],
+        duration_ns: 200_000_000,
+        warm_up_ns: 40_000_000,
+    }
+}
+
+/// One fault thread on a window of file for a millisecond, without a storm.
+pub fn a_moment(subject: Subject, cpus: Vec<u32>) -> (Cell, Setup) {
+    let cell = Cell {
+        subject,
+        calibrated: false,
+        storm: Storms::<Native>::named("none").expect("a storm of the registry"),
+        fault_threads: 1,
+        control: None,
+    };
+    let setup = setup();
+    let sizes = Sizes {
+        pages: 16,
+        refill: true,
+        hole_pages: 16,
+        fill_ns_per_page: 0,
+        ..setup.sizes
+    };
+    let setup = Setup {
+        sizes,
+        rate_per_s: None,
+        storm_threads: 0,
+        cpus,
+        duration_ns: 1_000_000,
+        warm_up_ns: 0,
+        ..setup
+    };
+    (cell, setup)
+}

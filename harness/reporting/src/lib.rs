@@ -1,0 +1,12 @@
+//! What a run leaves behind: its directory, its report, its comparison with others, and how it
+//! grows with threads. All text is ASCII, for mails.
+
+pub mod breakdown;
+pub mod calibration;
+pub mod compare;
+mod document;
+pub mod record;
+pub mod report;
+pub mod results;
+pub mod scaling;
+pub mod writer;
