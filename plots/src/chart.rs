@@ -1,6 +1,6 @@
 //! What a figure shows, as plain data that knows nothing of runs.
 
-use crate::style::{Color, Style};
+use crate::style::{Fill, Style};
 
 /// A figure: a title, what was run, panels side by side, one legend for all of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,13 +145,4 @@ pub struct Part {
     pub value: f64,
     /// What it is filled with.
     pub fill: Fill,
-}
-
-/// What an area is filled with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fill {
-    /// The colour.
-    pub color: Color,
-    /// White lines across it, so that neighbours differ without colour, too.
-    pub hatched: bool,
 }

@@ -145,14 +145,23 @@ impl Style {
     }
 
     /// The fill of the `place`th kind of part, from 0: colours first, then the same hatched.
-    pub fn fill(place: usize) -> crate::chart::Fill {
+    pub fn fill(place: usize) -> Fill {
         // Black is for text and whiskers.
         let colors = &COLORS[1..];
-        crate::chart::Fill {
+        Fill {
             color: colors[(place + 1) % colors.len()],
             hatched: place / colors.len() % 2 == 1,
         }
     }
+}
+
+/// What an area is filled with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fill {
+    /// The colour.
+    pub color: Color,
+    /// White lines across it, so that neighbours differ without colour, too.
+    pub hatched: bool,
 }
 
 #[cfg(test)]

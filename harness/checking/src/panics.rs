@@ -7,6 +7,8 @@ use std::sync::Once;
 
 use kernel_model::Invariant;
 use serde::{Deserialize, Serialize};
+use shuttle::scheduler::RandomScheduler;
+use shuttle::{Config, FailurePersistence, Runner};
 
 use super::Found;
 
@@ -69,13 +71,20 @@ thread_local! {
     static FIRST: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
+/// Makes Shuttle set up what it sets up once.
+fn set_up_shuttle() {
+    let mut config = Config::new();
+    config.failure_persistence = FailurePersistence::None;
+    Runner::new(RandomScheduler::new(1), config).run(|| ());
+}
+
 /// Runs a checker, which panics when threads wait for each other for ever. No panic is printed.
 pub(super) fn quietly(run: impl FnOnce()) -> Result<(), Panic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         // Shuttle puts a hook of its own before whatever is there when it is first used. It reports
         // all panics, also those by which Loom's threads end, and so must come behind this one.
-        super::random::set_up();
+        set_up_shuttle();
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| match QUIET.get() {
             false => usual(info),

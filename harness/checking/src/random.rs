@@ -38,13 +38,6 @@ pub(super) fn explore(
     }
 }
 
-/// Makes Shuttle set up what it sets up once.
-pub(super) fn set_up() {
-    let mut config = Config::new();
-    config.failure_persistence = FailurePersistence::None;
-    Runner::new(RandomScheduler::new(1), config).run(|| ());
-}
-
 fn run_all(
     stage: &Arc<impl Fn() -> Stage<Shuttle> + Send + Sync + 'static>,
     scheduler: Box<dyn Scheduler + Send>,

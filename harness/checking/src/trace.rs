@@ -150,7 +150,7 @@ impl Trace {
 
     /// The lines of all CPUs, without those that don't matter.
     fn lines(&self, mutation: &Mutation) -> Vec<(usize, String)> {
-        let words = Words::of(self, mutation);
+        let words = Words::of(self.shows, &self.steps, mutation);
         let mut lines: Vec<(usize, String)> = Vec::new();
         // What each CPU is doing: a remover that looks whether anything is left finds empty slots.
         let mut doing = vec![""; self.cell.scenario.cpus.len()];

@@ -10,7 +10,6 @@ use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Holds, Note, Site, Step, What, Word};
 
 use super::flags;
-use super::trace::Trace;
 
 /// Puts steps into words; says nothing of those that don't matter.
 pub(super) struct Words<'a> {
@@ -45,7 +44,8 @@ const QUIET: &[&str] = &[
 ];
 
 impl<'a> Words<'a> {
-    pub(super) fn of(trace: &Trace, mutation: &'a Mutation) -> Self {
+    /// Those of an execution that shows this.
+    pub(super) fn of(shows: &'static str, steps: &[Step], mutation: &'a Mutation) -> Self {
         let number_of = |step: &Step| match step.what {
             What::Load { word, .. } | What::Store { word, .. } | What::Rmw { word, .. } => {
                 matches!(word.holds, Holds::Counts | Holds::Mapcount).then_some(word.number)
@@ -55,13 +55,9 @@ impl<'a> Words<'a> {
         let stored = |step: &Step| matches!(step.what, What::Store { word, .. } if word.holds == Holds::Size);
         Self {
             mutation,
-            shows: trace.shows,
-            size: trace.steps.iter().any(stored),
-            one_folio: trace
-                .steps
-                .iter()
-                .filter_map(number_of)
-                .all(|number| number == 0),
+            shows,
+            size: steps.iter().any(stored),
+            one_folio: steps.iter().filter_map(number_of).all(|number| number == 0),
         }
     }
 

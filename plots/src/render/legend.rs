@@ -5,7 +5,8 @@ use super::curves::stroke;
 use super::font;
 use super::rows::filled;
 use super::scene::Anchor;
-use crate::chart::{Content, Figure, Fill, Marks, Row, Series};
+use crate::chart::{Content, Figure, Marks, Row, Series};
+use crate::style::Fill;
 
 /// The length of a piece of curve.
 const SAMPLE: f64 = 42.0;

@@ -5,7 +5,8 @@ use super::canvas::{Area, BLACK, Canvas, LABEL, TICK, WHITE, corners, plain};
 use super::curves::{below, x_ticks};
 use super::font;
 use super::scene::Anchor;
-use crate::chart::{Axis, Fill, Row};
+use crate::chart::{Axis, Row};
+use crate::style::Fill;
 
 const STEP: f64 = 25.0;
 const BAR: f64 = 15.0;
