@@ -6,8 +6,8 @@
 //! The count of the mappings is what the remover sees, so that it has to zap only what looks
 //! mapped. Each side writes, has a full barrier, and looks, once for the window: a fault that
 //! misses the remover has its mapcounts seen, and the remover's zap waits for its PTEs. The PTEs
-//! are set last. Set first and rolled back they would be seen in between; that is the mutation that
-//! leaves `seq_ptes_last` out.
+//! are set last. Set first and rolled back they would be seen in between; that is the broken twin,
+//! which runs where `seq_ptes_last` is left out.
 //!
 //! `invalidate-seq-fused` is the same with both counts in one word, one access for both. It needs
 //! no full barrier of the fault's: a remover takes a reference after it has counted itself in and
@@ -188,65 +188,86 @@ impl<const FUSED: bool> InvalidateSeq<FUSED> {
         task: &mut Task,
         claim: &impl Claim<P>,
     ) -> Mapped {
+        if P::left_out(&SEQ_PTES_LAST) {
+            return Self::map_and_count(window, ptes, begin, task, claim);
+        }
         let start = window.pgoffs.start;
         let mut counted = mem::take(&mut task.window);
-        let mut mapped = window.walk(ptes, task, claim, |ptes, at, run| {
-            if P::left_out(&SEQ_PTES_LAST) {
-                window
-                    .system
-                    .set_ptes(&mut ptes[at..], run, start + at as u64);
-            }
-            counted.push((at, run));
-        });
-        if !FUSED {
-            P::smp_mb_after_atomic(&SEQ_MB);
-        }
-        let now = window.vma.mapping.gates.read(&window.pgoffs, &SEQ_RECHECK);
-        let unchanged = begin.iter().zip(now);
-        let keep = P::left_out(&SEQ_RECHECK)
-            || unchanged
-                .map(|(&begin, now)| is_unchanged::<P>(begin, now))
-                .fold(true, |all, it| all & it);
-        if keep {
+        let mut mapped = window.walk(ptes, task, claim, |_, at, run| counted.push((at, run)));
+        if Self::may_map(window, begin) {
             let fault_pte = (window.fault_pgoff - start) as usize;
             for (at, run) in counted.drain(..) {
-                if !P::left_out(&SEQ_PTES_LAST) {
-                    let index = start + at as u64;
-                    window.system.set_ptes(&mut ptes[at..], run, index);
-                }
+                let index = start + at as u64;
+                window.system.set_ptes(&mut ptes[at..], run, index);
                 mapped.fault_page |= (at..at + run.pages as usize).contains(&fault_pte);
             }
         } else {
             mapped = Mapped::default();
-            for (at, run) in counted.drain(..) {
-                task.faults.undone += u64::from(run.pages);
-                Self::take_back(window, ptes, (at, run), task, claim);
+            for (_, run) in counted.drain(..) {
+                Self::take_back(window, run, task, claim);
             }
         }
         task.window = counted;
         mapped
     }
 
+    /// The second look.
+    #[inline(always)]
+    fn may_map<P: Platform>(window: &Window<'_, P>, begin: [GateState; 2]) -> bool {
+        if !FUSED {
+            P::smp_mb_after_atomic(&SEQ_MB);
+        }
+        let now = window.vma.mapping.gates.read(&window.pgoffs, &SEQ_RECHECK);
+        let unchanged = begin.iter().zip(now);
+        P::left_out(&SEQ_RECHECK)
+            || unchanged
+                .map(|(&begin, now)| is_unchanged::<P>(begin, now))
+                .fold(true, |all, it| all & it)
+    }
+
     #[cold]
     fn take_back<P: Platform>(
         window: &Window<'_, P>,
-        ptes: &mut [Pte],
-        (at, run): (usize, Run),
+        run: Run,
         task: &mut Task,
         claim: &impl Claim<P>,
     ) {
-        if P::left_out(&SEQ_PTES_LAST) {
-            for (number, pte) in (0..run.pages).zip(&mut ptes[at..]) {
-                let index = window.pgoffs.start + at as u64 + u64::from(number);
-                let pfn = Pfn(run.first.0 + number);
-                let mapping = &window.vma.mapping;
-                window.system.clear_pte(mapping, pte, Pte::NONE, index, pfn);
-            }
-        }
+        task.faults.undone += u64::from(run.pages);
         if !FUSED {
             window.system.memmap.mapcount_sub(run, &MAPCOUNT_UNDO);
         }
         claim.give_back(window.system, run, task);
+    }
+
+    /// The broken twin, which is the scheme without `seq_ptes_last`: PTEs are set before the second
+    /// look, and cleared again.
+    #[cold]
+    fn map_and_count<P: Platform>(
+        window: &Window<'_, P>,
+        ptes: &mut [Pte],
+        begin: [GateState; 2],
+        task: &mut Task,
+        claim: &impl Claim<P>,
+    ) -> Mapped {
+        let system = window.system;
+        let start = window.pgoffs.start;
+        let mut set = Vec::new();
+        let mapped = window.walk(ptes, task, claim, |ptes, at, run| {
+            system.set_ptes(&mut ptes[at..], run, start + at as u64);
+            set.push((at, run));
+        });
+        if Self::may_map(window, begin) {
+            return mapped;
+        }
+        for (at, run) in set {
+            for (number, pte) in (0..run.pages).zip(&mut ptes[at..]) {
+                let index = start + at as u64 + u64::from(number);
+                let pfn = Pfn(run.first.0 + number);
+                system.clear_pte(&window.vma.mapping, pte, Pte::NONE, index, pfn);
+            }
+            Self::take_back(window, run, task, claim);
+        }
+        Mapped::default()
     }
 }
 
