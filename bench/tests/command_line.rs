@@ -170,7 +170,7 @@ fn shell(script: &str, arguments: &[&str]) -> Output {
 fn more_than_memory_is_refused_before_anything_begins() {
     let out = tempfile::tempdir().unwrap();
     let place = out.path().to_str().unwrap();
-    let limited = "ulimit -v 600000; exec \"$0\" XX";
+    let limited = "ulimit -v 600000; exec \"$0\" \"$@\" --pages 16777216 --scheme page-locked";
     for mode in [
         format!("storm --storm none --threads 1 --watch 0s --out {place}"),
         "audit --storm punch-hole".to_owned(),

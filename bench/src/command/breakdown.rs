@@ -75,7 +75,7 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
     let mut progress = Progress::new(u64::from(setup.turns));
     let measured = measure(&schemes, &setup, &Clock::new(), &cancel, &mut progress);
     progress.finish();
-    let measured = measured.map_err(|error| Failure::Broke(error.to_string()))?;
+    let measured = measured.map_err(Failure::broke)?;
     let complete = measured.turns == setup.turns;
     if measured.turns == 0 {
         say("faultaround: stopped before anything was measured");
@@ -94,10 +94,7 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
     output::print(&match options.printed.format {
         Format::Text => text(&report),
         Format::Tsv => tsv(&report),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&report);
-            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
-        }
+        Format::Json => output::json(&report)?,
     })?;
     if complete {
         return Ok(());

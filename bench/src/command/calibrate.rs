@@ -137,7 +137,7 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
             let failure = match error {
                 CellError::Interrupted => Failure::Interrupted,
                 CellError::Kernel(_) | CellError::Worker(_) => Failure::usage(error),
-                error => Failure::Broke(error.to_string()),
+                error => Failure::broke(error),
             };
             let Some(kept) = kept else {
                 let _ = directory.discard();
@@ -189,8 +189,7 @@ fn announce(request: &Request) {
 
 /// Prints what there is, and settles its directory: what isn't whole stays `.partial`.
 fn keep(format: Format, recorded: &Recorded, directory: RunDirectory) -> Result<(), Failure> {
-    let broke = |error: &dyn std::fmt::Display| Failure::Broke(error.to_string());
-    let json = serde_json::to_string(recorded).map_err(|error| broke(&error))? + "\n";
+    let json = serde_json::to_string(recorded).map_err(Failure::broke)? + "\n";
     let text = reporting::calibration::text(recorded);
     let mut batch = directory.batch();
     let written = batch
@@ -205,7 +204,7 @@ fn keep(format: Format, recorded: &Recorded, directory: RunDirectory) -> Result<
         Format::Json => &json,
         _ => &text,
     })?;
-    let path = written.map_err(|error| broke(&error))?;
+    let path = written.map_err(Failure::broke)?;
     let line = format!("calibration: {}", path.join(FILE).display());
     match format {
         Format::Text => output::print(&format!("\n{line}\n")),

@@ -33,10 +33,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let text = match options.printed.format {
         Format::Text => comparison.text(),
         Format::Tsv => comparison.tsv(),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&comparison);
-            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
-        }
+        Format::Json => output::json(&comparison)?,
     };
     output::print(&text)
 }

@@ -78,8 +78,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
                 noise: &floors,
                 environment: &environment,
             };
-            let json = serde_json::to_string_pretty(&examination);
-            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
+            output::json(&examination)?
         }
     };
     output::print(&text)?;
@@ -89,6 +88,6 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 fn broken(error: NoiseError) -> Failure {
     match error {
         NoiseError::Pin(error) => Failure::usage(error),
-        error => Failure::Broke(error.to_string()),
+        error => Failure::broke(error),
     }
 }

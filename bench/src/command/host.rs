@@ -6,18 +6,15 @@ use std::sync::Arc;
 use clap::Args;
 use kernel_model::platform::Native;
 use measuring::cell::Subject;
-use measuring::rounds::{Group, Plan};
 use measuring::storms::{Storm, Storms};
 use running_kernel::cell::CALLS;
 use running_kernel::cell::KernelFile;
 use running_kernel::host::{FileKind, fault_around_pages};
 
-use super::failure::{Failure, cancel_on_signals};
+use super::failure::Failure;
 use super::invocation::Invocation;
 use super::options::{Files, Load, or, value};
-use super::rounds::{
-    self, Work, groups, refuse_for_no_storm, refuse_idle_threads, rounds, seeded, setup, topology,
-};
+use super::rounds::{self, Asked};
 use super::sizes::kernel_sizes;
 
 /// The last part of a run directory's name.
@@ -43,34 +40,19 @@ pub(super) struct Options {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failure> {
-    machine_facts::files::size_limit_is_an_error();
-    let cancel = cancel_on_signals()?;
     let load = &options.load;
-    let topology = topology(load.extent.cpus.as_deref())?;
-    let (seed, invocation) = seeded(load.extent.seed, invocation);
     let storms = storms(load)?;
     let files = options.files.kinds()?;
     let window_pages = fault_around_pages().map_err(Failure::usage)?;
-    let sizes = kernel_sizes(&load.extent, &load.hole, window_pages)?;
-    let (groups, mut left_out) = groups(load, &topology, storms)?;
-    left_out.extend(not_compared(&files, &groups));
-    refuse_for_no_storm(&invocation, load, &groups)?;
-    let setup = setup(load, sizes, &topology)?;
-    let plan = Plan {
+    let asked = Asked {
         subjects: files.iter().map(subject).collect(),
-        groups,
-        rounds: rounds(load)?,
+        storms,
+        sizes: kernel_sizes(&load.extent, &load.hole, window_pages)?,
         controls: Vec::new(),
-        seed,
-    };
-    refuse_idle_threads(load, &setup, &plan)?;
-    let work = Work {
-        plan,
-        setup,
-        left_out,
         calibration: None,
+        not_removed_from: not_compared(&files),
     };
-    rounds::run(load, work, &topology, LABEL, &invocation, &cancel)
+    rounds::run(load, asked, LABEL, invocation)
 }
 
 /// A file that processes of this program fault on.
@@ -107,16 +89,13 @@ fn storms(load: &Load) -> Result<Vec<&'static dyn Storm<Native>>, Failure> {
 }
 
 /// Files that would not stay what they are under a storm.
-fn not_compared(files: &[FileKind], groups: &[Group]) -> Option<String> {
+fn not_compared(files: &[FileKind]) -> Option<String> {
     let names = files.iter().filter(|kind| !kind.refills_alike());
     let names: Vec<_> = names.map(|kind| kind.name.as_str()).collect();
-    let removing = groups
-        .iter()
-        .any(|group| !group.storm.removers().is_empty());
-    (!names.is_empty() && removing).then(|| {
+    (!names.is_empty()).then(|| {
         format!(
-            "{} under storms that remove: a hole that is read back comes back in small folios, and one \
-             that is written back is dirty, so that the next removal would wait for the disk",
+            "{} under storms that remove: a hole that is read back comes back in small folios, and \
+             one that is written back is dirty, so that the next removal would wait for the disk",
             names.join(", ")
         )
     })

@@ -58,18 +58,13 @@ impl Invocation {
     pub(super) fn with(mut self, subcommand: &Command, matches: &ArgMatches) -> Self {
         let options = subcommand.get_arguments().filter_map(|option| {
             let id = option.get_id().as_str();
-            let is_given = match matches.try_contains_id(id) {
-                Ok(true) => matches.value_source(id) == Some(ValueSource::CommandLine),
-                _ => false,
-            };
-            let values = || match option.get_action().takes_values() {
-                true => matches
-                    .get_raw(id)
-                    .into_iter()
-                    .flatten()
-                    .map(OsStr::to_owned)
-                    .collect(),
-                false => Vec::new(),
+            let is_known = matches.try_contains_id(id).is_ok();
+            let source = is_known.then(|| matches.value_source(id)).flatten();
+            let is_given = source == Some(ValueSource::CommandLine);
+            let takes_values = option.get_action().takes_values();
+            let values = || {
+                let raw = matches.get_raw(id).into_iter().flatten();
+                raw.filter(|_| takes_values).map(OsStr::to_owned).collect()
             };
             Some(Argument {
                 id: id.to_owned(),
@@ -107,12 +102,8 @@ impl Invocation {
 
     /// The command with no others of its options than these.
     pub(super) fn only(mut self, ids: &[&str]) -> Self {
-        self.arguments.retain_mut(|it| {
-            if !ids.contains(&it.id.as_str()) {
-                it.given = None;
-            }
-            true
-        });
+        let others = (self.arguments.iter_mut()).filter(|it| !ids.contains(&&*it.id));
+        others.for_each(|it| it.given = None);
         self
     }
 }
@@ -124,24 +115,16 @@ const LONGEST_LIST: usize = 44;
 impl Display for Invocation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.program)?;
-        for Argument {
-            flag,
-            is_list,
-            given,
-            ..
-        } in &self.arguments
-        {
-            let Some(values) = given else { continue };
-            if values.is_empty() {
+        for argument in &self.arguments {
+            let flag = &argument.flag;
+            let values = argument.given.iter().flatten();
+            if argument.given.as_ref().is_some_and(Vec::is_empty) {
                 write!(out, " {flag}")?;
             }
-            for word in words(values, *is_list) {
+            for word in words(values, argument.is_list) {
                 // What begins like an option is taken for one in a word of its own.
-                let between = if word.as_bytes().starts_with(b"-") {
-                    '='
-                } else {
-                    ' '
-                };
+                let is_plain = !word.as_bytes().starts_with(b"-");
+                let between = if is_plain { ' ' } else { '=' };
                 write!(out, " {flag}{between}{}", quoted_word(word))?;
             }
         }
@@ -150,7 +133,7 @@ impl Display for Invocation {
 }
 
 /// The values of a list in words that aren't too long; others as they are.
-fn words(values: &[OsString], is_list: bool) -> Vec<OsString> {
+fn words<'a>(values: impl Iterator<Item = &'a OsString>, is_list: bool) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     for value in values {
         match words.last_mut() {
@@ -189,6 +172,8 @@ fn quoted_word(word: impl AsRef<OsStr>) -> String {
         for byte in bytes {
             let _ = match byte {
                 b'%' => write!(out, "%%"),
+                // One at its start would be an option of printf's.
+                b'-' => write!(out, "\\055"),
                 _ if plain(byte) => write!(out, "{}", *byte as char),
                 _ => write!(out, "\\{byte:03o}"),
             };

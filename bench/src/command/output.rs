@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::failure::Failure;
 
@@ -35,6 +36,12 @@ static LOOK: extern "C" fn() = {
     }
     look
 };
+
+/// All there is of something, indented.
+pub(super) fn json(whole: &impl Serialize) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(whole).map_err(Failure::broke)?;
+    Ok(json + "\n")
+}
 
 /// Prints text to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {

@@ -6,16 +6,13 @@ use clap::{Args, Command, FromArgMatches};
 use kernel_model::platform::Native;
 use measuring::cell::Subject;
 use measuring::machine::Sizes;
-use measuring::rounds::{Control, Group, Plan};
+use measuring::rounds::Control;
 use running_kernel::calibration::Recorded;
 
-use super::failure::{Failure, cancel_on_signals};
+use super::failure::Failure;
 use super::invocation::Invocation;
 use super::options::{Load, Model, Readahead, Schemes, or, value};
-use super::rounds::{
-    self, Work, groups, of_the_calibration, refuse_for_no_storm, refuse_idle_threads, rounds,
-    seeded, setup, topology,
-};
+use super::rounds::{self, Asked, of_the_calibration};
 use super::sizes::{HOLE_WINDOWS, PAGES, sizes};
 use super::values;
 
@@ -77,11 +74,7 @@ pub(super) struct Options {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failure> {
-    machine_facts::files::size_limit_is_an_error();
-    let cancel = cancel_on_signals()?;
     let load = &options.load;
-    let topology = topology(load.extent.cpus.as_deref())?;
-    let (seed, invocation) = seeded(load.extent.seed, invocation);
     let sizes = sizes(
         &options.model,
         &load.extent,
@@ -89,48 +82,23 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
         PAGES,
         HOLE_WINDOWS,
     )?;
-    let sizes = Sizes {
-        neighbour: options.neighbour,
-        refill: options.refill,
-        readahead_pages: options.readahead.readahead.unwrap_or(sizes.window_pages),
-        fill_ns_per_page: options.fill_ns,
-        ..sizes
-    };
     let schemes = options.schemes.named::<Native>()?;
-    let storms = load.storms.named(|storm| storm.is_default())?;
-    let (mut groups, left_out) = groups(load, &topology, storms)?;
-    if options.calibrated.is_some() {
-        groups = bare_and_calibrated(groups);
-    }
-    refuse_for_no_storm(&invocation, load, &groups)?;
-    let setup = setup(load, sizes, &topology)?;
-    let plan = Plan {
-        subjects: schemes.into_iter().map(Subject::from).collect(),
-        groups,
-        rounds: rounds(load)?,
-        controls: controls(options),
-        seed,
-    };
-    refuse_idle_threads(load, &setup, &plan)?;
     let calibration = options.calibrated.as_deref().map(Recorded::read);
-    let work = Work {
+    let asked = Asked {
+        subjects: schemes.into_iter().map(Subject::from).collect(),
+        storms: load.storms.named(|storm| storm.is_default())?,
+        sizes: Sizes {
+            neighbour: options.neighbour,
+            refill: options.refill,
+            readahead_pages: options.readahead.readahead.unwrap_or(sizes.window_pages),
+            fill_ns_per_page: options.fill_ns,
+            ..sizes
+        },
+        controls: controls(options),
         calibration: calibration.transpose().map_err(of_the_calibration)?,
-        plan,
-        setup,
-        left_out,
+        not_removed_from: None,
     };
-    rounds::run(load, work, &topology, LABEL, &invocation, &cancel)
-}
-
-/// Each load twice: what locking could matter at most, and what a user would see of it.
-fn bare_and_calibrated(groups: Vec<Group>) -> Vec<Group> {
-    let twice = |group: Group| {
-        [false, true].map(|calibrated| Group {
-            calibrated,
-            ..group
-        })
-    };
-    groups.into_iter().flat_map(twice).collect()
+    rounds::run(load, asked, LABEL, invocation)
 }
 
 /// What the baseline is run as, beside itself.

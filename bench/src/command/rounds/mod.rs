@@ -27,11 +27,10 @@ use running_kernel::calibration::CalibrationError;
 use running_kernel::cell::cost_of_sigbus_ns;
 use running_kernel::host::PAGE_BYTES;
 
-pub(super) use plan::{
-    Work, groups, refuse_for_no_storm, refuse_idle_threads, rounds, setup, warm_up,
-};
+pub(super) use plan::{Asked, warm_up};
+use plan::{Work, work};
 
-use crate::command::failure::Failure;
+use crate::command::failure::{Failure, cancel_on_signals};
 use crate::command::invocation::Invocation;
 use crate::command::options::Load;
 use crate::command::output::{self, Format};
@@ -40,18 +39,22 @@ use crate::command::output::{self, Format};
 /// name.
 pub(super) fn run(
     load: &Load,
-    work: Work,
-    topology: &Topology,
+    asked: Asked,
     label: &str,
-    invocation: &Invocation,
-    cancel: &Cancel,
+    invocation: Invocation,
 ) -> Result<(), Failure> {
+    machine_facts::files::size_limit_is_an_error();
+    let (cancel, topology) = (
+        &cancel_on_signals()?,
+        &topology(load.extent.cpus.as_deref())?,
+    );
+    let (seed, invocation) = seeded(load.extent.seed, invocation);
     let Work {
         plan,
         setup,
         left_out,
         calibration,
-    } = work;
+    } = work(load, asked, topology, seed, &invocation)?;
     let environment = Environment::capture(topology);
     if let Some(calibration) = &calibration {
         calibration
@@ -160,7 +163,7 @@ fn conclude(
             say(&format!("faultaround: {error}"));
             Failure::NotAsDeclared
         }
-        Stopped::Cell(error) => Failure::Broke(error.to_string()),
+        Stopped::Cell(error) => Failure::broke(error),
         Stopped::Observer(line) => Failure::Broke(line),
     });
     if run.rounds.is_empty() {
@@ -183,12 +186,12 @@ fn conclude(
                 latencies: Some(&Measured { plan, results }),
                 ..Extras::default()
             };
-            report::text(run, &extras).map_err(|error| Failure::Broke(error.to_string()))?
+            report::text(run, &extras).map_err(Failure::broke)?
         }
         Format::Tsv => report::tsv(run),
         Format::Json => {
             let json = serde_json::to_string(run);
-            json.map_err(|error| Failure::Broke(error.to_string()))? + "\n"
+            json.map_err(Failure::broke)? + "\n"
         }
     };
     let printed = output::print(&text);
@@ -204,7 +207,7 @@ fn conclude(
     if let Some(failure) = failure {
         return Err(failure);
     }
-    settled.map_err(|error| Failure::Broke(error.to_string()))?;
+    settled.map_err(Failure::broke)?;
     let rows = run.summary.iter().flat_map(|group| &group.rows);
     let unexpected = rows.filter(|row| !row.broken && row.totals.violations > 0);
     match unexpected.count() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use kernel_model::platform::Native;
 use machine_facts::counters::{Cpu, Event};
 use machine_facts::topology::{Topology, format_cpu_list};
-use measuring::cell::Setup;
+use measuring::cell::{Setup, Subject};
 use measuring::machine::Sizes;
-use measuring::rounds::{Group, Plan, Rounds};
+use measuring::rounds::{Control, Group, Plan, Rounds};
 use measuring::storms::Storm;
 use running_kernel::calibration::Recorded;
 
@@ -21,22 +21,70 @@ const DURATION: Duration = Duration::from_millis(200);
 const WIDTH_PERCENT: f64 = 5.0;
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// What is to be measured.
-pub(in crate::command) struct Work {
-    pub(in crate::command) plan: Plan,
-    pub(in crate::command) setup: Setup,
-    /// What was left out of the defaults, and why.
-    pub(in crate::command) left_out: Vec<String>,
-    /// What calibrated loads carry.
+/// What a command wants measured, beside the load.
+pub(in crate::command) struct Asked {
+    pub(in crate::command) subjects: Vec<Subject>,
+    pub(in crate::command) storms: Vec<&'static dyn Storm<Native>>,
+    pub(in crate::command) sizes: Sizes,
+    pub(in crate::command) controls: Vec<Control>,
+    /// What every load is measured with once more: what locking could matter at most, and what a
+    /// user would see of it.
     pub(in crate::command) calibration: Option<Recorded>,
+    /// The subjects that storms leave alone, and why.
+    pub(in crate::command) not_removed_from: Option<String>,
+}
+
+/// What is to be measured.
+pub(super) struct Work {
+    pub(super) plan: Plan,
+    pub(super) setup: Setup,
+    /// What was left out of the defaults, and why.
+    pub(super) left_out: Vec<String>,
+    /// What calibrated loads carry.
+    pub(super) calibration: Option<Recorded>,
+}
+
+/// The plan for it on these CPUs.
+pub(super) fn work(
+    load: &Load,
+    asked: Asked,
+    topology: &Topology,
+    seed: u64,
+    invocation: &Invocation,
+) -> Result<Work, Failure> {
+    let (mut groups, mut left_out) = groups(load, topology, asked.storms)?;
+    if any_removes(&groups) {
+        left_out.extend(asked.not_removed_from);
+    }
+    if asked.calibration.is_some() {
+        let twice = |group: Group| {
+            [false, true].map(|calibrated| Group {
+                calibrated,
+                ..group
+            })
+        };
+        groups = groups.into_iter().flat_map(twice).collect();
+    }
+    refuse_for_no_storm(invocation, load, &groups)?;
+    let setup = setup(load, asked.sizes, topology)?;
+    let plan = Plan {
+        subjects: asked.subjects,
+        groups,
+        rounds: rounds(load)?,
+        controls: asked.controls,
+        seed,
+    };
+    refuse_idle_threads(load, &setup, &plan)?;
+    Ok(Work {
+        plan,
+        setup,
+        left_out,
+        calibration: asked.calibration,
+    })
 }
 
 /// The setup that is asked for.
-pub(in crate::command) fn setup(
-    load: &Load,
-    sizes: Sizes,
-    topology: &Topology,
-) -> Result<Setup, Failure> {
+fn setup(load: &Load, sizes: Sizes, topology: &Topology) -> Result<Setup, Failure> {
     let duration = load.extent.duration.unwrap_or(DURATION);
     Ok(Setup {
         arrival: load.arrival,
@@ -58,7 +106,7 @@ pub(in crate::command) fn warm_up(duration: Duration) -> Duration {
 }
 
 /// When there are rounds enough.
-pub(in crate::command) fn rounds(load: &Load) -> Result<Rounds, Failure> {
+fn rounds(load: &Load) -> Result<Rounds, Failure> {
     match load.rounds {
         values::Rounds::Auto => Ok(Rounds::Auto {
             width: load.width.unwrap_or(WIDTH_PERCENT) / 100.0,
@@ -83,7 +131,7 @@ fn events(load: &Load) -> Result<Vec<Event>, Failure> {
 }
 
 /// Refuses what is given to a storm where no storm does anything.
-pub(in crate::command) fn refuse_for_no_storm(
+fn refuse_for_no_storm(
     invocation: &Invocation,
     load: &Load,
     groups: &[Group],
@@ -116,11 +164,7 @@ fn any_removes(groups: &[Group]) -> bool {
 }
 
 /// Threads of one process deal the windows out; each must get one.
-pub(in crate::command) fn refuse_idle_threads(
-    load: &Load,
-    setup: &Setup,
-    plan: &Plan,
-) -> Result<(), Failure> {
+fn refuse_idle_threads(load: &Load, setup: &Setup, plan: &Plan) -> Result<(), Failure> {
     let windows = setup.sizes.pages / setup.sizes.window_pages;
     let threads = plan.groups.iter().map(|group| group.fault_threads);
     let threads = threads.max().unwrap_or(1);
@@ -135,7 +179,7 @@ pub(in crate::command) fn refuse_idle_threads(
 
 /// These storms with numbers of threads that fit the CPUs, and what was left out because it
 /// doesn't.
-pub(in crate::command) fn groups(
+fn groups(
     load: &Load,
     topology: &Topology,
     storms: Vec<&'static dyn Storm<Native>>,
