@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::folio::site::STABLE_READ;
 use crate::folio::{Folio, PG_DIRTY, Pfn};
 use crate::gates::Gates;
+use crate::line::Line;
 use crate::mm::Vma;
 use crate::platform::{AtomicWord, Holds, Platform, RwSemaphore, Site, SpinLock};
 
@@ -71,10 +72,6 @@ pub mod site {
         &I_SIZE_WRITE,
     ];
 }
-
-/// A cache line of its own.
-#[repr(align(64))]
-pub(crate) struct Line<T>(pub(crate) T);
 
 /// A file in the page cache.
 pub struct AddressSpace<P: Platform> {

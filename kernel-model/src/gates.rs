@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::address_space::Line;
+use crate::line::Line;
 use crate::platform::{AtomicWord, Holds, Platform, Site};
 
 /// Pages that have a gate in common: what a PTE table maps.

@@ -45,6 +45,7 @@ mod fault;
 mod foreign;
 mod graded;
 mod invariants;
+mod line;
 mod orders;
 mod registry;
 mod rmap;
