@@ -279,6 +279,14 @@ fn a_verdict_takes_work_unless_something_was_found() {
         verdict(&declared, &[], false, &worked, free),
         Verdict::NotAsDeclared
     );
+    let good = [Verdict::AsDeclared, Verdict::Noticed];
+    let not = [
+        Verdict::NotAsDeclared,
+        Verdict::NotNoticed,
+        Verdict::TooLittleDone,
+        Verdict::TooLittleTime,
+    ];
+    assert!(good.into_iter().all(Verdict::is_good) && !not.into_iter().any(Verdict::is_good));
 }
 
 /// Both threads of a trial: a thread inherits the CPU of the one that starts it.
