@@ -1,7 +1,9 @@
 //! Set-ups for tests, here and in the crates above.
 
 use kernel_model::Orders;
+use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
+use machine_facts::topology::Topology;
 
 use crate::arrival::Arrival;
 use crate::cell::{Cell, Setup, Subject};
@@ -34,15 +36,46 @@ pub fn setup() -> Setup {
     }
 }
 
-/// One fault thread on a window of file for a millisecond, without a storm.
-pub fn a_moment(subject: Subject, cpus: Vec<u32>) -> (Cell, Setup) {
-    let cell = Cell {
+/// A cell that is over soon, on the CPUs that there are.
+pub fn small() -> Setup {
+    let setup = setup();
+    Setup {
+        sizes: Sizes {
+            pages: 256,
+            fill_ns_per_page: 10,
+            ..setup.sizes
+        },
+        rate_per_s: None,
+        cpus: Topology::detect().expect("CPUs").ids(),
+        duration_ns: 20_000_000,
+        warm_up_ns: 5_000_000,
+        ..setup
+    }
+}
+
+/// A cell by its names.
+pub fn cell(scheme: &str, storm: &str, fault_threads: u32) -> Cell {
+    let scheme = Schemes::<Native>::named(scheme).expect("a scheme of the registry");
+    Cell {
+        storm: Storms::<Native>::named(storm).expect("a storm of the registry"),
+        fault_threads,
+        ..of(scheme.into())
+    }
+}
+
+/// One fault thread, without a storm.
+fn of(subject: Subject) -> Cell {
+    Cell {
         subject,
         calibrated: false,
         storm: Storms::<Native>::named("none").expect("a storm of the registry"),
         fault_threads: 1,
         control: None,
-    };
+    }
+}
+
+/// One fault thread on a window of file for a millisecond, without a storm.
+pub fn a_moment(subject: Subject, cpus: Vec<u32>) -> (Cell, Setup) {
     let setup = setup();
     let sizes = Sizes {
         pages: 16,
@@ -60,5 +93,5 @@ pub fn a_moment(subject: Subject, cpus: Vec<u32>) -> (Cell, Setup) {
         warm_up_ns: 0,
         ..setup
     };
-    (cell, setup)
+    (of(subject), setup)
 }

@@ -1,51 +1,34 @@
 //! Cells whose result is known beforehand: at a rate, with a planted slowdown, without recording.
 
-use kernel_model::Orders;
-use kernel_model::fault_around::Schemes;
-use kernel_model::platform::Native;
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
 use machine_facts::counters::{Availability, Event};
 use machine_facts::statistics::Spread;
-use machine_facts::topology::Topology;
 use measuring::arrival::Arrival;
 use measuring::cell::{Cell, FaultThread, Measured, Setup, measure};
-use measuring::machine::{MmKind, Sizes};
-use measuring::order::Access;
+use measuring::fixture::{cell, small};
+use measuring::machine::Sizes;
 use measuring::rounds::Control;
-use measuring::storms::Storms;
 
 fn setup(arrival: Arrival) -> Setup {
+    let small = small();
     Setup {
         sizes: Sizes {
             pages: 1024,
-            window_pages: 16,
-            readahead_pages: 16,
-            orders: Orders::All(0),
-            neighbour: false,
-            refill: false,
-            hole_pages: 64,
-            fill_ns_per_page: 10,
+            ..small.sizes
         },
-        mm: MmKind::Private,
-        access: Access::Sequential,
         arrival,
-        rate_per_s: None,
-        storm_threads: 1,
         events: Event::STANDARD.to_vec(),
-        cpus: Topology::detect().unwrap().ids(),
         duration_ns: 100_000_000,
         warm_up_ns: 20_000_000,
+        ..small
     }
 }
 
 fn run(setup: &Setup, control: Option<Control>) -> Measured {
     let cell = Cell {
-        subject: Schemes::<Native>::named("page-locked").unwrap().into(),
-        calibrated: false,
-        storm: Storms::<Native>::named("none").unwrap(),
-        fault_threads: 1,
         control,
+        ..cell("page-locked", "none", 1)
     };
     measure(&cell, setup, 1, &Clock::new(), &Cancel::default()).unwrap()
 }

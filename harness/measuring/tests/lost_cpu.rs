@@ -7,18 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use kernel_model::Orders;
-use kernel_model::fault_around::Schemes;
-use kernel_model::platform::Native;
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
 use machine_facts::conditions::Cause;
 use machine_facts::topology::Topology;
-use measuring::arrival::Arrival;
-use measuring::cell::{Cell, Setup, measure};
-use measuring::machine::{MmKind, Sizes};
-use measuring::order::Access;
-use measuring::storms::Storms;
+use measuring::cell::{Setup, measure};
+use measuring::fixture::{cell, small};
 
 /// The affinity of a thread.
 fn affinity(tid: i32) -> [u64; 128] {
@@ -78,33 +72,11 @@ fn a_round_in_which_a_thread_lost_its_cpu_is_marked_and_one_in_which_it_did_not_
         return;
     };
     let mut setup = Setup {
-        sizes: Sizes {
-            pages: 256,
-            window_pages: 16,
-            readahead_pages: 16,
-            orders: Orders::All(0),
-            neighbour: false,
-            refill: false,
-            hole_pages: 64,
-            fill_ns_per_page: 10,
-        },
-        mm: MmKind::Private,
-        access: Access::Sequential,
-        arrival: Arrival::Closed,
-        rate_per_s: None,
-        storm_threads: 1,
-        events: Vec::new(),
         cpus: vec![first],
         duration_ns: 200_000_000,
-        warm_up_ns: 10_000_000,
+        ..small()
     };
-    let cell = Cell {
-        subject: Schemes::<Native>::named("page-locked").unwrap().into(),
-        calibrated: false,
-        storm: Storms::<Native>::named("none").unwrap(),
-        fault_threads: 1,
-        control: None,
-    };
+    let cell = cell("page-locked", "none", 1);
     let run = |setup: &Setup| {
         let measured = measure(&cell, setup, 1, &Clock::new(), &Cancel::default());
         measured.unwrap().conditions

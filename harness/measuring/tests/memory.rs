@@ -1,16 +1,14 @@
 //! What a modelled page takes. Alone in its process, so that no other memory is counted.
 
-use kernel_model::Orders;
 use kernel_model::Task;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
-use machine_facts::topology::Topology;
-use measuring::cell::{Cell, Setup, measure};
+use measuring::cell::{Setup, measure};
+use measuring::fixture::{cell, small};
 use measuring::machine::{Machine, MmKind, Sizes};
 use measuring::order::Access;
-use measuring::storms::Storms;
 
 /// A file of 4 GiB.
 const PAGES: u32 = 1 << 20;
@@ -18,13 +16,8 @@ const PAGES: u32 = 1 << 20;
 fn sizes() -> Sizes {
     Sizes {
         pages: PAGES,
-        window_pages: 16,
-        readahead_pages: 16,
-        orders: Orders::All(0),
-        neighbour: false,
-        refill: false,
-        hole_pages: 64,
         fill_ns_per_page: 0,
+        ..small().sizes
     }
 }
 
@@ -59,24 +52,14 @@ fn four_gibibytes_of_file_fit_and_can_be_stormed() {
     assert_eq!(file.strong_count(), 0, "nothing of it is left");
 
     let setup = Setup {
-        arrival: measuring::arrival::Arrival::Closed,
-        events: Vec::new(),
         sizes: sizes(),
-        mm: MmKind::Private,
         access: Access::Random,
         rate_per_s: Some(1_000.0),
-        storm_threads: 1,
-        cpus: Topology::detect().unwrap().ids(),
         duration_ns: 300_000_000,
         warm_up_ns: 10_000_000,
+        ..small()
     };
-    let cell = Cell {
-        control: None,
-        subject: scheme.into(),
-        calibrated: false,
-        storm: Storms::<Native>::named("punch-hole").unwrap(),
-        fault_threads: 1,
-    };
+    let cell = cell("mapcount-recheck", "punch-hole", 1);
     let measured = measure(&cell, &setup, 1, &Clock::new(), &Cancel::default()).unwrap();
     assert_eq!(measured.violation_count, 0, "{:?}", measured.violations);
     assert!(measured.storm_threads[0].counters.removed > 0);

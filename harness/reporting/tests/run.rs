@@ -8,7 +8,7 @@ use kernel_model::fault_around::{About, FaultAround, Schemes};
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Native, Site};
 use kernel_model::removal::Duties;
-use kernel_model::{Invariant, Orders, Task};
+use kernel_model::{Invariant, Task};
 use kernel_model::{MapPages, Mapped, Window};
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
@@ -16,10 +16,10 @@ use machine_facts::counters::{Availability, Event};
 use machine_facts::environment::Environment;
 use machine_facts::statistics::Spread;
 use machine_facts::topology::Topology;
-use measuring::arrival::Arrival;
 use measuring::cell::Subject;
 use measuring::cell::{Cell, CellError, Setup, measure};
-use measuring::machine::{MmKind, Sizes};
+use measuring::fixture::{cell, small};
+use measuring::machine::MmKind;
 use measuring::order::Access;
 use measuring::rounds::{self, Ended, Finished, Group, Observer, Plan, Rounds, Stopped, Variant};
 use measuring::storms::Storms;
@@ -30,35 +30,10 @@ use reporting::writer::RunWriter;
 
 fn setup(mm: MmKind, access: Access) -> Setup {
     Setup {
-        sizes: Sizes {
-            pages: 256,
-            window_pages: 16,
-            readahead_pages: 16,
-            orders: Orders::All(0),
-            neighbour: false,
-            refill: false,
-            hole_pages: 64,
-            fill_ns_per_page: 10,
-        },
         mm,
         access,
-        arrival: Arrival::Closed,
-        rate_per_s: None,
-        storm_threads: 1,
         events: Event::STANDARD.to_vec(),
-        cpus: Topology::detect().unwrap().ids(),
-        duration_ns: 20_000_000,
-        warm_up_ns: 5_000_000,
-    }
-}
-
-fn cell(scheme: &str, storm: &str, fault_threads: u32) -> Cell {
-    Cell {
-        subject: Schemes::<Native>::named(scheme).unwrap().into(),
-        calibrated: false,
-        storm: Storms::<Native>::named(storm).unwrap(),
-        fault_threads,
-        control: None,
+        ..small()
     }
 }
 

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use machine_facts::cancel::Cancel;
@@ -15,10 +14,6 @@ use machine_facts::clock::Clock;
 use machine_facts::counters::Availability;
 use machine_facts::environment::Environment;
 use machine_facts::topology::Topology;
-use measuring::arrival::Arrival;
-use measuring::cell::Setup;
-use measuring::machine::{MmKind, Sizes};
-use measuring::order::Access;
 use measuring::rounds::{self, Finished, Group, Observer, Plan, Rounds};
 use measuring::storms::Storms;
 use measuring::summary::Results;
@@ -48,27 +43,7 @@ impl Observer for Collector {
 /// The files of a small whole run; measured once, since it is only read.
 static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     let topology = Topology::detect().unwrap();
-    let setup = Setup {
-        sizes: Sizes {
-            pages: 256,
-            window_pages: 16,
-            readahead_pages: 16,
-            orders: Orders::All(0),
-            neighbour: false,
-            refill: false,
-            hole_pages: 64,
-            fill_ns_per_page: 10,
-        },
-        mm: MmKind::Private,
-        access: Access::Sequential,
-        arrival: Arrival::Closed,
-        rate_per_s: None,
-        storm_threads: 1,
-        events: Vec::new(),
-        cpus: topology.ids(),
-        duration_ns: 20_000_000,
-        warm_up_ns: 1_000_000,
-    };
+    let setup = measuring::fixture::small();
     let plan = Plan {
         subjects: vec![Schemes::<Native>::named("page-locked").unwrap().into()],
         groups: vec![Group {

@@ -12,9 +12,8 @@ use machine_facts::environment::Environment;
 use machine_facts::histogram::new_histogram;
 use machine_facts::statistics::Latency;
 use machine_facts::topology::Topology;
-use measuring::arrival::Arrival;
 use measuring::cell::Setup;
-use measuring::machine::{MmKind, Sizes, orders_named};
+use measuring::machine::Sizes;
 use measuring::order::Access;
 use measuring::rounds::{
     CellRound, Control, Ended, Finished, Group, Key, Plan, RemoverRound, Rounds,
@@ -142,26 +141,17 @@ impl Made {
             controls: vec![Control::Planted(50.0), Control::Unrecorded],
             seed: 1,
         };
+        let setup = measuring::fixture::setup();
         let setup = Setup {
             sizes: Sizes {
-                pages: 4096,
-                neighbour: false,
-                refill: false,
-                orders: orders_named("0").unwrap(),
                 window_pages: self.window,
                 readahead_pages: self.window,
                 hole_pages: 4 * self.window,
-                fill_ns_per_page: 200,
+                ..setup.sizes
             },
-            mm: MmKind::Private,
             access: self.access,
-            arrival: Arrival::Closed,
             rate_per_s: Some(self.rate),
-            storm_threads: 1,
-            cpus: (0..8).collect(),
-            events: Vec::new(),
-            duration_ns: 200_000_000,
-            warm_up_ns: 40_000_000,
+            ..setup
         };
         let mut results = Results::default();
         for round in 0..6 {
