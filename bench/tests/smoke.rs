@@ -273,12 +273,14 @@ fn audits_accuse_the_broken_and_repeat_it() {
     audit("--duration 100ms --scheme page-locked,mapcount-recheck --storm truncate,shmem-swapout");
     let accused = audit("--scheme sketch --storm punch-hole --duration 10ms");
     assert!(accused.contains("VIOLATES"), "{accused}");
-    let again = accused
-        .lines()
-        .find_map(|line| line.split_once("--schedule "));
-    let (_, schedule) = again.expect("how to see it again");
-    let again = format!("--scheme sketch --storm punch-hole --schedule {schedule}");
-    let again = audit(&again);
+    let joined = accused.replace("\\\n", " ");
+    let (_, schedule) = joined
+        .split_once("--schedule ")
+        .expect("how to see it again");
+    let schedule = schedule.split_whitespace().next().expect("a schedule");
+    let again = audit(&format!(
+        "--scheme sketch --storm punch-hole --schedule {schedule}"
+    ));
     assert!(again.contains("VIOLATES"), "{again}");
     // What is left out is noticed.
     audit("--scheme mapcount-recheck --storm punch-hole --duration 10ms --without recheck_mapping");

@@ -74,6 +74,11 @@ impl Invocation {
             })
         });
         self.arguments = options.collect();
+        // As they were typed.
+        self.arguments.sort_by_key(|it| match it.given {
+            Some(_) => matches.index_of(&it.id),
+            None => None,
+        });
         self.program = format!("{} {}", self.program, subcommand.get_name());
         self
     }
@@ -90,13 +95,12 @@ impl Invocation {
         argument.map(|it| it.flag.as_str())
     }
 
-    /// The command with another value of an option, given before or not.
+    /// The command with another value of an option, given before or not, at its end.
     pub(super) fn set(mut self, id: &str, value: impl ToString) -> Self {
-        let mut arguments = self.arguments.iter_mut();
-        let argument = arguments
-            .find(|it| it.id == id)
-            .expect("an option of the command");
+        let at = self.arguments.iter().position(|it| it.id == id);
+        let mut argument = self.arguments.remove(at.expect("an option of the command"));
         argument.given = Some(vec![value.to_string().into()]);
+        self.arguments.push(argument);
         self
     }
 
