@@ -30,7 +30,7 @@ pub const SCHEMA_VERSION: u32 = 2;
 pub struct Header {
     /// The command as it was given.
     pub command: String,
-    /// A command that runs the same again, every default and the seed written out.
+    /// A command that runs the same again: what was given, and the seed.
     pub rerun: String,
     /// When it began (UTC).
     pub started: Timestamp,
