@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use super::*;
 use kernel_model::Violation;
 use kernel_model::folio::Pfn;
+use kernel_model::platform::Shuttle;
 
 /// What becomes of a stage whose second CPU does `work` instead of its own.
 fn planted<P: Platform>(
@@ -48,7 +49,7 @@ fn assert_panicked(ended: &Ended, message: &str) {
         panic!("{ended:?}");
     };
     assert_eq!(panic.message, message);
-    assert!(panic.place.contains("check/tests.rs:"), "{panic}");
+    assert!(panic.place.contains("checking/src/tests.rs:"), "{panic}");
 }
 
 #[test]
@@ -57,16 +58,13 @@ fn a_panic_is_a_verdict_that_names_its_message_and_place() {
     assert_panicked(&ended, "planted, in two lines");
     // The next exploration on the same thread knows nothing of it.
     assert_eq!(by_loom(|_| ()), Ended::Exhausted);
-    {
-        use kernel_model::platform::Shuttle;
-        let work = |_: &System<Shuttle>| panic!("planted");
-        let exploration = planted(work, &[], |stage, watch| {
-            random::explore(stage, 9, 1, watch)
-        });
-        assert_panicked(&exploration.ended, "planted");
-        assert_eq!(exploration.executions, 1, "it was the last");
-        assert!(!exploration.is_declared(&[]) && !exploration.is_declared(&Invariant::ALL));
-    }
+    let work = |_: &System<Shuttle>| panic!("planted");
+    let exploration = planted(work, &[], |stage, watch| {
+        random::explore(stage, 9, 1, watch)
+    });
+    assert_panicked(&exploration.ended, "planted");
+    assert_eq!(exploration.executions, 1, "it was the last");
+    assert!(!exploration.is_declared(&[]) && !exploration.is_declared(&Invariant::ALL));
 }
 
 #[test]
