@@ -1,7 +1,8 @@
 //! Measuring: pinned threads that start together and fault, storms beside them, interleaved rounds
 //! of cells, audits, and the steps of one fault.
 //!
-//! What the threads work on is a [`Subject`](cell::Subject): the model in here, the running kernel elsewhere.
+//! What the threads work on is a [`Subject`](cell::Subject): the model in here, the running kernel
+//! elsewhere.
 
 pub mod arrival;
 pub mod audit;

@@ -127,9 +127,10 @@ pub struct Row {
     pub verdict: Option<Verdict>,
     /// The baseline's median latency over this one's, round by round: above 1 is faster. Hardly
     /// touched by what the machine does to a few faults in a thousand. In a closed loop the median
-    /// is over stretches of faults in a row ([`Stretches`](machine_facts::statistics::Stretches)). What the
-    /// clock's step leaves open is in the interval. `None` for the baseline itself, and where a
-    /// median is below the noise floor.
+    /// is over stretches of faults in a row
+    /// ([`Stretches`](machine_facts::statistics::Stretches)). What the clock's step leaves open is
+    /// in the interval. `None` for the baseline itself, and where a median is below the noise
+    /// floor.
     pub p50_ratio: Option<Interval>,
     /// What may be said of that ratio.
     pub p50_verdict: Option<Verdict>,

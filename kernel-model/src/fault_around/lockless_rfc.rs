@@ -5,7 +5,7 @@
 //!
 //! A whole removal fits between the look at the mapping and the increment, and a folio with
 //! `mapping == NULL` ends up in a PTE. Under a truncation only where
-//! [`sketch`](super::Sketch) is broken by one.
+//! [`sketch`](super::sketch::Sketch) is broken by one.
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -45,8 +45,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Each histogram with the name of the file it goes to (see
-    /// [`write_hgrm`](reporting::results::write_hgrm)).
+    /// Each histogram with the name of the file it goes to, as a percentile table.
     pub fn files(&self) -> impl Iterator<Item = (String, &Histogram<u64>)> {
         let floors = self.floors.iter().zip(&self.histograms);
         floors.map(|(floor, histogram)| (format!("noise-cpu{}.hgrm", floor.cpu), histogram))

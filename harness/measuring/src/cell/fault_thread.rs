@@ -34,7 +34,8 @@ pub struct FaultThread {
     /// Latencies beyond the histogram's range.
     pub beyond: u64,
     /// The times of stretches of faults, in nanoseconds per
-    /// [`STRETCH`](machine_facts::histogram::STRETCH) faults; empty where faults don't follow each other.
+    /// [`STRETCH`](machine_facts::histogram::STRETCH) faults; empty where faults don't follow each
+    /// other.
     pub stretches: Histogram<u64>,
     /// Faults in a stretch.
     pub stretch: u32,

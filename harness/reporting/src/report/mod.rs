@@ -61,7 +61,7 @@ pub struct Extras<'a> {
     pub short: bool,
 }
 
-/// The report as plain text: ASCII, at most [`COLUMNS`] wide.
+/// The report as plain text: ASCII, at most [`COLUMNS`](machine_facts::text::COLUMNS) wide.
 ///
 /// # Errors
 /// Latencies that can't be read.

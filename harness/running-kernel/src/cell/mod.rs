@@ -1,6 +1,6 @@
 //! A cell's faults and removals on the running kernel.
 //!
-//! Each faulter is a process of its own, a [worker](super::worker): with an address space each, as
+//! Each faulter is a process of its own, a [`worker`]: with an address space each, as
 //! the model's `mm private` has it, or one for all threads. The storm stays in this process, which
 //! maps nothing, so that no zap between passes interrupts its CPU.
 
