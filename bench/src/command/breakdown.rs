@@ -7,9 +7,7 @@ use machine_facts::clock::Clock;
 use machine_facts::environment::Environment;
 use machine_facts::progress::{Progress, say};
 use measuring::breakdown::{Setup, Visit, run as measure};
-use reporting::breakdown::Report;
-use reporting::breakdown::text;
-use reporting::breakdown::tsv;
+use reporting::breakdown::{Report, text, tsv};
 
 use super::failure::{Failure, cancel_on_signals};
 use super::invocation::Invocation;

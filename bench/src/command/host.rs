@@ -7,8 +7,7 @@ use clap::Args;
 use kernel_model::platform::Native;
 use measuring::cell::Subject;
 use measuring::storms::{Storm, Storms};
-use running_kernel::cell::CALLS;
-use running_kernel::cell::KernelFile;
+use running_kernel::cell::{CALLS, KernelFile};
 use running_kernel::host::{FileKind, fault_around_pages};
 
 use super::failure::Failure;

@@ -3,12 +3,16 @@
 use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
+use machine_facts::conditions::Conditions;
+use machine_facts::counters::Readings;
 use machine_facts::topology::Topology;
 
 use crate::arrival::Arrival;
 use crate::cell::{Cell, Setup, Subject};
+use crate::control::Variant;
 use crate::machine::{MmKind, Sizes};
 use crate::order::Access;
+use crate::rounds::{CellRound, RemoverRound};
 use crate::storms::Storms;
 
 /// What a run is like in tests that measure nothing.
@@ -94,4 +98,59 @@ pub fn a_moment(subject: Subject, cpus: Vec<u32>) -> (Cell, Setup) {
         ..setup
     };
     (of(subject), setup)
+}
+
+/// What a cell gave in a round if nothing was counted in it.
+pub fn round_of(cell: &Cell, variant: Variant, round: u32) -> CellRound {
+    CellRound {
+        round,
+        place: 0,
+        scheme: cell.subject.name().to_owned(),
+        variant,
+        storm: cell.storm.about().name.to_owned(),
+        threads: cell.fault_threads,
+        started_ns: 0,
+        faults_per_s: 0.0,
+        pages_per_s: 0.0,
+        ns_per_page: 0.0,
+        arrived: None,
+        latency: None,
+        stretches: None,
+        slow_path_share: 0.0,
+        sigbus: 0,
+        oom: 0,
+        pages_mapped: [0, 0],
+        skipped_locked: 0,
+        slot_changed: 0,
+        undone: 0,
+        gate_closed: 0,
+        filled: 0,
+        fairness: 1.0,
+        fault_threads: Vec::new(),
+        remover: None,
+        beyond_range: 0,
+        start_skew_ns: 0,
+        violations: 0,
+        violated: Vec::new(),
+        counters: Readings::default(),
+        unstable: false,
+        conditions: Conditions::default(),
+    }
+}
+
+/// The same of its storm, after so many operations.
+pub fn removals(ops: u64, ops_per_s: f64) -> RemoverRound {
+    RemoverRound {
+        ops,
+        ops_per_s,
+        latency: None,
+        folios_removed: 0,
+        pages_removed: 0,
+        skipped_locked: 0,
+        busy: 0,
+        split: 0,
+        unmapped_singly: 0,
+        transient_mapcount: 0,
+        counters: Readings::default(),
+    }
 }

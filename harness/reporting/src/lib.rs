@@ -5,6 +5,8 @@ pub mod breakdown;
 pub mod calibration;
 pub mod compare;
 mod document;
+#[cfg(any(test, feature = "fixture"))]
+pub mod fixture;
 pub mod record;
 pub mod report;
 pub mod results;

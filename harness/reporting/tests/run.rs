@@ -12,12 +12,11 @@ use kernel_model::{Invariant, Task};
 use kernel_model::{MapPages, Mapped, Window};
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
-use machine_facts::counters::{Availability, Event};
+use machine_facts::counters::Event;
 use machine_facts::environment::Environment;
 use machine_facts::statistics::Spread;
 use machine_facts::topology::Topology;
-use measuring::cell::Subject;
-use measuring::cell::{Cell, CellError, Setup, measure};
+use measuring::cell::{Cell, CellError, Setup, Subject, measure};
 use measuring::fixture::{cell, small};
 use measuring::machine::MmKind;
 use measuring::order::Access;
@@ -233,19 +232,11 @@ fn collect(plan: &Plan, setup: &Setup, cells: u32) -> (Collector, Result<Ended, 
 fn header() -> Header {
     let environment = Environment::capture(&Topology::detect().unwrap());
     Header {
-        command: "faultaround storm".to_owned(),
         rerun: "cargo run --release -- storm --seed 5".to_owned(),
         started: Timestamp::now(),
         caveats: environment.caveats(),
-        findings: Vec::new(),
-        noise: Vec::new(),
-        counters: Availability::default(),
         environment,
-        calibration: None,
-        left_out: vec!["a storm that there is no CPU for".to_owned()],
-        recording_ns: 9.0,
-        clock_step: None,
-        sigbus_ns: None,
+        ..reporting::fixture::header()
     }
 }
 

@@ -6,18 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
-use machine_facts::counters::Availability;
-use machine_facts::environment::Environment;
-use machine_facts::topology::Topology;
 use measuring::rounds::{self, Finished, Group, Observer, Plan, Rounds};
 use measuring::storms::Storms;
 use measuring::summary::Results;
-use reporting::record::{Header, Run, SCHEMA_VERSION, Side};
+use reporting::record::{Run, SCHEMA_VERSION, Side};
 use reporting::writer::RunWriter;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -42,7 +38,6 @@ impl Observer for Collector {
 
 /// The files of a small whole run; measured once, since it is only read.
 static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
-    let topology = Topology::detect().unwrap();
     let setup = measuring::fixture::small();
     let plan = Plan {
         subjects: vec![Schemes::<Native>::named("page-locked").unwrap().into()],
@@ -55,22 +50,7 @@ static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
         controls: Vec::new(),
         seed: 5,
     };
-    let environment = Environment::capture(&topology);
-    let header = Header {
-        command: "faultaround storm".to_owned(),
-        rerun: "cargo run --release -- storm --seed 5".to_owned(),
-        started: Timestamp::now(),
-        caveats: Vec::new(),
-        findings: Vec::new(),
-        noise: Vec::new(),
-        counters: Availability::default(),
-        environment,
-        calibration: None,
-        left_out: Vec::new(),
-        recording_ns: 9.0,
-        clock_step: None,
-        sigbus_ns: None,
-    };
+    let header = reporting::fixture::header();
     let mut collector = Collector(Results::default());
     let (clock, cancel) = (Clock::new(), Cancel::default());
     let ended = rounds::run(&plan, &setup, &clock, &cancel, &mut collector).unwrap();

@@ -3,16 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
-use jiff::Timestamp;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
-use machine_facts::conditions::Conditions;
-use machine_facts::counters::{Availability, Readings};
-use machine_facts::environment::Environment;
 use machine_facts::histogram::new_histogram;
 use machine_facts::statistics::Latency;
-use machine_facts::topology::Topology;
 use measuring::cell::Setup;
+use measuring::fixture::{removals, round_of};
 use measuring::machine::Sizes;
 use measuring::order::Access;
 use measuring::rounds::{
@@ -67,51 +63,16 @@ impl Made {
         let faults = latencies(self.faults, 16 * ns_per_page as u64);
         let operations = latencies(if storms { 400 } else { 0 }, 9000);
         let remover = storms.then(|| RemoverRound {
-            ops: 400,
-            ops_per_s: self.rate,
             latency: Latency::of(&operations),
-            folios_removed: 0,
-            pages_removed: 0,
-            skipped_locked: 0,
-            busy: 0,
-            split: 0,
-            unmapped_singly: 0,
-            transient_mapcount: 0,
-            counters: Readings::default(),
+            ..removals(400, self.rate)
         });
         let figures = CellRound {
-            round,
-            place: 0,
-            scheme: cell.subject.name().to_owned(),
-            variant: key.variant,
-            storm: cell.storm.about().name.to_owned(),
-            threads: cell.fault_threads,
-            started_ns: 0,
             faults_per_s: 1e9 / ns_per_page / 16.0,
             pages_per_s: f64::from(cell.fault_threads) * 1e9 / ns_per_page,
             ns_per_page,
-            arrived: None,
             latency: Latency::of(&faults),
-            stretches: None,
-            slow_path_share: 0.0,
-            sigbus: 0,
-            oom: 0,
-            pages_mapped: [0, 0],
-            skipped_locked: 0,
-            slot_changed: 0,
-            undone: 0,
-            gate_closed: 0,
-            filled: 0,
-            fairness: 1.0,
-            fault_threads: Vec::new(),
             remover,
-            beyond_range: 0,
-            start_skew_ns: 0,
-            violations: 0,
-            violated: Vec::new(),
-            counters: Readings::default(),
-            unstable: false,
-            conditions: Conditions::default(),
+            ..round_of(&cell, key.variant, round)
         };
         Finished {
             key,
@@ -159,21 +120,9 @@ impl Made {
                 results.add(self.cell(&plan, key, round));
             }
         }
-        let topology = Topology::detect().unwrap();
         let header = Header {
-            command: "faultaround storm".to_owned(),
-            rerun: "faultaround storm".to_owned(),
-            started: Timestamp::UNIX_EPOCH,
-            environment: Environment::capture_from(Path::new("/nowhere"), &topology),
-            caveats: vec!["virtual machine (KVM): CPUs may be shared or taken away".to_owned()],
-            findings: Vec::new(),
-            noise: Vec::new(),
-            counters: Availability::default(),
-            calibration: None,
             left_out: Vec::new(),
-            recording_ns: 9.0,
-            clock_step: None,
-            sigbus_ns: None,
+            ..reporting::fixture::header()
         };
         let run = Run::new(&header, &plan, &setup, &results, Some(Ended::AllRounds));
         let writer = RunWriter::create(out, "storm", &plan).unwrap();

@@ -6,8 +6,7 @@ use measuring::rounds::Variant;
 use measuring::summary::{GroupSummary, Row};
 
 use super::labels::{place, planted_percent};
-use crate::document::Document;
-use crate::document::interval;
+use crate::document::{Document, interval};
 use crate::record::Run;
 
 pub(super) fn add(out: &mut Document, run: &Run) {

@@ -5,9 +5,7 @@ use machine_facts::counters::{Event, Kind, Readings};
 use measuring::summary::{GroupSummary, Row};
 
 use super::labels::label;
-use crate::document::Table;
-use crate::document::fit;
-use crate::document::{Block, Document};
+use crate::document::{Block, Document, Table, fit};
 use crate::record::Run;
 
 /// Columns of a table.

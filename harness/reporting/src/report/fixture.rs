@@ -1,19 +1,13 @@
 //! Runs for tests: made of figures that a test chooses, summed up as real ones are.
 
-use std::path::Path;
-
-use jiff::Timestamp;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
 use machine_facts::conditions::Conditions;
-use machine_facts::counters::{Availability, Readings};
-use machine_facts::environment::Environment;
 use machine_facts::histogram::new_histogram;
 use machine_facts::statistics::Latency;
-use machine_facts::topology::Topology;
 use measuring::arrival::Arrival;
-use measuring::cell::Setup;
-use measuring::cell::Subject;
+use measuring::cell::{Setup, Subject};
+use measuring::fixture::{removals, round_of};
 use measuring::rounds::{
     CellRound, Control, Ended, Finished, Group, Key, Plan, RemoverRound, Rounds,
 };
@@ -22,7 +16,7 @@ use measuring::summary::Results;
 
 use super::labels::storm_of;
 use super::{Extras, text};
-use crate::record::{Header, Run};
+use crate::record::Run;
 
 /// What a run is made of.
 pub(crate) struct Fixture {
@@ -125,7 +119,13 @@ impl Fixture {
                 }
             }
         }
-        let run = Run::new(&header(), &plan, &setup, &results, Some(Ended::AllRounds));
+        let run = Run::new(
+            &crate::fixture::header(),
+            &plan,
+            &setup,
+            &results,
+            Some(Ended::AllRounds),
+        );
         Made { run, plan, results }
     }
 
@@ -152,52 +152,25 @@ impl Fixture {
         };
         let ns_per_page = 40.0 / speed;
         let remover = storms.then(|| RemoverRound {
-            ops: 1_000,
-            ops_per_s: 5_000.0,
             latency: Latency::of(&operations),
             folios_removed: 64_000,
             pages_removed: 64_000,
-            skipped_locked: 0,
-            busy: 0,
-            split: 0,
-            unmapped_singly: 0,
-            transient_mapcount: 0,
-            counters: Readings::default(),
+            ..removals(1_000, 5_000.0)
         });
         let conditions = (self.conditions)(&name, round);
         let figures = CellRound {
-            round,
-            place: 0,
-            scheme: scheme.to_owned(),
-            variant: key.variant,
             storm: load,
-            threads: cell.fault_threads,
-            started_ns: 0,
             faults_per_s: 1e9 / ns_per_page / 16.0,
             pages_per_s: 1e9 / ns_per_page,
             ns_per_page,
             arrived: self.arrival.rate_per_s().map(|_| self.arrived),
             latency: Latency::of(&faults),
-            stretches: None,
-            slow_path_share: 0.0,
-            sigbus: 0,
-            oom: 0,
             pages_mapped: [320_000, 0],
-            skipped_locked: 0,
-            slot_changed: 0,
-            undone: 0,
-            gate_closed: 0,
-            filled: 0,
-            fairness: 1.0,
-            fault_threads: Vec::new(),
             remover,
-            beyond_range: 0,
             start_skew_ns: 10,
-            violations: 0,
-            violated: Vec::new(),
-            counters: Readings::default(),
             unstable: conditions.is_unstable(),
             conditions,
+            ..round_of(&cell, key.variant, round)
         };
         Finished {
             key,
@@ -212,25 +185,4 @@ impl Fixture {
 pub(super) fn unfolded(run: &Run) -> String {
     let text = text(run, &Extras::default()).unwrap();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-pub(crate) fn header() -> Header {
-    // Of a machine that isn't there nothing is known, on whatever machine tests run.
-    let topology = Topology::detect().unwrap();
-    let environment = Environment::capture_from(Path::new("/nowhere"), &topology);
-    Header {
-        command: "faultaround storm".to_owned(),
-        rerun: "cargo run --release -- storm --seed 1".to_owned(),
-        started: Timestamp::UNIX_EPOCH,
-        caveats: vec!["virtual machine (KVM): CPUs may be shared or taken away".to_owned()],
-        environment,
-        findings: Vec::new(),
-        noise: Vec::new(),
-        counters: Availability::default(),
-        calibration: None,
-        left_out: vec!["a storm that there is no CPU for".to_owned()],
-        recording_ns: 9.0,
-        clock_step: None,
-        sigbus_ns: None,
-    }
 }

@@ -10,9 +10,7 @@ use measuring::summary::{GroupSummary, RATE_KEPT, Row};
 use super::labels::{label, title};
 use super::measure::{Measure, mark};
 use super::{counters, latency, remover};
-use crate::document::Table;
-use crate::document::{Block, Document};
-use crate::document::{NOTHING_TOLD, fit, interval, range};
+use crate::document::{Block, Document, NOTHING_TOLD, Table, fit, interval, range};
 use crate::record::Run;
 
 pub(super) fn add(out: &mut Document, run: &Run, group: &GroupSummary) {

@@ -4,8 +4,7 @@ use measuring::summary::GroupSummary;
 
 use super::group::ratio;
 use super::labels::label;
-use crate::document::Table;
-use crate::document::{fit, percentile, whole};
+use crate::document::{Table, fit, percentile, whole};
 use crate::record::Run;
 
 /// Percentiles over all rounds.

@@ -5,9 +5,7 @@ use measuring::summary::{GroupSummary, RATE_KEPT, RemoverSummary, Row};
 
 use super::group::{plain, ratio};
 use super::labels::label;
-use crate::document::Table;
-use crate::document::{Block, Document};
-use crate::document::{fit, interval, percentile, whole};
+use crate::document::{Block, Document, Table, fit, interval, percentile, whole};
 use crate::record::Run;
 
 /// A remover whose speed, over that under the baseline, lies below this with all of its interval is

@@ -1,8 +1,6 @@
 //! How schemes scale over a sweep of threads.
 
-use crate::document::Table;
-use crate::document::fit;
-use crate::document::{Block, Document};
+use crate::document::{Block, Document, Table, fit};
 use crate::record::Run;
 use crate::scaling::{Estimate, REACH, Scaling, of};
 

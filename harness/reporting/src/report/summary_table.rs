@@ -8,9 +8,7 @@ use measuring::summary::{GroupSummary, Row};
 use super::labels::{label, storm_of};
 use super::measure::{Measure, mark};
 use super::{controls, findings};
-use crate::document::Table;
-use crate::document::{Block, Document};
-use crate::document::{NAMES, NOTHING_TOLD, fit};
+use crate::document::{Block, Document, NAMES, NOTHING_TOLD, Table, fit};
 use crate::record::Run;
 
 /// The width of a ratio with its mark.

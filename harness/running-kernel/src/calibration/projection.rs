@@ -5,8 +5,7 @@ use kernel_model::Orders;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::platform::Native;
 use machine_facts::statistics::{Interval, Verdict};
-use measuring::cell::Subject;
-use measuring::cell::{CellError, Setup};
+use measuring::cell::{CellError, Setup, Subject};
 use measuring::rounds::{
     self, CALIBRATED, Finished, Group, Observer, Plan, Rounds, Stopped, Variant,
 };
