@@ -144,13 +144,23 @@ impl Scale {
                 .collect()
         };
         // One tick alone is no scale.
+        let has_room = |a: &(usize, String), b: &(usize, String)| a.0 + a.1.len() < b.0;
         let fits = |ticks: &[(usize, String)]| {
             let mut pairs = ticks.windows(2);
-            ticks.len() > 1 && pairs.all(|pair| pair[0].0 + pair[0].1.len() < pair[1].0)
+            ticks.len() > 1 && pairs.all(|pair| has_room(&pair[0], &pair[1]))
         };
         let choices = CHOICES.into_iter().map(of);
         let mut choices = choices.filter(|ticks| fits(ticks));
-        choices.next().unwrap_or_default()
+        choices.next().unwrap_or_else(|| {
+            // The finest figures, without those that have no room after the one before them.
+            let mut kept = Vec::new();
+            for tick in of(CHOICES[CHOICES.len() - 1]) {
+                if kept.last().is_none_or(|last| has_room(last, &tick)) {
+                    kept.push(tick);
+                }
+            }
+            kept
+        })
     }
 }
 
@@ -220,7 +230,10 @@ mod tests {
     #[test]
     fn drawings_fit_a_mail_whatever_their_range() {
         let mut ranges = vec![(1, 9_999_999_999), (180, 550), (4_100, 9_000)];
-        ranges.extend((10..100).map(|lowest| (lowest, lowest)));
+        for lowest in (10..100).chain((100..1_000).step_by(7)) {
+            let factors = (0..80).map(|step| 1.1_f64.powi(step));
+            ranges.extend(factors.map(|factor| (lowest, (lowest as f64 * factor) as u64)));
+        }
         for (lowest, highest) in ranges {
             let curves = [
                 curve('a', &[(lowest, 10_000)]),
