@@ -41,10 +41,10 @@ impl Format {
         }
     }
 
-    fn draw(self, figure: &chart::Figure) -> Result<Vec<u8>, String> {
+    fn draw(self, svg: &str) -> Result<Vec<u8>, String> {
         match self {
-            Self::Svg => Ok(write_svg(figure).into_bytes()),
-            Self::Png => write_png(figure),
+            Self::Svg => Ok(svg.as_bytes().to_vec()),
+            Self::Png => write_png(svg),
         }
     }
 }
@@ -128,9 +128,10 @@ pub fn plot(
     fs::create_dir_all(out).map_err(|error| PlotError::write(out, made(&error)))?;
     let mut files = Vec::new();
     for named in &figures.drawn {
+        let svg = write_svg(&named.figure);
         for format in formats {
             let path = out.join(format!("{}.{}", named.name, format.ending()));
-            let bytes = format.draw(&named.figure);
+            let bytes = format.draw(&svg);
             let bytes = bytes.map_err(|reason| PlotError::write(&path, reason))?;
             replace(&path, &bytes)?;
             files.push(path);

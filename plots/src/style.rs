@@ -5,6 +5,13 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Color(pub u8, pub u8, pub u8);
 
+impl std::fmt::Display for Color {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(red, green, blue) = self;
+        write!(out, "#{red:02x}{green:02x}{blue:02x}")
+    }
+}
+
 /// The line of a curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dash {

@@ -1,9 +1,8 @@
 //! Panels of curves.
 
 use super::axis::{Range, Tick};
-use super::canvas::{Area, BLACK, CURVE, Canvas, LABEL, THIN, TICK};
+use super::canvas::{Anchor, Area, BLACK, CURVE, Canvas, LABEL, Point, Stroke, THIN, TICK};
 use super::font;
-use super::scene::{Anchor, Point, Stroke};
 use crate::chart::{Axis, Marks, Series};
 
 /// How high the panel is, without what is written around it.
@@ -84,7 +83,8 @@ impl<'a> Curves<'a> {
             let highs = ends
                 .rev()
                 .filter_map(|((x, _), (_, high))| place((*x, *high)));
-            canvas.area(lows.chain(highs).collect(), series.style.color, 0.12);
+            let edge: Vec<Point> = lows.chain(highs).collect();
+            canvas.area(&edge, series.style.color, 0.12);
         }
         // The light ones behind all others, and marks over all lines.
         let (light, plain): (Vec<_>, Vec<_>) = self
@@ -98,7 +98,7 @@ impl<'a> Curves<'a> {
             .map(|it| (it, it.points.iter().filter_map(|at| place(*at)).collect()))
             .collect();
         for (series, points) in &lines {
-            canvas.line(points.clone(), stroke(series));
+            canvas.line(points, stroke(series));
         }
         canvas.frame(area);
         let all = lines.len();

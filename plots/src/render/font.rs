@@ -1,20 +1,29 @@
-//! The embedded font: how wide text is, and its outlines.
+//! The embedded font, and how wide text is in it.
 
 use std::sync::LazyLock;
 
-use ttf_parser::{Face, OutlineBuilder};
+use skrifa::instance::{LocationRef, Size};
+use skrifa::metrics::GlyphMetrics;
+use skrifa::{FontRef, MetadataProvider};
 
 /// What an SVG asks for. Those after the first have its widths or less.
 pub(super) const FAMILIES: &str = "'DejaVu Sans', Verdana, Helvetica, Arial, sans-serif";
 
-static FACE: LazyLock<Face<'static>> = LazyLock::new(|| {
-    Face::parse(dejavu::sans::regular(), 0).expect("the embedded font is a font: tests draw it")
-});
+/// The first of them.
+pub(super) fn embedded() -> &'static [u8] {
+    dejavu::sans::regular()
+}
+
+static FONT: LazyLock<FontRef<'static>> =
+    LazyLock::new(|| FontRef::new(embedded()).expect("the embedded font is a font: tests draw it"));
 
 /// The width of text of this size, in the unit of the size.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    let advances = text.chars().map(|letter| f64::from(advance(letter)));
-    advances.sum::<f64>() * size / f64::from(FACE.units_per_em())
+    let letters = FONT.charmap();
+    let metrics = GlyphMetrics::new(&*FONT, Size::new(size as f32), LocationRef::default());
+    let advance = |letter| metrics.advance_width(letters.map(letter).unwrap_or_default());
+    let advances = text.chars().filter_map(advance);
+    advances.map(f64::from).sum()
 }
 
 /// The text in lines that are no wider than this. A word that is wider is cut.
@@ -46,29 +55,6 @@ pub(super) fn cut(text: &str, size: f64, limit: f64) -> String {
         }
     }
     kept
-}
-
-/// Gives each letter's outline to `builder`, which is told its offset, all in the font's units.
-pub(super) fn outline<B: OutlineBuilder>(text: &str, builder: &mut B, moved: impl Fn(&mut B, f32)) {
-    let mut at = 0.0_f32;
-    for letter in text.chars() {
-        moved(builder, at);
-        if let Some(glyph) = FACE.glyph_index(letter) {
-            // None for a space, which has no outline.
-            let _ = FACE.outline_glyph(glyph, builder);
-        }
-        at += f32::from(advance(letter));
-    }
-}
-
-/// The font's units to one of the size.
-pub(super) fn units_per_em() -> f32 {
-    f32::from(FACE.units_per_em())
-}
-
-fn advance(letter: char) -> u16 {
-    let glyph = FACE.glyph_index(letter).unwrap_or_default();
-    FACE.glyph_hor_advance(glyph).unwrap_or(0)
 }
 
 #[cfg(test)]

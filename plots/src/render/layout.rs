@@ -1,11 +1,10 @@
 //! Where a figure's parts stand.
 
-use super::canvas::{Area, BLACK, Canvas, DARK, LABEL, SMALL, TICK, TITLE};
+use super::canvas::{Anchor, Area, BLACK, Canvas, DARK, LABEL, SMALL, TICK, TITLE};
 use super::curves::{self, Curves};
 use super::font;
 use super::legend::Legend;
 use super::rows::Rows;
-use super::scene::{Anchor, Scene};
 use crate::chart::{Content, Figure};
 
 /// The widths of figures of one panel and of more. At the width of a page, 160 mm, text of 13
@@ -37,8 +36,8 @@ impl Prepared<'_> {
     }
 }
 
-/// The figure as shapes.
-pub(super) fn scene(figure: &Figure) -> Scene {
+/// The figure as SVG. Text stays text, in DejaVu Sans or what the reader has of that width.
+pub fn write_svg(figure: &Figure) -> String {
     let mut canvas = Canvas::default();
     let width = if figure.panels.len() > 1 {
         WIDE
@@ -106,9 +105,5 @@ pub(super) fn scene(figure: &Figure) -> Scene {
     y = Legend::of(figure).draw(&mut canvas, left + 4.0, right, y);
     y += 6.0;
     lines(&mut canvas, &mut y, &figure.notes, SMALL, DARK);
-    Scene {
-        width,
-        height: (y + MARGIN).ceil(),
-        shapes: canvas.shapes,
-    }
+    canvas.finish(&figure.title, width, (y + MARGIN).ceil())
 }

@@ -1,10 +1,9 @@
 //! The legend, under the panels, where it covers nothing.
 
-use super::canvas::{Area, BLACK, Canvas, TICK};
+use super::canvas::{Anchor, Area, BLACK, Canvas, TICK};
 use super::curves::stroke;
 use super::font;
 use super::rows::filled;
-use super::scene::Anchor;
 use crate::chart::{Content, Figure, Marks, Row, Series};
 use crate::style::Fill;
 
@@ -80,7 +79,7 @@ impl<'a> Legend<'a> {
             );
             match kind {
                 Sample::Curve(series) => {
-                    canvas.line(vec![(x, y), (x + SAMPLE, y)], stroke(series));
+                    canvas.line(&[(x, y), (x + SAMPLE, y)], stroke(series));
                     if series.marks != Marks::None {
                         canvas.mark((x + SAMPLE / 2.0, y), &series.style);
                     }

@@ -1,5 +1,4 @@
-//! Drawing a figure: first into a list of shapes, then those as SVG or PNG, so that both show the
-//! same.
+//! Drawing a figure as SVG, and that SVG as PNG, so that both show the same.
 //!
 //! The shapes are few and the layout is ours, which is what a plotting library would have had to
 //! be told anyway: percentile axis, legend under the panels, rows with whiskers. What was tried
@@ -12,34 +11,46 @@ mod curves;
 mod font;
 mod layout;
 mod legend;
-mod png;
 mod rows;
-mod scene;
-mod svg;
 #[cfg(test)]
 mod tests;
 
-use crate::chart::Figure;
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{Options, Tree};
+
+pub use layout::write_svg;
+#[cfg(test)]
+pub(crate) use tests::misplaced_text;
 
 /// Pixels of a PNG to one of the natural size, in each direction: enough for print.
 pub const PNG_SCALE: u32 = 2;
 
-/// The figure as SVG. Text stays text, in DejaVu Sans or what the reader has of that width.
-pub fn write_svg(figure: &Figure) -> String {
-    svg::write(&layout::scene(figure), &figure.title)
-}
-
-/// The figure as PNG, [`PNG_SCALE`] times its natural size.
+/// An SVG of [`write_svg`] as PNG, [`PNG_SCALE`] times its natural size.
 ///
 /// # Errors
-/// In words, if there is no memory for the picture.
-pub fn write_png(figure: &Figure) -> Result<Vec<u8>, String> {
-    png::write(&layout::scene(figure), PNG_SCALE as f32)
+/// In words, if it is no SVG, or there is no memory for the picture.
+pub fn write_png(svg: &str) -> Result<Vec<u8>, String> {
+    let tree = parsed(svg)?;
+    let pixels = |length: f32| length.ceil() as u32 * PNG_SCALE;
+    let (width, height) = (pixels(tree.size().width()), pixels(tree.size().height()));
+    let mut picture = Pixmap::new(width, height)
+        .ok_or_else(|| format!("a picture of {width} by {height} pixels cannot be had"))?;
+    let scale = PNG_SCALE as f32;
+    resvg::render(
+        &tree,
+        Transform::from_scale(scale, scale),
+        &mut picture.as_mut(),
+    );
+    picture
+        .encode_png()
+        .map_err(|error| format!("the picture cannot be encoded: {error}"))
 }
 
-/// What is wrong with where text stands, as measured in the embedded font: the first that is
-/// outside of the picture, or two that cover each other.
-#[cfg(test)]
-pub(crate) fn misplaced_text(figure: &Figure) -> Option<String> {
-    layout::scene(figure).misplaced_text()
+/// With the embedded font and no other, whatever the system has.
+fn parsed(svg: &str) -> Result<Tree, String> {
+    let mut options = Options::default();
+    options
+        .fontdb_mut()
+        .load_font_data(font::embedded().to_vec());
+    Tree::from_str(svg, &options).map_err(|error| format!("the figure is no SVG: {error}"))
 }

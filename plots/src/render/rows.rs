@@ -1,10 +1,9 @@
 //! Panels of rows: points with whiskers, and bars.
 
 use super::axis::Range;
-use super::canvas::{Area, BLACK, Canvas, LABEL, TICK, WHITE, corners, plain};
+use super::canvas::{Anchor, Area, BLACK, Canvas, LABEL, TICK, WHITE, corners, plain};
 use super::curves::{below, x_ticks};
 use super::font;
-use super::scene::Anchor;
 use crate::chart::{Axis, Row};
 use crate::style::Fill;
 
@@ -54,10 +53,7 @@ impl<'a> Rows<'a> {
         canvas.text(below(area), Anchor::Middle, LABEL, BLACK, self.x_label);
         canvas.frame(area);
         if let Some(zero) = x_of(0.0) {
-            canvas.line(
-                vec![(zero, area.top), (zero, area.bottom)],
-                plain(BLACK, 1.0),
-            );
+            canvas.line(&[(zero, area.top), (zero, area.bottom)], plain(BLACK, 1.0));
         }
         for (at, row) in self.rows.iter().enumerate() {
             let y = area.top + GAP / 2.0 + (at as f64 + 0.5) * STEP;
@@ -74,7 +70,7 @@ impl<'a> Rows<'a> {
                         right: area.left + 11.0 + width,
                         bottom: y + 0.6 * TICK,
                     };
-                    canvas.area(corners(back), WHITE, 1.0);
+                    canvas.area(&corners(back), WHITE, 1.0);
                     let at = (area.left + 8.0, base);
                     canvas.text(at, Anchor::Start, TICK, BLACK, text);
                 }
@@ -103,8 +99,13 @@ impl<'a> Rows<'a> {
                     for part in parts {
                         let to = from + part.value;
                         if let (Some(left), Some(right)) = (x_of(from), x_of(to)) {
-                            let (left, right) = (left.min(right), left.max(right));
-                            bar(canvas, left, right, y, part.fill);
+                            let bar = Area {
+                                left: left.min(right),
+                                top: y - BAR / 2.0,
+                                right: left.max(right),
+                                bottom: y + BAR / 2.0,
+                            };
+                            filled(canvas, bar, part.fill);
                         }
                         from = to;
                     }
@@ -121,23 +122,9 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn bar(canvas: &mut Canvas, left: f64, right: f64, y: f64, fill: Fill) {
-    let (top, bottom) = (y - BAR / 2.0, y + BAR / 2.0);
-    filled(
-        canvas,
-        Area {
-            left,
-            top,
-            right,
-            bottom,
-        },
-        fill,
-    );
-}
-
 /// A filled rectangle with a white edge on the right, which keeps parts of a bar apart.
 pub(super) fn filled(canvas: &mut Canvas, area: Area, fill: Fill) {
-    canvas.area(corners(area), fill.color, 1.0);
+    canvas.area(&corners(area), fill.color, 1.0);
     let (height, white) = (area.bottom - area.top, plain(WHITE, 1.4));
     if fill.hatched {
         let mut x = area.left - height;
@@ -145,18 +132,15 @@ pub(super) fn filled(canvas: &mut Canvas, area: Area, fill: Fill) {
             // Cut at the sides.
             let (from, to) = (x.max(area.left), (x + height).min(area.right));
             if from < to {
-                let points = vec![
-                    (from, area.bottom - (from - x)),
-                    (to, area.bottom - (to - x)),
-                ];
-                canvas.line(points, white);
+                let y = |at| area.bottom - (at - x);
+                canvas.line(&[(from, y(from)), (to, y(to))], white);
             }
             x += 5.0;
         }
     }
     if area.right - area.left > 3.0 {
-        let points = vec![(area.right, area.top), (area.right, area.bottom)];
-        canvas.line(points, plain(WHITE, 0.8));
+        let points = [(area.right, area.top), (area.right, area.bottom)];
+        canvas.line(&points, plain(WHITE, 0.8));
     }
 }
 
