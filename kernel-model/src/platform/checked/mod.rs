@@ -6,14 +6,17 @@
 //! of an execution.
 //!
 //! Atomics, fences and locks are the checker's objects. A spinlock is one object and not a loop; a
-//! wait queue is a lock and a list, with the checker's `park()` under it. All locks are acquire
-//! when taken and release when let go, no more, which is what the kernel's promise.
+//! wait queue is a lock and a list, with the checker's `park()` under it; so is a semaphore, whose
+//! queue hands over. All locks are acquire when taken and release when let go, no more, which is
+//! what the kernel's promise.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Holds, Site, Step, What, Word};
 
+#[macro_use]
+mod semaphore;
 #[macro_use]
 mod platform;
 mod loom;

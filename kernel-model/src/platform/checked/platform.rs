@@ -8,18 +8,20 @@ macro_rules! checked_platform {
         use std::ops::{Deref, DerefMut};
         use std::rc::Rc;
         use std::sync::Arc;
-        use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64 as Newest, Ordering::Relaxed};
+        use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64 as Newest, Ordering::{Acquire, Relaxed, Release}};
 
         use $checker::sync::atomic::{AtomicU64, fence};
-        use $checker::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+        use $checker::sync::{Mutex, MutexGuard};
         use $checker::thread;
 
         use super::{is_left_out, keep, loaded, number, order_of, stored};
         use super::$races::Races;
         use super::rcu::Rcu;
         use crate::platform::{
-            AtomicWord, Holds, Note, Platform, RwSemaphore, Site, SpinLock, What, Word,
+            AtomicWord, Holds, Note, Platform, Site, SpinLock, What, Word,
         };
+
+        checked_semaphore! { $checker }
 
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
@@ -72,16 +74,10 @@ macro_rules! checked_platform {
                     return;
                 }
                 step(|| What::Sleeps);
-                let sleeper = Arc::new(Sleeper {
-                    thread: thread::current(),
-                    woken: AtomicBool::new(false),
-                });
+                let sleeper = Sleeper::new();
                 sleepers.push_back(Arc::clone(&sleeper));
                 drop(sleepers);
-                // A park may end by itself; the sleeper is in the queue until it is woken.
-                while !sleeper.woken.load(Relaxed) {
-                    thread::park();
-                }
+                sleeper.sleep();
             }
 
             fn wake_one(key: usize, queue_is_empty: impl FnOnce()) {
@@ -91,13 +87,12 @@ macro_rules! checked_platform {
                 if sleepers.is_empty() {
                     queue_is_empty();
                 }
-                if let Some(sleeper) = &first {
+                if first.is_some() {
                     step(|| What::Wakes);
-                    sleeper.woken.store(true, Relaxed);
                 }
                 drop(sleepers);
                 if let Some(sleeper) = first {
-                    sleeper.thread.unpark();
+                    sleeper.wake();
                 }
             }
 
@@ -342,50 +337,36 @@ macro_rules! checked_platform {
             }
         }
 
-        /// A sleeping reader-writer lock as one object.
-        pub struct CheckedRwSemaphore<T> {
-            class: &'static str,
-            lock: RwLock<T>,
-        }
-
-        impl<T: Send + Sync + 'static> RwSemaphore<T> for CheckedRwSemaphore<T> {
-            type ReadGuard<'a> = Guard<RwLockReadGuard<'a, T>>;
-            type WriteGuard<'a> = Guard<RwLockWriteGuard<'a, T>>;
-
-            fn new(class: &'static str, value: T) -> Self {
-                Self { class, lock: RwLock::new(value) }
-            }
-
-            fn read(&self) -> Self::ReadGuard<'_> {
-                let held = self.lock.read().expect("no thread of a checker survives a panic");
-                Guard::new(self.class, true, held)
-            }
-
-            fn try_read(&self) -> Option<Self::ReadGuard<'_>> {
-                let held = self.lock.try_read().ok()?;
-                Some(Guard::new(self.class, true, held))
-            }
-
-            fn write(&self) -> Self::WriteGuard<'_> {
-                let held = self.lock.write().expect("no thread of a checker survives a panic");
-                Guard::new(self.class, false, held)
-            }
-
-            fn try_write(&self) -> Option<Self::WriteGuard<'_>> {
-                let held = self.lock.try_write().ok()?;
-                Some(Guard::new(self.class, false, held))
-            }
-        }
-
         /// The wait queue of one key.
         struct WaitQueue(Mutex<VecDeque<Arc<Sleeper>>>);
 
-        /// A thread in a wait queue, or just out of it.
+        /// A thread in a queue, or just out of it.
         struct Sleeper {
             thread: thread::Thread,
-            /// Set with the queue locked. Relaxed, and not the checker's: it only tells an end of
-            /// sleep from a wake-up, and orders nothing.
+            /// Relaxed, and not the checker's: it only tells an end of sleep from a wake-up, and
+            /// orders nothing.
             woken: AtomicBool,
+        }
+
+        impl Sleeper {
+            /// The calling thread, about to sleep.
+            fn new() -> Arc<Self> {
+                let (thread, woken) = (thread::current(), AtomicBool::new(false));
+                Arc::new(Self { thread, woken })
+            }
+
+            fn sleep(&self) {
+                // A park may end by itself; the sleeper is in the queue until it is woken.
+                while !self.woken.load(Relaxed) {
+                    thread::park();
+                }
+            }
+
+            /// Wakes it; the caller has taken it out of the queue.
+            fn wake(&self) {
+                self.woken.store(true, Relaxed);
+                self.thread.unpark();
+            }
         }
 
         std::thread_local! {
