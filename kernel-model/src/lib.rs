@@ -39,7 +39,9 @@ pub mod page_table;
 pub mod platform;
 pub mod removal;
 pub mod scenario;
+pub mod stack;
 pub mod tag;
+pub mod wait_queue;
 
 mod fault;
 mod foreign;

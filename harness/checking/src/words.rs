@@ -8,6 +8,7 @@ use kernel_model::folio::{self, Counts};
 use kernel_model::gates::GateState;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Holds, Note, Site, Step, What, Word};
+use kernel_model::wait_queue;
 
 use super::flags;
 
@@ -170,6 +171,11 @@ impl<'a> Words<'a> {
             Holds::Pmd if !stale => return None,
             Holds::Pmd => format!("PTE table? {}", self.value(word, got, got)),
             Holds::Contents => format!("read the page: {}", self.value(word, got, got)),
+            Holds::TaskState | Holds::Signal | Holds::Queued | Holds::Frame => {
+                format!("{}? {}", subject(word), self.value(word, got, got))
+            }
+            Holds::FrameField if !stale => return None,
+            Holds::FrameField => format!("read a field of a frame: {got}"),
             Holds::Rcu => return None,
             Holds::Index | Holds::Incarnation | Holds::CompoundHead if !stale => return None,
             Holds::Index | Holds::Incarnation | Holds::CompoundHead => {
@@ -196,6 +202,9 @@ impl<'a> Words<'a> {
                 let refcount = Counts::of(new).refcount();
                 format!("{}refcount = {refcount}", self.folio(word))
             }
+            Holds::TaskState | Holds::Signal | Holds::Queued | Holds::Frame => {
+                format!("{} = {}", subject(word), self.value(word, new, old))
+            }
             _ => return None,
         })
     }
@@ -220,6 +229,12 @@ impl<'a> Words<'a> {
             )),
             Holds::Gate => Some(format!(
                 "gate: {} -> {}",
+                self.value(word, old, new),
+                self.value(word, new, old)
+            )),
+            Holds::TaskState => Some(format!(
+                "{}: {} -> {}",
+                subject(word),
                 self.value(word, old, new),
                 self.value(word, new, old)
             )),
@@ -287,9 +302,17 @@ impl<'a> Words<'a> {
                 }
             }
             Holds::Mapcount | Holds::LargeMapcount => signed(value).to_string(),
-            Holds::Size | Holds::Index | Holds::Incarnation | Holds::CompoundHead | Holds::Rcu => {
-                value.to_string()
-            }
+            Holds::TaskState => wait_queue::state_name(value).to_owned(),
+            Holds::Signal | Holds::Queued if value == 0 => "no".to_owned(),
+            Holds::Signal | Holds::Queued => "yes".to_owned(),
+            Holds::Frame if value & 1 == 0 => "returned".to_owned(),
+            Holds::Frame => format!("operation {}'s", value >> 1),
+            Holds::Size
+            | Holds::Index
+            | Holds::Incarnation
+            | Holds::CompoundHead
+            | Holds::Rcu
+            | Holds::FrameField => value.to_string(),
             // Not by their values: see `flags`.
             Holds::Flags => format!("{value:#x}"),
         }
@@ -308,6 +331,17 @@ impl<'a> Words<'a> {
             Some(order) => format!("[{}, WEAK: {order:?}]", site.name),
             None => format!("[{}]", site.name),
         }
+    }
+}
+
+/// What a word of a task or of a stack is called.
+fn subject(word: Word) -> String {
+    let number = word.number;
+    match word.holds {
+        Holds::TaskState => format!("task {number}"),
+        Holds::Signal => format!("task {number} killed"),
+        Holds::Queued => format!("entry {number} queued"),
+        _ => format!("frame {number}"),
     }
 }
 

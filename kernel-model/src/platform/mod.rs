@@ -77,6 +77,15 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// if none is left after it.
     fn wake_one(key: usize, queue_is_empty: impl FnOnce());
 
+    /// Wakes all who sleep in `key`'s wait queue, one after the other. What they wait for must have
+    /// been done: one that sleeps again would be woken again.
+    fn wake_all(key: usize) {
+        let mut is_empty = false;
+        while !is_empty {
+            Self::wake_one(key, || is_empty = true);
+        }
+    }
+
     /// Whether a check is left out of this run: a mutation, named by the site that it reads.
     ///
     /// A scheme asks before each check that it makes for the sake of a race. On a platform that is

@@ -47,8 +47,9 @@ impl Platform for Native {
     }
 
     fn wait_on(key: usize, still_needed: impl FnOnce() -> bool) {
-        // SAFETY: the key is the address of a folio of a type-stable memory map, which outlives
-        // all sleepers and is used by no other lock; the callbacks neither park nor panic.
+        // SAFETY: the key is the address of a folio of a type-stable memory map or of a task's
+        // state, which outlive all sleepers and are used by no other lock; the callbacks neither
+        // park nor panic.
         unsafe {
             parking_lot_core::park(
                 key,
@@ -68,8 +69,8 @@ impl Platform for Native {
             }
             DEFAULT_UNPARK_TOKEN
         };
-        // SAFETY: as for `wait_on()`: the key is a folio's own, and the callback stores to an
-        // atomic and nothing else.
+        // SAFETY: as for `wait_on()`: the key is a folio's or a task's own, and the callback stores
+        // to an atomic at most.
         unsafe {
             parking_lot_core::unpark_one(key, callback);
         }

@@ -35,6 +35,16 @@ pub enum Holds {
     Pmd,
     /// One of the two words by which sections and grace periods of RCU are ordered.
     Rcu,
+    /// Whether a task runs, sleeps or is about to.
+    TaskState,
+    /// Whether a task has been killed.
+    Signal,
+    /// Whether an entry is in a wait queue.
+    Queued,
+    /// Which operation has a frame of a stack, and whether that hasn't returned.
+    Frame,
+    /// What an operation has in its frame.
+    FrameField,
     /// What was read into a frame.
     Contents,
 }
