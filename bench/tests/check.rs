@@ -1,31 +1,26 @@
 //! `faultaround check` as its users meet it.
 #![cfg(feature = "check")]
 
-mod checks;
+mod support;
 
-use checks::told;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::Native;
+use support::{Told, all_refused, assert_fits, assert_has, run, table};
+
+/// What a command printed and said, and its status.
+fn told(line: &str) -> (String, String, i32) {
+    let Told { text, said, status } = run(line);
+    (text, said, status.expect("no signal"))
+}
 
 #[test]
 fn verdicts_are_printed_and_exit_0_says_that_they_are_the_declared_ones() {
-    let (text, messages, status) = told(
-        "check",
-        &[
-            "--scenario",
-            "fault-vs-thread,fault-vs-punch",
-            "--bound",
-            "2",
-        ],
-    );
+    let line = "check --scenario fault-vs-thread,fault-vs-punch --bound 2";
+    let (text, messages, status) = told(line);
     assert_eq!((status, messages.as_str()), (0, ""), "{text}");
-    assert!(text.is_ascii());
-    for line in text.lines() {
-        assert!(line.len() <= 72, "{line}");
-    }
-    for scheme in ["page-locked: declared sound", "sketch: declared BROKEN"] {
-        assert!(text.contains(scheme), "{text}");
-    }
+    assert_fits(&text, 72);
+    let declared = ["page-locked: declared sound", "sketch: declared BROKEN"];
+    assert_has(&text, &declared);
     let ok = text
         .lines()
         .filter(|line| line.contains(" executions, bound 2)"));
@@ -47,15 +42,8 @@ fn verdicts_are_printed_and_exit_0_says_that_they_are_the_declared_ones() {
 
 #[test]
 fn a_broken_scheme_that_passes_is_a_failure() {
-    let found_by_none = [
-        "--scheme",
-        "sketch",
-        "--scenario",
-        "fault-vs-punch",
-        "--bound",
-        "0",
-    ];
-    let (text, _, status) = told("check", &found_by_none);
+    let found_by_none = "check --scheme sketch --scenario fault-vs-punch --bound 0";
+    let (text, _, status) = told(found_by_none);
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("; NOT AS DECLARED:"), "{text}");
     assert!(text.contains("1 verdict from 1 execution in"), "{text}");
@@ -63,18 +51,11 @@ fn a_broken_scheme_that_passes_is_a_failure() {
 
 #[test]
 fn what_is_changed_is_said_and_is_to_be_caught() {
-    let changed = |change: &[&str]| {
-        let cell = [
-            "--scheme",
-            "mapcount-recheck",
-            "--scenario",
-            "fault-vs-punch",
-            "--bound",
-            "2",
-        ];
-        told("check", &[&cell[..], change].concat())
+    let changed = |change: &str| {
+        let cell = "check --scheme mapcount-recheck --scenario fault-vs-punch --bound 2";
+        told(&format!("{cell} {change}"))
     };
-    let (text, _, status) = changed(&["--with", "remover_lock_mb=none", "--trace"]);
+    let (text, _, status) = changed("--with remover_lock_mb=none --trace");
     assert_eq!(status, 0, "{text}");
     assert!(
         text.starts_with("CHANGED CODE: remover_lock_mb is relaxed\n"),
@@ -82,28 +63,18 @@ fn what_is_changed_is_said_and_is_to_be_caught() {
     );
     assert!(text.contains("the change was caught in 1."), "{text}");
     assert!(text.contains("NO smp_mb() [remover_lock_mb]"), "{text}");
-    let (text, _, status) = changed(&["--without", "recheck_mapping"]);
+    let (text, _, status) = changed("--without recheck_mapping");
     assert_eq!(status, 0, "{text}");
     assert!(
         text.starts_with("CHANGED CODE: without recheck_mapping\n"),
         "{text}"
     );
-    let (text, _, status) = changed(&["--with", "slot_load=relaxed"]);
+    let (text, _, status) = changed("--with slot_load=relaxed");
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("the change was NOT noticed."), "{text}");
     // A scheme that is broken unchanged catches nothing.
-    let (text, _, status) = told(
-        "check",
-        &[
-            "--scenario",
-            "fault-vs-punch",
-            "--bound",
-            "2",
-            "--with",
-            "mapcount_dec=relaxed",
-            "--trace",
-        ],
-    );
+    let broken = "check --scenario fault-vs-punch --bound 2 --with mapcount_dec=relaxed --trace";
+    let (text, _, status) = told(broken);
     assert_eq!(status, 1, "{text}");
     assert_eq!(text.matches("unchanged").count(), 2, "{text}");
     assert!(text.contains("the change was NOT noticed."), "{text}");
@@ -112,19 +83,10 @@ fn what_is_changed_is_said_and_is_to_be_caught() {
 
 #[test]
 fn tables_are_for_machines() {
-    let cells = [
-        "--scheme",
-        "sketch,page-locked",
-        "--scenario",
-        "fault-vs-punch,crowd",
-        "--bound",
-        "2",
-    ];
-    let (tsv, _, status) = told("check", &[&cells[..], &["--format", "tsv"]].concat());
-    assert_eq!(status, 0, "{tsv}");
-    let rows: Vec<Vec<&str>> = tsv.lines().map(|line| line.split('\t').collect()).collect();
+    let cells = "check --scheme sketch,page-locked --scenario fault-vs-punch,crowd --bound 2";
+    let tsv = run(&format!("{cells} --format tsv")).text();
+    let rows = table(&tsv);
     assert_eq!(rows.len(), 5);
-    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{tsv}");
     assert_eq!(rows[0][..4], ["scheme", "scenario", "declared", "verdict"]);
     assert_eq!(
         rows[1][..5],
@@ -133,8 +95,7 @@ fn tables_are_for_machines() {
     assert_eq!(rows[3][3], "no-stale-pte");
     assert_eq!(rows[2][7], "shuttle");
 
-    let (json, _, _) = told("check", &[&cells[..], &["--format", "json"]].concat());
-    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let json = run(&format!("{cells} --format json")).json();
     assert_eq!(json["complete"], true);
     let verdicts = json["verdicts"].as_array().expect("verdicts");
     assert_eq!(verdicts.len(), 4);
@@ -147,18 +108,9 @@ fn tables_are_for_machines() {
 
 #[test]
 fn orderings_are_weakened_and_what_breaks_is_shown() {
-    let cell = [
-        "--scheme",
-        "mapcount-recheck",
-        "--scenario",
-        "fault-vs-punch",
-    ];
-    let quick = ["--bound", "2"];
-    let (text, _, status) = told("weaken", &[&cell[..], &quick, &["--trace"]].concat());
-    assert_eq!(status, 0, "{text}");
-    for line in text.lines() {
-        assert!(line.len() <= 75, "{line}");
-    }
+    let cell = "weaken --scheme mapcount-recheck --scenario fault-vs-punch --bound 2";
+    let text = run(&format!("{cell} --trace")).text();
+    assert_fits(&text, 75);
     let row = |site: &str| -> Vec<String> {
         let line = text.lines().find(|line| line.starts_with(site));
         let words = line.unwrap_or_else(|| panic!("no {site} in\n{text}"));
@@ -183,10 +135,7 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
         "{text}"
     );
 
-    let (tsv, _, _) = told(
-        "weaken",
-        &[&cell[..], &quick, &["--format", "tsv"]].concat(),
-    );
+    let tsv = run(&format!("{cell} --format tsv")).text();
     let row = tsv
         .lines()
         .find(|line| line.contains("\trecheck_locked\t"))
@@ -195,17 +144,10 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
     assert_eq!(row[3..6], ["acquire", "acquire", "acquire"]);
     assert_eq!(row[6..9], ["relaxed", "fault-vs-punch", "no-stale-pte"]);
     // Where nobody removes anything, nothing of it is needed; and that it was asked there is said.
-    let quiet = [
-        "--scheme",
-        "mapcount-recheck",
-        "--scenario",
-        "fault-vs-fault",
-    ];
-    let (text, _, status) = told("weaken", &quiet);
-    assert_eq!(status, 0, "{text}");
+    let quiet = "weaken --scheme mapcount-recheck --scenario fault-vs-fault";
+    let text = run(quiet).text();
     assert_eq!(text.matches("fault-vs-fault ALONE").count(), 2, "{text}");
-    let (json, _, _) = told("weaken", &[&quiet[..], &["--format", "json"]].concat());
-    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let json = run(&format!("{quiet} --format json")).json();
     assert_eq!(json[0]["scheme"], "mapcount-recheck");
     assert_eq!(json[0]["complete"], true);
     assert_eq!(json[0]["sites"][0]["needs"], "none");
@@ -213,63 +155,30 @@ fn orderings_are_weakened_and_what_breaks_is_shown() {
 
 #[test]
 fn bad_input_is_told_in_one_line_with_status_2() {
-    for (line, parts) in [
-        ("check --scheme x", &["x", "mapcount-recheck"][..]),
-        ("check --scenario x", &["x", "fault-vs-punch"]),
-        ("check --scenario crowd,crowd", &["crowd", "twice"]),
-        ("check --bound -1", &["-1", "none"]),
-        ("check --bound all", &["all", "none"]),
-        ("check --schedules 0", &["0", "from 1"]),
-        ("check --limit 5", &["5", "unit"]),
-        (
-            "check --with recheck_locked",
-            &["recheck_locked", "relaxed"],
-        ),
-        (
-            "check --with nothing=relaxed",
-            &["nothing", "recheck_locked"],
-        ),
-        ("check --with recheck_locked=strong", &["strong", "acquire"]),
-        (
-            "check --with slot_store=acquire",
-            &["slot_store", "release", "weaker"],
-        ),
-        (
-            "check --with recheck_locked=relaxed --scheme page-locked",
-            &["recheck_locked"],
-        ),
-        ("check --without luck", &["luck", "recheck_mapping"]),
-        ("weaken --scheme sketch", &["sketch", "sound"]),
-        ("weaken --scenario crowd", &["crowd", "random"]),
-        ("weaken --with slot_load=relaxed", &["--with"]),
-        ("check --trace --format json", &["--trace", "json"]),
-        ("check --trace --show x", &["x", "transient-mapcount"]),
-        ("check --show transient-mapcount", &["--trace"]),
-        (
-            "check --with slot_load=relaxed --scenario crowd",
-            &["crowd", "random"],
-        ),
-        (
-            "check --with ref_put=acquire,ref_put=none",
-            &["ref_put", "twice"],
-        ),
-        ("litmus /nowhere", &["/nowhere", "tools/memory-model"]),
-        ("litmus --herd7 herd7", &["DIR"]),
-        ("check --format xml", &["xml", "tsv"]),
-    ] {
-        let arguments: Vec<_> = line.split(' ').collect();
-        let (text, messages, status) = told(arguments[0], &arguments[1..]);
-        assert_eq!(
-            (status, text.as_str()),
-            (2, ""),
-            "{arguments:?}: {messages}"
-        );
-        assert_eq!(messages.lines().count(), 1, "{arguments:?}: {messages}");
-        for part in parts {
-            assert!(
-                messages.contains(part),
-                "{part} of {arguments:?} in {messages}"
-            );
-        }
-    }
+    all_refused(&[
+        "check --scheme x | x | mapcount-recheck",
+        "check --scenario x | x | fault-vs-punch",
+        "check --scenario crowd,crowd | crowd | twice",
+        "check --bound -1 | -1 | none",
+        "check --bound all | all | none",
+        "check --schedules 0 | 0 | from 1",
+        "check --limit 5 | 5 | unit",
+        "check --with recheck_locked | recheck_locked | relaxed",
+        "check --with nothing=relaxed | nothing | recheck_locked",
+        "check --with recheck_locked=strong | strong | acquire",
+        "check --with slot_store=acquire | slot_store | release | weaker",
+        "check --with recheck_locked=relaxed --scheme page-locked | recheck_locked",
+        "check --without luck | luck | recheck_mapping",
+        "weaken --scheme sketch | sketch | sound",
+        "weaken --scenario crowd | crowd | random",
+        "weaken --with slot_load=relaxed | --with",
+        "check --trace --format json | --trace | json",
+        "check --trace --show x | x | transient-mapcount",
+        "check --show transient-mapcount | --trace",
+        "check --with slot_load=relaxed --scenario crowd | crowd | random",
+        "check --with ref_put=acquire,ref_put=none | ref_put | twice",
+        "litmus /nowhere | /nowhere | tools/memory-model",
+        "litmus --herd7 herd7 | DIR",
+        "check --format xml | xml | tsv",
+    ]);
 }

@@ -1,16 +1,26 @@
 //! `faultaround litmus`, most of it by a herd7 that only repeats what is declared.
 #![cfg(feature = "check")]
 
-mod checks;
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use std::{fs, thread};
 
-use checks::told;
+use serde_json::Value;
+use support::processes::signal;
+use support::{More, Told, assert_fits, assert_has, faultaround, run, table};
+
+/// What the command printed and said of these arguments, and its status.
+fn told(arguments: &[String], more: &str) -> (String, String, i32) {
+    let mut command = faultaround("litmus");
+    command.args(arguments);
+    let Told { text, said, status } = command.with(more).told();
+    (text, said, status.expect("no signal"))
+}
 
 /// A herd7 that knows its version and what each test declares; `but` comes first, with the test's
 /// name in `$name`. Returns the arguments for it, and the directory, whose model is of 6.1 or 6.12.
@@ -45,12 +55,12 @@ const CAT_6_12: &str = "let rmw-sequence = (rf ; rmw)*\n";
 fn litmus_tests_are_judged_by_the_model_that_is_there() {
     let of = |cat| {
         let (_directory, arguments) = fake_herd7(cat, "");
-        told("litmus", &arguments.each_ref().map(String::as_str))
+        told(&arguments, "")
     };
     let (text, messages, status) = of(CAT_6_12);
     assert_eq!((status, messages.as_str()), (0, ""), "{text}");
     assert!(text.starts_with("herd7 7.57, the memory model of Linux 6.12\n"));
-    assert!(text.is_ascii() && text.lines().all(|line| line.len() <= 72));
+    assert_fits(&text, 72);
     let all = kernel_model::litmus::ALL.len();
     assert!(text.contains(&format!("\n{all} as expected.")), "{text}");
     assert!(
@@ -77,8 +87,7 @@ fn litmus_tests_go_on_after_one_that_fails() {
     let flags = r#"[ $name = recheck+inc-acqrecheck+lockmb ] && echo "Flag data-race"
 [ $name = recheck-plain+incmb-acqrecheck+lockmb ] && echo "Observation $name Never 0 7" && exit"#;
     let (_directory, arguments) = fake_herd7(CAT_6_12, lexer);
-    let arguments = arguments.each_ref().map(String::as_str);
-    let (text, messages, status) = told("litmus", &arguments);
+    let (text, messages, status) = told(&arguments, "");
     assert_eq!(status, 2, "{text}");
     assert!(
         messages.contains("no result for 1 of ") && messages.lines().count() == 1,
@@ -93,8 +102,7 @@ fn litmus_tests_go_on_after_one_that_fails() {
     );
 
     let (_directory, arguments) = fake_herd7(CAT_6_12, &format!("{lexer}\n{flags}"));
-    let arguments = arguments.each_ref().map(String::as_str);
-    let (text, messages, status) = told("litmus", &arguments);
+    let (text, messages, status) = told(&arguments, "");
     assert_eq!((status, messages.as_str()), (1, ""), "{text}");
     for judged in [
         "recheck+inc-acqrecheck+lockmb                Sometimes as expected\n    flag data-race: NOT AS",
@@ -102,55 +110,42 @@ fn litmus_tests_go_on_after_one_that_fails() {
     ] {
         assert!(text.contains(judged), "{text}");
     }
-    let (tsv, _, status) = told("litmus", &[&arguments[..], &["--format", "tsv"]].concat());
+    let (tsv, _, status) = told(&arguments, "--format tsv");
     assert_eq!(status, 1);
-    let rows: Vec<Vec<&str>> = tsv.lines().map(|line| line.split('\t').collect()).collect();
+    let rows = table(&tsv);
     assert_eq!(rows.len(), all + 1);
     let columns = "schemes test model expected observed flags as_expected";
     assert_eq!(rows[0].join(" "), columns);
-    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{tsv}");
     assert_eq!(rows[1][2..], ["Linux 6.12", "Never", "nan", "", "false"]);
     assert_eq!(
         rows.iter().filter(|row| row[6] == "false").count(),
         3,
         "{tsv}"
     );
-    let (json, _, _) = told("litmus", &[&arguments[..], &["--format", "json"]].concat());
-    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let (json, _, _) = told(&arguments, "--format json");
+    let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["herd7"], "7.57");
     assert_eq!(json["complete"], true);
     assert_eq!(json["litmus"][0]["observed"], "nan");
-    assert!(
-        json["litmus"][0]["complaint"]
-            .as_str()
-            .unwrap()
-            .contains("Lex error")
-    );
-    let plain = |it: &&serde_json::Value| it["test"] == "recheck+inc-acqrecheck+lockmb";
-    let plain = json["litmus"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(plain)
+    let complaint = json["litmus"][0]["complaint"].as_str().unwrap();
+    assert_has(complaint, &["Lex error"]);
+    let mut all = json["litmus"].as_array().unwrap().iter();
+    let plain = all
+        .find(|it| it["test"] == "recheck+inc-acqrecheck+lockmb")
         .unwrap();
     assert_eq!(plain["flags"][0], "data-race");
 
     let (_directory, arguments) = fake_herd7(CAT_6_12, "");
-    let (_, messages, status) = told("litmus", &[&arguments[0], "--herd7", "/nowhere/herd7"]);
-    assert_eq!((status, messages.lines().count()), (2, 1), "{messages}");
+    let absent = format!("litmus {} --herd7 /nowhere/herd7", arguments[0]);
+    run(&absent).refused(&[]);
 }
 
 #[test]
 fn ctrl_c_keeps_the_litmus_tests_that_were_run() {
     let but = r#"[ $name = page-locked+trylock+lock ] || { echo $$ >pid; exec sleep 600; }"#;
     let (directory, arguments) = fake_herd7(CAT_6_12, but);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-    command
-        .arg("litmus")
-        .args(arguments)
-        .args(["--format", "tsv"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the command starts");
+    let mut command = faultaround("litmus --format tsv");
+    let mut child = command.args(arguments).spawn().expect("the command starts");
     let mut rows = BufReader::new(child.stdout.take().unwrap()).lines();
     // A test is told as soon as it was run; the next one runs for good.
     let first = rows.nth(1).unwrap().unwrap();
@@ -161,14 +156,11 @@ fn ctrl_c_keeps_the_litmus_tests_that_were_run() {
             _ => thread::sleep(Duration::from_millis(1)),
         }
     };
-    let pid = child.id().to_string();
-    let killed = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(killed.success());
+    signal("-INT", child.id().into());
     assert_eq!(rows.count(), 0);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let messages = String::from_utf8(output.stderr).unwrap();
-    assert!(messages.contains("interrupted: 1 of "), "{messages}");
+    let told = Told::of(child.wait_with_output().unwrap());
+    assert_eq!(told.status, Some(130));
+    assert_has(&told.said, &["interrupted: 1 of "]);
     let herd7 = Path::new("/proc").join(herd7.trim());
     assert!(!herd7.exists(), "{herd7:?}");
 }
@@ -183,6 +175,6 @@ fn a_real_herd7_reads_and_confirms_some() {
         eprintln!("skipped: no herd7 on PATH");
         return;
     }
-    let (text, messages, status) = told("litmus", &[&model, "--scheme", "invalidate-only,sketch"]);
+    let (text, messages, status) = told(&[model], "--scheme invalidate-only,sketch");
     assert_eq!((status, messages.as_str()), (0, ""), "{text}");
 }

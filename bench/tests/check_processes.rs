@@ -1,23 +1,20 @@
 //! The processes in which `faultaround check` explores: what they find, and what becomes of them.
 #![cfg(feature = "check")]
 
-// Not all of it is for these tests.
-#[allow(dead_code)]
-mod processes;
+mod support;
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use checking::worker::WORKER;
 use checking::{Bound, Cell, Extent, Processes, explore};
 use kernel_model::platform::checked::Mutation;
 use machine_facts::cancel::Cancel;
-use processes::{Running, all_end, children_called, signal, wait_for};
 use std::sync::atomic::Ordering::Relaxed;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_faultaround");
+use support::processes::{Running, all_end, children_called, signal, wait_for};
+use support::{More, PROGRAM, Told, faultaround, table};
 
 /// What of an exploration is the same whenever it is made.
 fn found(mut exploration: checking::Exploration) -> String {
@@ -25,74 +22,61 @@ fn found(mut exploration: checking::Exploration) -> String {
     format!("{exploration:?}")
 }
 
+/// Of a scheme and a scenario.
+fn cell_of(names: &str) -> Cell {
+    let mut all = Cell::all().into_iter();
+    let cell = all.find(|it| format!("{} {}", it.scheme.name, it.scenario.name) == names);
+    cell.expect(names)
+}
+
+fn preemptions(most: u8) -> Extent {
+    Extent {
+        bound: Some(Bound::Preemptions(most)),
+        ..Extent::default()
+    }
+}
+
 #[test]
 fn a_process_finds_what_is_found_here() {
     let cancel = Cancel::default();
     let processes = Processes::of(PROGRAM, &cancel);
-    let bound = |bound| Extent {
-        bound: Some(Bound::Preemptions(bound)),
-        ..Extent::default()
-    };
-    let at_random = Extent {
+    let bound = &preemptions(2);
+    let at_random = &Extent {
         schedules: Some(20),
         seed: 7,
         ..Extent::default()
     };
     // Over after an execution, and done again with the scenario's own bound.
-    let no_time = Extent {
+    let no_time = &Extent {
         bound: Some(Bound::None),
         limit: Some(Duration::ZERO),
         ..Extent::default()
     };
-    let without = Mutation {
-        left_out: vec!["recheck_mapping"],
+    let without = |check| Mutation {
+        left_out: vec![check],
         ..Mutation::NONE
     };
-    let without_lock = Mutation {
-        left_out: vec!["fault_lock"],
-        ..Mutation::NONE
-    };
-    let weaker = Mutation {
+    let (recheck, lock) = (&without("recheck_mapping"), &without("fault_lock"));
+    let weaker = &Mutation {
         weakened: vec![("remover_lock_mb", Relaxed)],
         ..Mutation::NONE
     };
     let none = &Mutation::NONE;
-    for (scheme, scenario, mutation, extent, ending) in [
-        ("sketch", "fault-vs-punch", none, &bound(2), "Violated"),
-        ("sketch", "fault-vs-punch", none, &bound(0), "Exhausted"),
-        ("sketch", "crowd", none, &at_random, "AtRandom"),
+    for (cell, mutation, extent, ending) in [
+        ("sketch fault-vs-punch", none, bound, "Violated"),
+        ("sketch fault-vs-punch", none, &preemptions(0), "Exhausted"),
+        ("sketch crowd", none, at_random, "AtRandom"),
+        ("invalidate-only fault-vs-fault", none, no_time, "Some(1)"),
         (
-            "invalidate-only",
-            "fault-vs-fault",
-            none,
-            &no_time,
-            "Some(1)",
-        ),
-        (
-            "mapcount-recheck",
-            "fault-vs-punch",
-            &without,
-            &bound(2),
+            "mapcount-recheck fault-vs-punch",
+            recheck,
+            bound,
             "Violated",
         ),
-        (
-            "mapcount-recheck",
-            "fault-vs-punch",
-            &weaker,
-            &bound(2),
-            "Violated",
-        ),
-        (
-            "page-locked",
-            "slow-vs-punch",
-            &without_lock,
-            &bound(2),
-            "Violated",
-        ),
+        ("mapcount-recheck fault-vs-punch", weaker, bound, "Violated"),
+        ("page-locked slow-vs-punch", lock, bound, "Violated"),
     ] {
-        let mut all = Cell::all().into_iter();
-        let cell = all.find(|it| (it.scheme.name, it.scenario.name) == (scheme, scenario));
-        let cell = cell.expect(scenario);
+        let cell = cell_of(cell);
         let there = found(processes.explore(cell, mutation, extent).unwrap());
         assert_eq!(there, found(explore(cell, mutation, extent, &cancel)));
         assert!(there.contains(ending), "{there}");
@@ -100,25 +84,13 @@ fn a_process_finds_what_is_found_here() {
 }
 
 /// Two verdicts: one that comes at once, and one that never does.
-const ENDLESS: [&str; 9] = [
-    "check",
-    "--scheme",
-    "mapcount-recheck",
-    "--scenario",
-    "fault-vs-truncate,two-faults-vs-punch",
-    "--bound",
-    "100",
-    "--format",
-    "tsv",
-];
+const ENDLESS: &str = "check --scheme mapcount-recheck --bound 100 --format tsv --scenario \
+                       fault-vs-truncate,two-faults-vs-punch";
 
 /// A check of these, its workers, and which of them has the one that never comes; the other verdict
 /// is there.
 fn under_way() -> (Running, Vec<u32>, u32) {
-    let mut command = Command::new(PROGRAM);
-    let command = command.args(ENDLESS).stdin(Stdio::null());
-    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = Running(Some(command.spawn().expect("the command starts")));
+    let child = Running::of(faultaround(ENDLESS));
     let under_way = wait_for(|| {
         let workers = children_called(WORKER, child.id());
         // They begin by saying that they are ready; an answer is longer by far.
@@ -147,24 +119,20 @@ fn bytes_said(process: u32) -> u64 {
     said.map_or(0, |bytes| bytes.parse().expect("a number"))
 }
 
-/// Output, messages, and the rows' schemes, scenarios and verdicts.
-fn told(output: &Output) -> (String, Vec<[String; 3]>) {
-    let text = String::from_utf8(output.stdout.clone()).expect("output is text");
-    let messages = String::from_utf8(output.stderr.clone()).expect("messages are text");
-    let row = |line: &str| {
-        let fields: Vec<&str> = line.split('\t').collect();
-        [fields[1], fields[3], fields[5]].map(str::to_owned)
-    };
-    (messages, text.lines().skip(1).map(row).collect())
+/// The rows' scenarios, verdicts and executions.
+fn rows(told: &Told) -> Vec<[String; 3]> {
+    let rows = table(&told.text).into_iter().skip(1);
+    rows.map(|it| [it[1], it[3], it[5]].map(str::to_owned))
+        .collect()
 }
 
 #[test]
 fn a_worker_that_is_killed_costs_one_verdict_which_says_so() {
     let (child, workers, exploring) = under_way();
     signal("-KILL", exploring.into());
-    let output = child.output();
-    let (messages, rows) = told(&output);
-    assert_eq!(output.status.code(), Some(1), "{messages}{rows:?}");
+    let told = child.told();
+    assert_eq!(told.status, Some(1), "{told:?}");
+    let rows = rows(&told);
     let [first, second] = &rows[..] else {
         panic!("two verdicts: {rows:?}");
     };
@@ -175,12 +143,6 @@ fn a_worker_that_is_killed_costs_one_verdict_which_says_so() {
 
 #[test]
 fn what_became_of_a_worker_is_told_and_another_one_is_started() {
-    let cell = |scenario: &str| {
-        let mut all = Cell::all().into_iter();
-        let cell =
-            all.find(|it| (it.scheme.name, it.scenario.name) == ("mapcount-recheck", scenario));
-        cell.expect(scenario)
-    };
     // Killed by itself, each time that it is asked for something.
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("dies-once");
@@ -191,13 +153,9 @@ fn what_became_of_a_worker_is_told_and_another_one_is_started() {
     executable(&program, &script);
     let processes = Processes::of(&program, &Cancel::default());
     let explore = |scenario| {
-        let extent = Extent {
-            bound: Some(Bound::Preemptions(1)),
-            ..Extent::default()
-        };
-        processes
-            .explore(cell(scenario), &Mutation::NONE, &extent)
-            .unwrap()
+        let cell = cell_of(&format!("mapcount-recheck {scenario}"));
+        let explored = processes.explore(cell, &Mutation::NONE, &preemptions(1));
+        explored.unwrap()
     };
     let died = explore("fault-vs-punch");
     let detail = died.ended.detail().unwrap_or_default();
@@ -221,14 +179,14 @@ fn executable(path: &std::path::Path, script: &str) {
 #[test]
 fn ctrl_c_keeps_the_verdicts_that_were_reached() {
     let (child, workers, _) = under_way();
-    signal("-INT", child.id().into());
-    let output = child.output();
-    let (messages, rows) = told(&output);
-    assert_eq!(output.status.code(), Some(130), "{messages}{rows:?}");
+    child.signal("-INT");
+    let told = child.told();
+    assert_eq!(told.status, Some(130), "{told:?}");
+    let rows = rows(&told);
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!(rows[0][..2], ["fault-vs-truncate", "ok"]);
     let said = "interrupted: 1 of 2 verdicts were reached";
-    assert!(messages.contains(said), "{messages}");
+    assert!(told.said.contains(said), "{told:?}");
     assert!(all_end(&workers), "{workers:?}");
 }
 
@@ -244,9 +202,8 @@ fn no_process_and_no_order_are_told_in_one_line() {
     let shell = |script: &str| {
         let mut command = Command::new("sh");
         command.args(["-c", script, PROGRAM]);
-        let output = command.output().expect("a shell");
-        let said = String::from_utf8(output.stderr).expect("messages are text");
-        (output.status.code(), said)
+        let told = command.told();
+        (told.status, told.said)
     };
     // From too few descriptors for anything up to enough, however many this test was given.
     let check = "exec \"$0\" check --scheme page-locked --scenario fault-vs-fault --bound 1";

@@ -1,17 +1,21 @@
 //! Runs that are killed at any moment: what has its final name is whole, what hasn't is of one
 //! piece as far as it goes, and the next run doesn't mind.
 
-mod storms;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use reporting::record::{Run, Side};
 use reporting::results::read_hlog;
-use storms::{complaints, is_partial, paths, storm};
+use support::processes::{Running, wait_for};
+use support::{
+    More, assert_empty, assert_has, has_rounds, is_partial, names, partial_run, paths, started,
+    storm,
+};
 
 /// All that is wrong with a run's histograms, as the reader tells it.
 fn unread(directory: &Path, run: &Run) -> Vec<String> {
@@ -33,7 +37,7 @@ fn check_whole(directory: &Path) {
     assert!(run.complete, "{directory:?}");
     assert!(!run.rounds.is_empty(), "{directory:?}");
     assert_eq!(unread(directory, &run), [""; 0], "{directory:?}");
-    let mut names: Vec<_> = paths(directory).iter().map(|path| name(path)).collect();
+    let mut names = names(directory);
     names.retain(|name| name.starts_with('.') || name.ends_with(".tmp"));
     assert_eq!(names, [""; 0], "left over in {directory:?}");
     check_files(directory);
@@ -161,16 +165,14 @@ impl Random {
 fn whole_run(out: &Path, rounds: u32) -> Duration {
     let before = contents(out);
     let start = Instant::now();
-    let output = storm(out, rounds).output().unwrap();
+    let told = storm(out, rounds).told();
     let taken = start.elapsed();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
+    let printed = told.text();
     let mut after = contents(out);
     let whole: Vec<_> = paths(out)
         .into_iter()
         .filter(|run| !is_partial(run))
         .collect();
-    let printed = String::from_utf8(output.stdout).unwrap();
     let (_, run) = printed
         .trim()
         .rsplit_once("run directory: ")
@@ -204,7 +206,7 @@ fn a_run_that_is_killed_leaves_nothing_half_written_under_a_final_name() {
     }
     // And one in any case in the midst of its rounds.
     let mut child = storm(out.path(), 400).spawn().unwrap();
-    while !has_rounds(out.path()) {
+    while !has_rounds(out.path(), 3) {
         std::thread::sleep(Duration::from_millis(5));
     }
     kill(&mut child);
@@ -218,44 +220,20 @@ fn a_run_that_is_killed_leaves_nothing_half_written_under_a_final_name() {
     assert!(partial > 0);
 }
 
-/// Whether a partial run has some rounds on the disk.
-fn has_rounds(out: &Path) -> bool {
-    let runs = paths(out);
-    let mut partial = runs.iter().filter(|run| is_partial(run));
-    partial.any(|run| Run::read(run).is_ok_and(|run| run.rounds.len() > 3))
-}
-
 /// Ends a run by a signal once its first rounds are on the disk.
 #[track_caller]
 fn stopped_by(signal: &str) {
     let out = tempfile::tempdir().unwrap();
-    let child = storm(out.path(), 400).spawn().unwrap();
-    let measured = || {
-        let runs = paths(out.path());
-        runs.iter()
-            .any(|run| Run::read(run).is_ok_and(|run| run.rounds.len() > 3))
-    };
-    let start = Instant::now();
-    while !measured() && start.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let mut sent = Command::new("kill");
-    let sent = sent.args([signal, &child.id().to_string()]).status();
-    assert!(sent.unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{signal}: {output:?}");
-    assert_eq!(complaints(&output), [""; 0]);
-    let [partial] = &paths(out.path())[..] else {
-        panic!("one run: {:?}", paths(out.path()));
-    };
-    assert!(is_partial(partial), "{partial:?}");
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.starts_with("INCOMPLETE"), "{printed}");
-    assert!(printed.contains(partial.to_str().unwrap()), "{printed}");
-    let run = Run::read(partial).unwrap();
-    assert!(!run.complete && run.rounds.len() > 3);
-    assert_eq!(unread(partial, &run), [""; 0]);
-    check_files(partial);
+    let child = started(storm(out.path(), 400), out.path());
+    child.signal(signal);
+    let told = child.told();
+    assert_eq!(told.status, Some(130), "{signal}: {told:?}");
+    assert_eq!(told.complaints(), [""; 0]);
+    let (partial, run) = partial_run(out.path());
+    assert!(told.text.starts_with("INCOMPLETE"), "{told:?}");
+    assert_has(&told.text, &[partial.to_str().unwrap()]);
+    assert_eq!(unread(&partial, &run), [""; 0]);
+    check_files(&partial);
 }
 
 #[test]
@@ -268,18 +246,13 @@ fn what_was_measured_before_an_interrupt_is_kept_whole() {
 #[test]
 fn an_interrupt_before_anything_was_measured_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
-    let mut command = storm(out.path(), 3);
-    let child = command.args(["--watch", "60s"]).spawn().unwrap();
-    while paths(out.path()).is_empty() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let mut sent = Command::new("kill");
-    let sent = sent.args(["-INT", &child.id().to_string()]).status();
-    assert!(sent.unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
-    let said = complaints(&output);
+    let child = Running::of(storm(out.path(), 3).with("--watch 60s"));
+    assert!(wait_for(|| (!paths(out.path()).is_empty()).then_some(())).is_some());
+    child.signal("-INT");
+    let told = child.told();
+    assert_eq!(told.status, Some(130), "{told:?}");
+    let said = told.complaints();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("before anything was measured"), "{said:?}");
-    assert_eq!(paths(out.path()), [""; 0].map(PathBuf::from));
+    assert_has(said[0], &["before anything was measured"]);
+    assert_empty(out.path());
 }

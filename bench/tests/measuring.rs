@@ -1,66 +1,32 @@
 //! `faultaround storm`: when a run ends, how faults arrive, controls, sweeps over threads, as its
 //! users meet them.
 
+mod support;
+
 use std::path::Path;
-use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::{Told, assert_has, run};
+
+const STORM: &str = "storm --cpus 0 --storm none --pages 256 --scheme page-locked";
 
 /// A small storm on one CPU, its results in `out`, with more options.
-fn storm(out: &Path, more: &[&str]) -> Output {
-    let quick = "storm --cpus 0 --storm none --pages 256 --scheme page-locked";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faultaround"));
-    command.args(quick.split(' ')).arg("--out").arg(out);
-    command.args(more).output().expect("the command starts")
+fn storm(out: &Path, more: &str) -> Told {
+    run(&format!("{STORM} --out {} {more}", out.display()))
 }
 
-fn json(out: &Path, more: &[&str]) -> serde_json::Value {
-    let mut more = [more, &["--format", "json"]].concat();
-    if !more.contains(&"--watch") {
-        more.extend(["--watch", "10ms"]);
-    }
-    let output = storm(out, &more);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
+fn json(out: &Path, more: &str) -> Value {
+    let watch = if more.contains("--watch") {
+        ""
+    } else {
+        "--watch 10ms"
+    };
+    storm(out, &format!("--format json {more} {watch}")).json()
 }
 
-fn variants(run: &serde_json::Value) -> Vec<&str> {
+fn variants(run: &Value) -> Vec<&str> {
     let rows = run["summary"][0]["rows"].as_array().unwrap().iter();
     rows.map(|row| row["variant"].as_str().unwrap()).collect()
-}
-
-#[test]
-fn what_cannot_be_is_told_in_one_line_with_status_2() {
-    let out = tempfile::tempdir().unwrap();
-    for (arguments, parts) in [
-        (&["--rounds", "some"][..], &["some", "auto"][..]),
-        (&["--width", "5%"], &["--rounds auto"]),
-        (&["--rounds", "3", "--limit", "5s"], &["--rounds auto"]),
-        (
-            &["--rounds", "auto", "--width", "x"],
-            &["x", "from 0.1% to 100%"],
-        ),
-        (
-            &["--rounds", "auto", "--limit", "5"],
-            &["5", "with its unit"],
-        ),
-        (&["--arrival", "open"], &["open", "poisson:R"]),
-        (&["--arrival", "fixed:-3"], &["fixed:-3", "from 1"]),
-        (&["--plant", "five"], &["five", "from 0% to 100%"]),
-        (&["--threads", "2..1"], &["2..1", "smaller"]),
-        (&["--threads", "1..2,2"], &["2", "twice"]),
-        (&["--threads", "1..64"], &["CPUs", "--oversubscribe"]),
-        (&["--event", "cycle"], &["cycle", "rNNN"]),
-        (&["--event", "rxyz"], &["rxyz"]),
-        (&["--watch", "1us"], &["1us"]),
-    ] {
-        let output = storm(out.path(), arguments);
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-        assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
-        for part in parts {
-            assert!(message.contains(part), "{arguments:?}: {message}");
-        }
-    }
 }
 
 #[test]
@@ -68,26 +34,21 @@ fn what_comes_is_announced_in_the_number_that_it_has() {
     let out = tempfile::tempdir().unwrap();
     let announced = |more: &str| {
         let short = "--duration 10ms --watch 0s --format tsv ";
-        let words = short.to_owned() + more;
-        let output = storm(out.path(), &words.split(' ').collect::<Vec<_>>());
-        String::from_utf8(output.stderr).unwrap()
+        storm(out.path(), &(short.to_owned() + more)).said
     };
     let one = announced("--rounds 1");
     let said = "1 scheme and a second run of the first x 1 load x 1 round on 1 CPU: ";
-    assert!(one.contains(said), "{one}");
+    assert_has(&one, &[said]);
     let two = announced("--rounds 2 --threads 1,2 --oversubscribe --plant 5%");
     let said = "1 scheme and 2 further runs of the first x 2 loads x 2 rounds on 1 CPU: ";
-    assert!(two.contains(said), "{two}");
+    assert_has(&two, &[said]);
 }
 
 #[test]
 fn rounds_go_on_until_intervals_are_narrow_or_time_is_up_and_the_run_says_which() {
     let out = tempfile::tempdir().unwrap();
     let auto = "--rounds auto --duration 10ms";
-    let auto = |more: &str| -> serde_json::Value {
-        let words: Vec<_> = auto.split(' ').chain(more.split(' ')).collect();
-        json(out.path(), &words)
-    };
+    let auto = |more: &str| json(out.path(), &format!("{auto} {more}"));
     // Whatever the machine does, the upper end of an interval of 1% can't be reached in 200 ms,
     // which is less than ten rounds take.
     let limited = auto("--width 1% --limit 200ms");
@@ -101,7 +62,7 @@ fn rounds_go_on_until_intervals_are_narrow_or_time_is_up_and_the_run_says_which(
     let (lo, hi) = (ratio["lo"].as_f64().unwrap(), ratio["hi"].as_f64().unwrap());
     assert!(hi / lo < 2.0, "{lo}-{hi}");
     assert_eq!(narrow["configuration"]["rounds"]["auto"]["width"], 1.0);
-    let fixed = json(out.path(), &["--rounds", "2", "--duration", "10ms"]);
+    let fixed = json(out.path(), "--rounds 2 --duration 10ms");
     assert_eq!(fixed["ended"], "all-rounds");
 }
 
@@ -109,18 +70,15 @@ fn rounds_go_on_until_intervals_are_narrow_or_time_is_up_and_the_run_says_which(
 fn controls_are_rows_of_their_own_beside_the_baseline() {
     let out = tempfile::tempdir().unwrap();
     let words = "--rounds 2 --duration 10ms --plant 50% --unrecorded";
-    let run = json(out.path(), &words.split(' ').collect::<Vec<_>>());
+    let run = json(out.path(), words);
     let expected = ["plain", "again", "planted", "unrecorded"];
     assert_eq!(variants(&run), expected);
     let rows = run["summary"][0]["rows"].as_array().unwrap();
     assert!(rows[2]["latency"]["count"].is_u64());
     assert!(rows[3]["latency"].is_null() && rows[3]["totals"]["faults"].as_u64() > Some(0));
     let rerun = run["rerun"].as_str().unwrap();
-    assert!(
-        rerun.contains("--plant 50%") && rerun.contains("--unrecorded"),
-        "{rerun}"
-    );
-    let plain = json(out.path(), &["--rounds", "1", "--duration", "10ms"]);
+    assert_has(rerun, &["--plant 50%", "--unrecorded"]);
+    let plain = json(out.path(), "--rounds 1 --duration 10ms");
     assert_eq!(variants(&plain), expected[..2]);
 }
 
@@ -128,12 +86,12 @@ fn controls_are_rows_of_their_own_beside_the_baseline() {
 fn an_open_loop_is_named_and_says_what_share_of_its_faults_arrived() {
     let out = tempfile::tempdir().unwrap();
     let words = "--rounds 1 --duration 50ms --arrival poisson:1000000000";
-    let run = json(out.path(), &words.split(' ').collect::<Vec<_>>());
+    let run = json(out.path(), words);
     assert_eq!(run["configuration"]["arrival"], "poisson:1000000000");
     // No machine takes a fault per nanosecond.
     let arrived = run["rounds"][0]["arrived"].as_f64().unwrap();
     assert!(arrived > 0.0 && arrived < 0.5, "{arrived}");
-    let closed = json(out.path(), &["--rounds", "1", "--duration", "10ms"]);
+    let closed = json(out.path(), "--rounds 1 --duration 10ms");
     assert!(closed["rounds"][0]["arrived"].is_null());
 }
 
@@ -141,27 +99,21 @@ fn an_open_loop_is_named_and_says_what_share_of_its_faults_arrived() {
 fn a_range_of_threads_is_a_group_for_each() {
     let out = tempfile::tempdir().unwrap();
     let words = "--rounds 1 --duration 10ms --threads 1..3 --oversubscribe";
-    let run = json(out.path(), &words.split(' ').collect::<Vec<_>>());
+    let run = json(out.path(), words);
     let groups = run["summary"].as_array().unwrap().iter();
     let threads: Vec<_> = groups.map(|group| group["threads"].as_u64()).collect();
     assert_eq!(threads, [Some(1), Some(2), Some(3)]);
     assert!(run["rerun"].as_str().unwrap().contains("--threads 1..3"));
     // As many as there are CPUs, and there is one.
-    let run = json(
-        out.path(),
-        &["--rounds", "1", "--duration", "10ms", "--threads", "1.."],
-    );
+    let run = json(out.path(), "--rounds 1 --duration 10ms --threads 1..");
     assert_eq!(run["summary"].as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn a_run_says_what_was_counted_what_was_found_and_how_noisy_its_cpus_are() {
     let out = tempfile::tempdir().unwrap();
-    let run = json(
-        out.path(),
-        &["--rounds", "1", "--duration", "10ms", "--event", "r1"],
-    );
-    let names = |of: &serde_json::Value| -> Vec<String> {
+    let run = json(out.path(), "--rounds 1 --duration 10ms --event r1");
+    let names = |of: &Value| -> Vec<String> {
         let of = of.as_array().unwrap().iter();
         of.map(|name| name.as_str().unwrap().to_owned()).collect()
     };
@@ -184,6 +136,6 @@ fn a_run_says_what_was_counted_what_was_found_and_how_noisy_its_cpus_are() {
     assert_eq!(run["noise"][0]["cpu"], 0);
     assert!(run["noise"][0]["reads"].as_u64() > Some(0));
     let unwatched = "--rounds 1 --duration 10ms --watch 0s";
-    let run = json(out.path(), &unwatched.split(' ').collect::<Vec<_>>());
+    let run = json(out.path(), unwatched);
     assert_eq!(run["noise"].as_array().unwrap().len(), 0);
 }

@@ -1,16 +1,15 @@
 //! A cpuset that is narrowed while a run goes on: the round is marked, nothing is moved in silence,
 //! and what was measured is kept. Needs cpuset groups and the right to make one.
 
-mod storms;
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use machine_facts::conditions::Cause;
-use reporting::record::Run;
-use storms::{complaints, is_partial, paths, storm};
+use support::{partial_run, started, storm};
 
 /// A cpuset of these CPUs, gone at the end.
 struct Cpuset(PathBuf);
@@ -75,40 +74,16 @@ fn narrowed_in_a_cell(set: &Cpuset) -> bool {
         Some("0") => "1".into(),
         _ => argument.to_owned(),
     });
-    let mut shell = shell.args(arguments);
-    shell = shell
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let mut child = shell.spawn().unwrap();
-    let start = Instant::now();
-    let measured = |more: usize| {
-        let runs = paths(out.path());
-        runs.iter()
-            .any(|run| Run::read(run).is_ok_and(|run| run.rounds.len() > more))
-    };
-    while !measured(3) {
-        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "nothing is written"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    shell.args(arguments);
+    shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = started(shell, out.path());
     // What was written is of the cells before; in this one, away from its edges.
     std::thread::sleep(Duration::from_millis(150));
     assert!(set.narrow("0"));
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let said = complaints(&output);
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("CPU 1"), "{said:?}");
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.starts_with("INCOMPLETE"), "{printed}");
-    let [partial] = &paths(out.path())[..] else {
-        panic!("one run: {:?}", paths(out.path()));
-    };
-    assert!(is_partial(partial), "{partial:?}");
-    let run = Run::read(partial).unwrap();
+    let told = child.told();
+    told.failed(&["CPU 1"]);
+    assert!(told.text.starts_with("INCOMPLETE"), "{told:?}");
+    let (_, run) = partial_run(out.path());
     let (last, before) = run.rounds.split_last().unwrap();
     assert!(
         before

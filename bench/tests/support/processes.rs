@@ -1,9 +1,11 @@
 //! Processes that tests start, wait for and signal, and the workers of those.
 
 use std::fs;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use super::Told;
 
 /// How long anything may take that a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,15 +57,31 @@ pub(crate) fn signal(signal: &str, process: i64) {
 }
 
 /// A run that doesn't outlive its test.
-pub(crate) struct Running(pub(crate) Option<Child>);
+pub(crate) struct Running(Option<Child>);
 
 impl Running {
+    /// Starts a command.
+    pub(crate) fn of(mut command: Command) -> Self {
+        Self(Some(command.spawn().expect("the command starts")))
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(name, self.id().into());
+    }
+
+    /// Whether it has come to its end.
+    pub(crate) fn ended(&self) -> bool {
+        all_ended(&[self.id()])
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.as_ref().unwrap().id()
     }
 
-    pub(crate) fn output(mut self) -> Output {
-        self.0.take().unwrap().wait_with_output().unwrap()
+    /// Waits for its end.
+    pub(crate) fn told(mut self) -> Told {
+        Told::of(self.0.take().unwrap().wait_with_output().unwrap())
     }
 }
 
