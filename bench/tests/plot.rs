@@ -82,10 +82,15 @@ fn runs_with_other_windows_and_rates_give_curves_over_them_and_others_are_named(
     let random = of("random", "--window 8 --access random");
     let to = out.path().join("figures/here");
     let runs = [&base, &window, &rate, &random].map(|it| it.to_str().unwrap());
-    let line = format!("plot {} --format svg --out", runs.join(" "));
+    let line = format!("plot {} --format svg,gnuplot --out", runs.join(" "));
     let printed = run(&format!("{line} {}", to.display())).text();
     let names = names(&to);
-    assert!(names.iter().all(|it| it.ends_with(".svg")), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .all(|it| it.ends_with(".svg") || it.ends_with(".gp")),
+        "{names:?}"
+    );
     assert!(
         names.contains(&"windows-punch-hole-1.svg".to_owned()),
         "{names:?}"

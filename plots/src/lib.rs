@@ -18,7 +18,7 @@ use machine_facts::files::read_input;
 use reporting::record::ReadError;
 use thiserror::Error;
 
-pub use render::{PNG_SCALE, write_png, write_svg};
+pub use render::{PNG_SCALE, write_gnuplot, write_png, write_svg};
 
 use figures::{Figures, breakdown};
 use source::Source;
@@ -30,6 +30,8 @@ pub enum Format {
     Svg,
     /// Pixels, [`PNG_SCALE`] of them to one of the SVG in each direction.
     Png,
+    /// What `plots/gnuplot/figure.gp` draws, to be retouched.
+    Gnuplot,
 }
 
 impl Format {
@@ -38,13 +40,15 @@ impl Format {
         match self {
             Self::Svg => "svg",
             Self::Png => "png",
+            Self::Gnuplot => "gp",
         }
     }
 
-    fn draw(self, svg: &str) -> Result<Vec<u8>, String> {
+    fn draw(self, figure: &chart::Figure) -> Result<Vec<u8>, String> {
         match self {
-            Self::Svg => Ok(svg.as_bytes().to_vec()),
-            Self::Png => write_png(svg),
+            Self::Svg => Ok(write_svg(figure).into_bytes()),
+            Self::Png => write_png(&write_svg(figure)),
+            Self::Gnuplot => Ok(write_gnuplot(figure).into_bytes()),
         }
     }
 }
@@ -128,10 +132,9 @@ pub fn plot(
     fs::create_dir_all(out).map_err(|error| PlotError::write(out, made(&error)))?;
     let mut files = Vec::new();
     for named in &figures.drawn {
-        let svg = write_svg(&named.figure);
         for format in formats {
             let path = out.join(format!("{}.{}", named.name, format.ending()));
-            let bytes = format.draw(&svg);
+            let bytes = format.draw(&named.figure);
             let bytes = bytes.map_err(|reason| PlotError::write(&path, reason))?;
             replace(&path, &bytes)?;
             files.push(path);

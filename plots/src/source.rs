@@ -226,22 +226,6 @@ mod tests {
     }
 
     #[test]
-    fn gnuplot_knows_all_schemes_in_the_same_order() {
-        let script = include_str!("../gnuplot/common.gp").replace("' . \\\n        '", "");
-        let list = |broken: bool| -> String {
-            let all = Schemes::<Native>::ALL.iter().map(|it| it.about());
-            let alike = all.filter(|it| it.verdict.is_sound() != broken);
-            alike.map(|it| it.name).collect::<Vec<_>>().join(" ")
-        };
-        for line in [
-            format!("SOUND = '{}'", list(false)),
-            format!("BROKEN = '{}'", list(true)),
-        ] {
-            assert!(script.contains(&line), "{line}");
-        }
-    }
-
-    #[test]
     fn a_load_reads_well_calibrated_or_not() {
         for (name, words) in [
             ("none", "without a storm"),

@@ -38,11 +38,14 @@ enum Format {
     Svg,
     /// Pixels
     Png,
+    /// Values, names and looks, which plots/gnuplot/figure.gp draws
+    Gnuplot,
 }
 
 impl std::fmt::Display for Format {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(plots::Format::from(*self).ending())
+        let value = self.to_possible_value().expect("none is hidden");
+        out.write_str(value.get_name())
     }
 }
 
@@ -51,6 +54,7 @@ impl From<Format> for plots::Format {
         match format {
             Format::Svg => Self::Svg,
             Format::Png => Self::Png,
+            Format::Gnuplot => Self::Gnuplot,
         }
     }
 }

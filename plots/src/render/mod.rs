@@ -9,6 +9,7 @@ mod axis;
 mod canvas;
 mod curves;
 mod font;
+mod gnuplot;
 mod layout;
 mod legend;
 mod rows;
@@ -18,6 +19,7 @@ mod tests;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
+pub use gnuplot::write_gnuplot;
 pub use layout::write_svg;
 #[cfg(test)]
 pub(crate) use tests::misplaced_text;

@@ -152,7 +152,7 @@ fn name(row: &Row) -> &str {
 }
 
 /// All that a row's axis has to reach.
-fn values(row: &Row) -> Vec<f64> {
+pub(super) fn values(row: &Row) -> Vec<f64> {
     let ends = |whisker: &Option<(f64, f64)>| whisker.map_or(vec![], |(low, high)| vec![low, high]);
     match row {
         Row::Heading(_) => Vec::new(),

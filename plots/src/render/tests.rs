@@ -69,7 +69,7 @@ fn axis(label: &str, scale: Scale, ticks: Ticks) -> Axis {
 }
 
 /// As many curves as there will ever be, on every kind of axis.
-fn curves() -> Figure {
+pub(crate) fn curves() -> Figure {
     let latency = |at: usize| {
         let points = (0..70).map(|it| 1.0 - 0.5_f64.powf(f64::from(it) / 5.0));
         points
@@ -129,7 +129,7 @@ fn curves() -> Figure {
 }
 
 /// Rows of all kinds.
-fn rows() -> Figure {
+pub(crate) fn rows() -> Figure {
     let dots = NAMES.iter().zip(styles()).map(|(name, style)| Row::Dot {
         name: (*name).to_owned(),
         style,
@@ -292,5 +292,6 @@ fn pictures_can_be_left_for_the_eye() {
         let png = write_png(&svg).expect("memory for a picture");
         std::fs::write(path.with_extension("png"), png).expect("a directory that exists");
         std::fs::write(path.with_extension("svg"), svg).expect("the same");
+        std::fs::write(path.with_extension("gp"), write_gnuplot(&figure)).expect("the same");
     }
 }
