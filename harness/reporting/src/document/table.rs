@@ -35,6 +35,10 @@ impl Table {
     /// others.
     pub(crate) fn row(&mut self, name: String, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.columns.len());
+        #[cfg(test)]
+        for (cell, (title, width)) in cells.iter().zip(&self.columns) {
+            assert!(cell.len() < *width, "{cell:?} has no room under {title:?}");
+        }
         self.rows.push((name, cells));
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Fixture {
     pub(crate) speed: fn(&str, &str, u32) -> f64,
     /// The same of the remover.
     pub(crate) remover: fn(&str, &str, u32) -> f64,
+    /// Faults and operations of the remover in a cell.
+    pub(crate) samples: [u64; 2],
     pub(crate) conditions: fn(&str, u32) -> Conditions,
     pub(crate) arrival: Arrival,
     /// The share of faults that arrive.
@@ -59,6 +61,7 @@ impl Default for Fixture {
                 "page-locked" => 1.0,
                 _ => jitter(round + 1) / jitter(round),
             },
+            samples: [20_000, 1_000],
             conditions: |_, _| Conditions::default(),
             arrival: Arrival::Closed,
             arrived: 1.0,
@@ -139,23 +142,24 @@ impl Fixture {
         let histogram = |speed: f64, count: u64| {
             let mut histogram = new_histogram();
             for (share, ns) in [(0.8, 600_000.0), (0.15, 900_000.0), (0.05, 6_000_000.0)] {
-                let samples = (count as f64 * share) as u64;
-                histogram.record_n((ns / speed) as u64, samples).unwrap();
+                let samples = (count as f64 * share).round() as u64;
+                histogram.saturating_record_n((ns / speed) as u64, samples);
             }
             histogram
         };
-        let faults = histogram(speed, 20_000);
+        let [fault_count, operation_count] = self.samples;
+        let faults = histogram(speed, fault_count);
         let storms = !cell.storm.removers().is_empty();
         let operations = match storms {
-            true => histogram(remover_speed, 1_000),
+            true => histogram(remover_speed, operation_count),
             false => new_histogram(),
         };
         let ns_per_page = 40.0 / speed;
         let remover = storms.then(|| RemoverRound {
             latency: Latency::of(&operations),
-            folios_removed: 64_000,
-            pages_removed: 64_000,
-            ..removals(1_000, 5_000.0)
+            folios_removed: 64 * operation_count,
+            pages_removed: 64 * operation_count,
+            ..removals(operation_count, 5.0 * operation_count as f64)
         });
         let conditions = (self.conditions)(&name, round);
         let figures = CellRound {
@@ -165,7 +169,7 @@ impl Fixture {
             ns_per_page,
             arrived: self.arrival.rate_per_s().map(|_| self.arrived),
             latency: Latency::of(&faults),
-            pages_mapped: [320_000, 0],
+            pages_mapped: [16 * fault_count, 0],
             remover,
             start_skew_ns: 10,
             unstable: conditions.is_unstable(),

@@ -520,3 +520,103 @@ fn a_remover_that_takes_far_longer_is_slowed_by_a_scheme_and_slower_on_a_file() 
     assert!(words.contains(said), "{words}");
     assert!(!words.contains("SLOWED"), "{words}");
 }
+
+/// By up to twelve powers of ten, another one for each cell and round.
+fn wild(cell: &str, load: &str, round: u32) -> f64 {
+    let mixed = (cell.len() * 7 + load.len() * 3 + round as usize * 5) % 13;
+    10_f64.powi(mixed as i32 - 6)
+}
+
+/// Figures that no machine is known to give, and no machine is ruled out to.
+#[test]
+fn a_report_has_its_shape_whatever_was_measured() {
+    type Speed = fn(&str, &str, u32) -> f64;
+    let speeds: [(Speed, Speed); 4] = [
+        (|_, _, _| 1e-9, |_, _, _| 1e9),
+        (|_, _, _| 1e9, |_, _, _| 1e-9),
+        (
+            |cell, _, _| if cell == "page-locked" { 1e-6 } else { 1e6 },
+            |cell, _, _| if cell == "page-locked" { 1e6 } else { 1e-6 },
+        ),
+        (wild, wild),
+    ];
+    let all_samples = [
+        [1, 0],
+        [2, 1],
+        [19, 21],
+        [20_000, 1_000],
+        [u64::MAX >> 24, u64::MAX >> 24],
+    ];
+    let usual = Fixture::default().make().run;
+    for (speed, remover) in speeds {
+        for (rounds, samples) in [1, 3, 10]
+            .into_iter()
+            .flat_map(|rounds| all_samples.map(|samples| (rounds, samples)))
+        {
+            let fixture = Fixture {
+                schemes: vec!["page-locked", "mapcount-recheck", "sketch"],
+                controls: vec![Control::Planted(50.0), Control::Unrecorded],
+                arrival: Arrival::Poisson(1e9),
+                arrived: 1e-9,
+                conditions: |_, _| Conditions {
+                    stolen_ms: Some(1e6),
+                    involuntary_switches: 1_000_000,
+                    ..Conditions::default()
+                },
+                rounds,
+                samples,
+                speed,
+                remover,
+                ..Fixture::default()
+            };
+            for made in [fixture.make(), fixture.make().of_the_kernel()] {
+                has_its_shape(&made, &usual);
+            }
+        }
+    }
+}
+
+/// Everything that a run is printed as has its columns, and each row is there.
+fn has_its_shape(made: &Made, other: &crate::record::Run) {
+    let text = text_of(made);
+    let labels = [
+        "page-locked ",
+        "page-locked A/A ",
+        "page-locked +50% ",
+        "page-locked unrec. ",
+        "mapcount-recheck ",
+        "sketch (broken) ",
+        "least that can show ",
+    ];
+    let summary = &text[text.find("\npages/s, ratio").expect("a summary")..];
+    for (line, label) in summary.trim_start().lines().skip(2).zip(labels) {
+        assert!(line.starts_with(label), "{label}: {text}");
+    }
+    for load in ["none", "punch-hole"] {
+        let group = &text[text.find(&format!("== {load}: ")).expect(load)..];
+        for label in &labels[..6] {
+            line_of(group, label);
+        }
+    }
+    let short = Extras {
+        short: true,
+        ..Extras::default()
+    };
+    let short = super::text(&made.run, &short).unwrap();
+    let fits = |text: &str| text.lines().all(|line| line.len() <= COLUMNS);
+    assert!(fits(&short), "{short}");
+    let markdown = markdown(&made.run, &Extras::default()).unwrap();
+    assert_eq!(
+        markdown.matches("| sketch (broken) |").count(),
+        12,
+        "{markdown}"
+    );
+    let columns = |line: &str| line.matches('\t').count();
+    let tsv = tsv(&made.run);
+    let heads = columns(tsv.lines().next().unwrap());
+    assert!(tsv.lines().all(|line| columns(line) == heads), "{tsv}");
+    for (a, b) in [(&made.run, &made.run), (&made.run, other)] {
+        let compared = crate::compare::Comparison::of(a, b).text();
+        assert!(compared.is_ascii() && fits(&compared), "{compared}");
+    }
+}
