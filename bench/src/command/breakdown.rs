@@ -4,6 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use kernel_model::platform::Native;
 use machine_facts::clock::Clock;
+use machine_facts::doctor::caveats;
 use machine_facts::environment::Environment;
 use machine_facts::progress::{Progress, say};
 use measuring::breakdown::{Setup, Visit, run as measure};
@@ -83,7 +84,7 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
         complete,
         turns: measured.turns,
         setup: &setup,
-        caveats: environment.caveats(),
+        caveats: caveats(&environment),
         environment: &environment,
         started,
         rerun: invocation.to_string(),

@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use machine_facts::clock::Clock;
 use machine_facts::counters::Event;
+use machine_facts::doctor::caveats;
 use machine_facts::environment::{Environment, StealMeter};
 use machine_facts::progress::{Progress, say};
 use measuring::arrival::Arrival;
@@ -154,7 +155,7 @@ pub(super) fn run(options: &Options, invocation: Invocation) -> Result<(), Failu
         command: invocation.typed().to_owned(),
         rerun: invocation.to_string(),
         started,
-        caveats: environment.caveats(),
+        caveats: caveats(&environment),
         environment,
         files: (request.files.iter())
             .map(|kind| (kind.name.clone(), kind.lineage()))

@@ -13,6 +13,7 @@ use kernel_model::{MapPages, Mapped, Window};
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
 use machine_facts::counters::Event;
+use machine_facts::doctor::caveats;
 use machine_facts::environment::Environment;
 use machine_facts::statistics::Spread;
 use machine_facts::topology::Topology;
@@ -234,7 +235,7 @@ fn header() -> Header {
     Header {
         rerun: "cargo run --release -- storm --seed 5".to_owned(),
         started: Timestamp::now(),
-        caveats: environment.caveats(),
+        caveats: caveats(&environment),
         environment,
         ..reporting::fixture::header()
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::{Clock, Step};
 use machine_facts::counters::Availability;
-use machine_facts::doctor::{examine, judge_noise, judge_step};
+use machine_facts::doctor::{caveats, examine, judge_noise, judge_step};
 use machine_facts::environment::{Environment, Memory, StealMeter};
 use machine_facts::noise::{self, Noise, least_comparable_ns};
 use machine_facts::progress::{Progress, say};
@@ -99,7 +99,7 @@ pub(super) fn run(
     let mut findings = examine(&environment);
     findings.push(judge_step(&clock_step));
     findings.push(judge_noise(&noise.floors));
-    let mut caveats = environment.caveats();
+    let mut caveats = caveats(&environment);
     caveats.extend(carried);
     let header = Header {
         command: invocation.typed().to_owned(),

@@ -1,6 +1,6 @@
 //! The clock's step and a cache line's way between CPUs, judged.
 
-use super::{BARE_METAL, Finding, Verdict};
+use super::{BARE_METAL, Finding, Judged, Verdict, fit, note, unknown};
 use crate::clock::Step;
 use crate::histogram::STRETCH;
 use crate::transfer::{STEADY, Transfers};
@@ -28,21 +28,23 @@ pub fn judge_step(step: &Step) -> Finding {
         "compare by pages/s, or by p50, which is over stretches of {STRETCH} faults; larger windows \
          make longer faults"
     );
-    Finding::new("clock step", format!("{:.1} ns", step.ns), verdict).but(&spoils, mend)
+    let judged = note(format!("{:.1} ns", step.ns), spoils, mend);
+    Judged { verdict, ..judged }.finding("clock step")
 }
 
 /// Judges several looks at a line's way from the first of these CPUs to the others.
 pub fn judge_transfers(cpus: &[u32], looks: &[Vec<f64>]) -> Finding {
     const FACT: &str = "line transfer";
     if cpus.len() < 2 {
-        return Finding::fit(FACT, "one CPU, between which no line moves");
+        return fit("one CPU, between which no line moves").finding(FACT);
     }
     let looks = looks.iter().map(|transfers| (cpus, &transfers[..]));
     let Some(transfers) = Transfers::widest(looks) else {
-        return Finding::unknown(FACT).but(
+        return unknown(
             "figures of two threads hang on it",
             "watch the CPUs: --watch 500ms, with nothing beside it",
-        );
+        )
+        .finding(FACT);
     };
     let verdict = match transfers.is_steady() {
         true => Verdict::Fit,
@@ -52,10 +54,9 @@ pub fn judge_transfers(cpus: &[u32], looks: &[Vec<f64>]) -> Finding {
         "it varies by more than {STEADY}x, as where a host moves a guest's CPUs between caches: \
          figures of two threads are of several machines"
     );
-    Finding::new(FACT, transfers.in_words(), verdict).but(
-        &spoils,
-        format!("pin the guest's CPUs on the host; else {BARE_METAL}"),
-    )
+    let mend = format!("pin the guest's CPUs on the host; else {BARE_METAL}");
+    let judged = note(transfers.in_words(), spoils, mend);
+    Judged { verdict, ..judged }.finding(FACT)
 }
 
 #[cfg(test)]

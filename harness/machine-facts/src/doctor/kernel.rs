@@ -1,11 +1,10 @@
 //! The build, and settings of the kernel's.
 
-use super::{BARE_METAL, Finding, is_guest};
-use crate::environment::{Environment, Flaw};
+use super::{BARE_METAL, Judged, fit, is_guest, note, unknown};
+use crate::environment::Environment;
 
-pub(super) fn build(environment: &Environment) -> Finding {
-    const FACT: &str = "build";
-    let build = &environment.build;
+pub(super) fn build(it: &Environment) -> Judged {
+    let build = &it.build;
     let level = build.opt_level.as_deref().unwrap_or("unknown");
     let assertions = if build.debug_assertions {
         "assertions"
@@ -13,109 +12,119 @@ pub(super) fn build(environment: &Environment) -> Finding {
         "no assertions"
     };
     let commit = build.commit.as_deref().unwrap_or("unknown");
-    let dirty = environment.caveat(Flaw::DirtyBuild).is_some();
+    let dirty = build.dirty == Some(true);
     let changes = if dirty { " and changes" } else { "" };
     let found = format!("opt-level {level}, {assertions}, commit {commit}{changes}");
-    if environment.caveat(Flaw::DebugBuild).is_some() {
-        return Finding::by(environment, Flaw::DebugBuild, FACT, found).but(
-            "assertions, and code that isn't optimized, are timed with the model",
-            "cargo build --release",
-        );
+    let caveat = match (build.debug_assertions, level) {
+        (true, _) => "debug build: assertions are timed too; use --release".to_owned(),
+        (false, "2" | "3" | "unknown") => String::new(),
+        (false, level) => format!("built with opt-level {level}: use --release"),
+    };
+    if !caveat.is_empty() {
+        let spoils = "assertions, and code that isn't optimized, are timed with the model";
+        return note(found, spoils, "cargo build --release").spoils(caveat);
     }
     if dirty {
-        return Finding::note(FACT, found).but(
+        return note(
+            found,
             "the commit doesn't say what was measured",
             "commit the changes, and cargo build --release",
         );
     }
     if build.commit.is_none() {
-        return Finding::note(FACT, found).but(
+        return note(
+            found,
             "what was measured can not be told",
             "build from a git checkout",
         );
     }
-    Finding::fit(FACT, found)
+    fit(found)
 }
 
-pub(super) fn layout(environment: &Environment) -> Finding {
-    const FACT: &str = "code layout";
-    let build = &environment.build;
-    let found = match build.aligns_functions() {
-        Some(true) => "functions begin at cache lines",
-        Some(false) => "functions begin anywhere",
-        None => return Finding::unknown(FACT).but("figures may depend on it", LAYOUT),
+/// Only noted, as part of what the build is.
+pub(super) fn sources(it: &Environment) -> Judged {
+    let caveat = "built from uncommitted changes: the commit doesn't say it all";
+    fit("").spoils_if(it.build.dirty == Some(true), caveat)
+}
+
+pub(super) fn layout(it: &Environment) -> Judged {
+    let Some(aligned) = it.build.aligns_functions() else {
+        return unknown("figures may depend on it", LAYOUT);
     };
-    Finding::by(environment, Flaw::Unaligned, FACT, found).but(
+    if aligned {
+        return fit("functions begin at cache lines");
+    }
+    let caveat = "built without -align-all-functions=6: layout may move figures";
+    note(
+        "functions begin anywhere",
         "a change of unrelated code moves functions, and that alone moves figures by 5 to 10%",
         LAYOUT,
     )
+    .spoils(caveat)
 }
 
 const LAYOUT: &str =
     "unset RUSTFLAGS, and build inside the checkout, which has a .cargo/config.toml";
 
-pub(super) fn mitigations(environment: &Environment) -> Finding {
-    const FACT: &str = "mitigations";
+pub(super) fn mitigations(it: &Environment) -> Judged {
     const SPOILS: &str = "entering the kernel costs more with them, so that interrupts and sleeping \
                           waits do; code in user space hardly";
     const MEND: &str = "boot with mitigations=off, if what you compare with does";
-    match environment.kernel.mitigations {
+    match it.kernel.mitigations {
         Some(them) => {
             let (mitigated, open) = (them.mitigated, them.vulnerable);
             let found = format!("vulnerabilities: {mitigated} mitigated, {open} left open");
             if mitigated == 0 {
-                Finding::fit(FACT, found)
+                fit(found)
             } else {
-                Finding::note(FACT, found).but(SPOILS, MEND)
+                note(found, SPOILS, MEND)
             }
         }
-        None => Finding::unknown(FACT).but(SPOILS, MEND),
+        None => unknown(SPOILS, MEND),
     }
 }
 
-pub(super) fn huge_pages(environment: &Environment) -> Finding {
-    const FACT: &str = "THP";
+pub(super) fn huge_pages(it: &Environment) -> Judged {
     const SPOILS: &str = "the kernel may make the model's memory huge pages in the middle of a run";
     const MEND: &str = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
-    match environment.kernel.transparent_hugepages.as_deref() {
-        Some("always") => Finding::note(FACT, "always").but(SPOILS, MEND),
-        Some(setting) => Finding::fit(FACT, setting),
-        None => Finding::fit(FACT, "unknown: the kernel seems to have none"),
+    match it.kernel.transparent_hugepages.as_deref() {
+        Some("always") => note("always", SPOILS, MEND),
+        Some(setting) => fit(setting),
+        None => fit("unknown: the kernel seems to have none"),
     }
 }
 
-pub(super) fn nmi_watchdog(environment: &Environment) -> Finding {
-    const FACT: &str = "NMI watchdog";
-    match environment.kernel.nmi_watchdog {
-        Some(true) => Finding::note(FACT, "on").but(
+pub(super) fn nmi_watchdog(it: &Environment) -> Judged {
+    match it.kernel.nmi_watchdog {
+        Some(true) => note(
+            "on",
             "each CPU is interrupted every few seconds, and one hardware counter is taken",
             "sysctl kernel.nmi_watchdog=0",
         ),
-        Some(false) => Finding::fit(FACT, "off"),
-        None => Finding::fit(FACT, "unknown: the kernel seems to have none"),
+        Some(false) => fit("off"),
+        None => fit("unknown: the kernel seems to have none"),
     }
 }
 
-pub(super) fn counters(environment: &Environment) -> Finding {
-    const FACT: &str = "counters";
+pub(super) fn counters(it: &Environment) -> Judged {
     const SPOILS: &str = "cycles, instructions and misses can't be counted; times are";
-    match environment.kernel.event_sources.as_deref() {
+    match it.kernel.event_sources.as_deref() {
         Some(sources) => {
             let cores = sources.iter().filter(|source| counts_cores(source));
             let cores: Vec<_> = cores.map(String::as_str).collect();
             if !cores.is_empty() {
-                return Finding::fit(FACT, format!("hardware ({})", cores.join(", ")));
+                return fit(format!("hardware ({})", cores.join(", ")));
             }
-            let mend = if is_guest(environment) {
+            let mend = if is_guest(it) {
                 "give the guest a PMU (QEMU: -cpu host,pmu=on), or bare metal"
             } else {
                 "nothing: the kernel has no driver for this CPU's counters"
             };
             let software = sources.iter().any(|source| source == "software");
             let found = if software { "software only" } else { "none" };
-            Finding::note(FACT, found).but(SPOILS, mend)
+            note(found, SPOILS, mend)
         }
-        None => Finding::unknown(FACT).but(SPOILS, BARE_METAL),
+        None => unknown(SPOILS, BARE_METAL),
     }
 }
 
@@ -127,10 +136,9 @@ fn counts_cores(source: &str) -> bool {
         || (source.starts_with("apple_") && source.ends_with("_pmu"))
 }
 
-pub(super) fn perf_events(environment: &Environment) -> Finding {
-    const FACT: &str = "perf events";
-    let Some(paranoid) = environment.kernel.perf_event_paranoid else {
-        return Finding::unknown(FACT).but(
+pub(super) fn perf_events(it: &Environment) -> Judged {
+    let Some(paranoid) = it.kernel.perf_event_paranoid else {
+        return unknown(
             "counters may be refused; times are there",
             "a kernel with CONFIG_PERF_EVENTS",
         );
@@ -142,24 +150,24 @@ pub(super) fn perf_events(environment: &Environment) -> Finding {
     };
     let found = format!("perf_event_paranoid {paranoid}: {allowed}");
     if paranoid <= 2 {
-        return Finding::fit(FACT, found);
+        return fit(found);
     }
-    Finding::note(FACT, found).but(
+    note(
+        found,
         "counters are refused; times are there",
         "sysctl kernel.perf_event_paranoid=2",
     )
 }
 
-pub(super) fn memlock(environment: &Environment) -> Finding {
-    const FACT: &str = "memlock";
+pub(super) fn memlock(it: &Environment) -> Judged {
     const SPOILS: &str = "perf's buffers may be refused; nothing that is timed is locked";
     const MEND: &str = "ulimit -l unlimited";
-    match environment.memlock.as_deref() {
-        Some("unlimited") => Finding::fit(FACT, "unlimited"),
+    match it.memlock.as_deref() {
+        Some("unlimited") => fit("unlimited"),
         Some(bytes) => {
             let kib = bytes.parse::<u64>().unwrap_or(0) >> 10;
-            Finding::note(FACT, format!("{kib} KiB")).but(SPOILS, MEND)
+            note(format!("{kib} KiB"), SPOILS, MEND)
         }
-        None => Finding::unknown(FACT).but(SPOILS, MEND),
+        None => unknown(SPOILS, MEND),
     }
 }

@@ -1,11 +1,11 @@
 //! Whether this machine is fit to be measured on: what was found, what it does to a measurement,
 //! and what mends it.
 //!
-//! The facts are those of the [`Environment`], which stand in every `run.json`; a finding judges
-//! one of them and looks at nothing else. What the caveats of a report name is judged by the same
-//! lines: a finding about it [spoils](Verdict::Spoils) where there is a caveat. Two caveats are but
-//! noted: a build of uncommitted sources, which is as fast as any, and a clock of the kernel's that
-//! isn't the counter, as long as the counter can be read without it.
+//! The facts are those of the [`Environment`], which stand in every `run.json`; [`FACTS`] judges
+//! each of them and looks at nothing else. A fact that [spoils](Verdict::Spoils) has a caveat, a line
+//! at the head of reports. Two caveats are but noted: a build of uncommitted sources, which is as
+//! fast as any, and a clock of the kernel's that isn't the counter, as long as the counter can be
+//! read without it.
 
 mod clock;
 mod cpus;
@@ -22,7 +22,7 @@ pub use clock::{judge_step, judge_transfers};
 pub use noise::{SPOILT_HIT_SHARE, SPOILT_LOST_SHARE, judge_noise};
 pub use text::{text, tsv};
 
-use crate::environment::{Environment, Flaw};
+use crate::environment::Environment;
 
 /// One fact about the machine or the build, judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,80 +52,135 @@ pub enum Verdict {
     Spoils,
 }
 
-impl Finding {
-    fn new(fact: &str, found: impl Into<String>, verdict: Verdict) -> Self {
+/// A fact, judged.
+struct Judged {
+    found: String,
+    verdict: Verdict,
+    /// What it does to a measurement, and what mends it; empty if it is as it should be.
+    spoils: String,
+    mend: String,
+    /// What a report says of it at its head.
+    caveat: Option<String>,
+}
+
+fn fit(found: impl Into<String>) -> Judged {
+    Judged {
+        found: found.into(),
+        verdict: Verdict::Fit,
+        spoils: String::new(),
+        mend: String::new(),
+        caveat: None,
+    }
+}
+
+fn note(found: impl Into<String>, spoils: impl Into<String>, mend: impl Into<String>) -> Judged {
+    Judged {
+        verdict: Verdict::Note,
+        spoils: spoils.into(),
+        mend: mend.into(),
+        ..fit(found)
+    }
+}
+
+/// What couldn't be told, and is better known.
+fn unknown(spoils: impl Into<String>, mend: impl Into<String>) -> Judged {
+    note("unknown", spoils, mend)
+}
+
+impl Judged {
+    /// It is more than a note, and has this caveat.
+    fn spoils(self, caveat: impl Into<String>) -> Self {
         Self {
+            verdict: Verdict::Spoils,
+            caveat: Some(caveat.into()),
+            ..self
+        }
+    }
+
+    /// That, or as it should be.
+    fn spoils_if(self, so: bool, caveat: impl Into<String>) -> Self {
+        match so {
+            true => self.spoils(caveat),
+            false => fit(self.found),
+        }
+    }
+
+    fn finding(self, fact: &str) -> Finding {
+        let said = |text: String| (self.verdict != Verdict::Fit).then_some(text);
+        Finding {
             fact: fact.to_owned(),
-            found: found.into(),
-            verdict,
-            spoils: None,
-            mend: None,
+            found: self.found,
+            verdict: self.verdict,
+            spoils: said(self.spoils),
+            mend: said(self.mend),
         }
-    }
-
-    fn fit(fact: &str, found: impl Into<String>) -> Self {
-        Self::new(fact, found, Verdict::Fit)
-    }
-
-    fn note(fact: &str, found: impl Into<String>) -> Self {
-        Self::new(fact, found, Verdict::Note)
-    }
-
-    /// What couldn't be told, and is better known.
-    fn unknown(fact: &str) -> Self {
-        Self::note(fact, "unknown")
-    }
-
-    /// What spoils where there is a caveat of this flaw, and is fit elsewhere.
-    fn by(environment: &Environment, flaw: Flaw, fact: &str, found: impl Into<String>) -> Self {
-        match environment.caveat(flaw) {
-            Some(_) => Self::new(fact, found, Verdict::Spoils),
-            None => Self::fit(fact, found),
-        }
-    }
-
-    /// Says what it does and what mends it, unless it is as it should be.
-    fn but(mut self, spoils: &str, mend: impl Into<String>) -> Self {
-        if self.verdict != Verdict::Fit {
-            self.spoils = Some(spoils.to_owned());
-            self.mend = Some(mend.into());
-        }
-        self
     }
 }
 
 /// What only other hardware mends.
 const BARE_METAL: &str = "nothing: use bare metal";
 
-/// Judges all that is known of the machine and the build, in an order to be read in. There is a
-/// finding for every fact, also for one that couldn't be told.
+type Judge = fn(&Environment) -> Judged;
+
+/// All that is known of the machine and the build, in an order to be read in.
+const FACTS: [(&str, Judge); 23] = [
+    ("build", kernel::build),
+    ("code layout", kernel::layout),
+    ("CPU", cpus::model),
+    ("topology", cpus::topology),
+    ("SMT", cpus::smt),
+    ("hypervisor", time::hypervisor),
+    ("steal", time::steal),
+    ("CPU quota", time::quota),
+    ("load", time::load),
+    ("CPUs allowed", cpus::allowed),
+    ("isolated", cpus::isolated),
+    ("nohz_full", cpus::nohz_full),
+    ("governor", time::governor),
+    ("turbo", time::turbo),
+    ("idle states", time::idle),
+    ("counter", time::counter),
+    ("clocksource", time::clocksource),
+    ("mitigations", kernel::mitigations),
+    ("THP", kernel::huge_pages),
+    ("NMI watchdog", kernel::nmi_watchdog),
+    ("counters", kernel::counters),
+    ("perf events", kernel::perf_events),
+    ("memlock", kernel::memlock),
+];
+
+/// The facts that may have a caveat, the worst first.
+const CAVEATS: [Judge; 12] = [
+    kernel::build,
+    kernel::layout,
+    time::hypervisor,
+    time::quota,
+    time::load,
+    time::governor,
+    time::turbo,
+    cpus::smt,
+    cpus::topology,
+    time::counter,
+    time::clocksource,
+    kernel::sources,
+];
+
+/// Judges all that is known of the machine and the build. There is a finding for every fact, also
+/// for one that couldn't be told.
 pub fn examine(environment: &Environment) -> Vec<Finding> {
-    let checks = [
-        kernel::build,
-        kernel::layout,
-        cpus::model,
-        cpus::topology,
-        cpus::smt,
-        time::hypervisor,
-        time::steal,
-        time::quota,
-        time::load,
-        cpus::allowed,
-        cpus::isolated,
-        cpus::nohz_full,
-        time::governor,
-        time::turbo,
-        time::idle,
-        time::counter,
-        time::clocksource,
-        kernel::mitigations,
-        kernel::huge_pages,
-        kernel::nmi_watchdog,
-        kernel::counters,
-        kernel::perf_events,
-        kernel::memlock,
-    ];
-    checks.iter().map(|check| check(environment)).collect()
+    let facts = FACTS.iter();
+    facts
+        .map(|(fact, judge)| judge(environment).finding(fact))
+        .collect()
+}
+
+/// What about the machine and the build spoils a measurement, the worst first: one line of at
+/// most 72 columns each.
+pub fn caveats(environment: &Environment) -> Vec<String> {
+    let judges = CAVEATS.iter();
+    judges
+        .filter_map(|judge| judge(environment).caveat)
+        .collect()
 }
 
 /// Whether nothing that was found spoils a measurement.

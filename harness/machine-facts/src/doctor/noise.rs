@@ -1,7 +1,6 @@
 //! The noise floor, judged.
 
-use super::Finding;
-use super::Verdict;
+use super::{Finding, Judged, Verdict, note, unknown};
 use crate::noise::{Floor, lines, percent, worst};
 
 /// The length of the operation that is asked about, in nanoseconds: a slow fault.
@@ -25,10 +24,11 @@ pub fn judge_noise(floors: &[Floor]) -> Finding {
     let hit = |floor: &Floor| floor.hit_share(OPERATION_NS);
     let most_hit = floors.iter().max_by(|a, b| hit(a).total_cmp(&hit(b)));
     let (Some(worst), Some(most_hit)) = (worst(floors), most_hit) else {
-        return Finding::unknown(FACT).but(
+        return unknown(
             "how much of the tail is the machine's isn't known",
             "watch the CPUs: --watch 500ms",
-        );
+        )
+        .finding(FACT);
     };
     let (lost, hit) = (worst.lost_share, hit(most_hit));
     // The one that its verdict is by.
@@ -49,7 +49,12 @@ pub fn judge_noise(floors: &[Floor]) -> Finding {
         percent(hit),
         digits(most_hit.blameless_percentile(OPERATION_NS)),
     );
-    Finding::new(FACT, found, verdict).but(&spoils, "what the findings above say; then watch again")
+    let judged = note(
+        found,
+        spoils,
+        "what the findings above say; then watch again",
+    );
+    Judged { verdict, ..judged }.finding(FACT)
 }
 
 /// A percentile, cut so that it claims no more than it may.

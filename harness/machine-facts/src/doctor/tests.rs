@@ -3,6 +3,7 @@ mod guests;
 use std::fs;
 
 use super::*;
+use crate::environment::Build;
 use crate::environment::fake::*;
 
 /// What the doctor says of CPUs of a fake machine, by a release build of a clean tree.
@@ -14,6 +15,13 @@ fn examined(machine: &Machine, cpus: &str) -> Vec<Finding> {
     findings
 }
 
+/// Its caveats.
+fn told(machine: &Machine, cpus: &str) -> Vec<String> {
+    let mut environment = machine.capture(cpus);
+    environment.build = release();
+    caveats(&environment)
+}
+
 /// What holds of all findings, whatever the machine.
 fn is_sane(environment: &Environment, findings: &[Finding]) {
     for finding in findings {
@@ -22,13 +30,9 @@ fn is_sane(environment: &Environment, findings: &[Finding]) {
         assert_eq!(said, (!fit, !fit), "{finding:?}");
         assert!(!finding.found.is_empty(), "{finding:?}");
     }
-    // One source of truth: nothing spoils but what has a caveat, and all caveats but two do.
-    let spoils = findings.iter().filter(|it| it.verdict == Verdict::Spoils);
-    let noted = [Flaw::Clocksource, Flaw::DirtyBuild].map(|flaw| environment.caveat(flaw));
-    let caveats = environment.caveats().len();
-    let spoils = spoils.count();
-    assert!(spoils <= caveats, "{findings:#?}");
-    assert!(spoils >= caveats - noted.iter().flatten().count());
+    for caveat in caveats(environment) {
+        assert!(caveat.is_ascii() && caveat.len() <= 72, "{caveat}");
+    }
     let text = text(findings);
     for line in text.lines() {
         assert!(line.is_ascii() && line.len() <= 72, "{line}");
@@ -99,6 +103,16 @@ fn each_flaw_is_found_with_what_mends_it() {
         .file("sys/fs/cgroup/cpu.max", "150000 100000")
         .file(&format!("{CPU}/intel_pstate/no_turbo"), "0")
         .cpu_file(4, "cpufreq/scaling_governor", "powersave");
+    assert_eq!(
+        told(&machine, "4-5"),
+        [
+            "CPU quota 150%: threads are stopped when it is used up",
+            "load average 1.50 at the start: the machine wasn't idle",
+            "frequency governors differ: not performance on all CPUs",
+            "turbo is on: the frequency varies with load and heat",
+            "SMT siblings are in use: threads share cores",
+        ]
+    );
     let findings = examined(&machine, "4-5");
     let spoiling = ["SMT", "CPU quota", "load", "governor", "turbo"];
     // 4 and 5 were made cores of their own, but 5's siblings say otherwise.
@@ -287,46 +301,56 @@ fn devices_that_count_cores_are_known_by_their_names() {
 }
 
 #[test]
-fn builds_that_are_slow_spoil_and_builds_that_are_unknown_are_noted() {
+fn builds_are_judged_and_have_their_caveats() {
     let mut environment = fit().capture("2,4");
-    let mut build = |change: fn(&mut crate::environment::Build)| {
+    let unaligned = "built without -align-all-functions=6: layout may move figures";
+    let changes: [(&str, Verdict, &str, fn(&mut Build)); 9] = [
+        ("build", Verdict::Fit, "", |_| ()),
+        (
+            "build",
+            Verdict::Spoils,
+            "debug build: assertions are timed too; use --release",
+            |it| it.debug_assertions = true,
+        ),
+        (
+            "build",
+            Verdict::Spoils,
+            "built with opt-level 1: use --release",
+            |it| it.opt_level = Some("1".into()),
+        ),
+        (
+            "build",
+            Verdict::Note,
+            "built from uncommitted changes: the commit doesn't say it all",
+            |it| it.dirty = Some(true),
+        ),
+        ("build", Verdict::Note, "", |it| it.commit = None),
+        ("build", Verdict::Fit, "", |it| {
+            (it.dirty, it.opt_level) = (None, None);
+        }),
+        ("code layout", Verdict::Spoils, unaligned, |it| {
+            it.rustflags = Some("-C target-cpu=native".into());
+        }),
+        ("code layout", Verdict::Spoils, unaligned, |it| {
+            it.rustflags = Some("-C llvm-args=-align-all-functions=5".into());
+        }),
+        ("code layout", Verdict::Note, "", |it| it.rustflags = None),
+    ];
+    for (fact, verdict, caveat, change) in changes {
         environment.build = release();
         change(&mut environment.build);
         let findings = examine(&environment);
         is_sane(&environment, &findings);
-        let (found, verdict, _) = judged(&findings, "build");
-        (found.to_owned(), verdict)
-    };
-    let found = "opt-level 3, no assertions, commit 0123456789ab".to_owned();
-    assert_eq!(build(|_| ()), (found.clone(), Verdict::Fit));
-    assert_eq!(build(|it| it.debug_assertions = true).1, Verdict::Spoils);
-    assert_eq!(
-        build(|it| it.opt_level = Some("1".into())).1,
-        Verdict::Spoils
-    );
-    assert_eq!(
-        build(|it| it.dirty = Some(true)),
-        (format!("{found} and changes"), Verdict::Note)
-    );
-    assert_eq!(build(|it| it.commit = None).1, Verdict::Note);
-}
-
-#[test]
-fn flags_that_move_the_code_are_told_with_what_mends_them() {
-    let mut environment = fit().capture("2,4");
-    environment.build = release();
-    assert_eq!(
-        judged(&examine(&environment), "code layout").1,
-        Verdict::Fit
-    );
-    environment.build.rustflags = Some("-C target-cpu=native".to_owned());
-    let findings = examine(&environment);
-    is_sane(&environment, &findings);
-    let (_, verdict, mend) = judged(&findings, "code layout");
-    assert!(verdict == Verdict::Spoils && mend.unwrap().contains("unset RUSTFLAGS"));
-    environment.build.rustflags = None;
-    let findings = examine(&environment);
-    assert_eq!(judged(&findings, "code layout").1, Verdict::Note);
+        let (found, judged, mend) = judged(&findings, fact);
+        assert_eq!(judged, verdict, "{:?}", environment.build);
+        assert_eq!(caveats(&environment).concat(), caveat);
+        if fact == "code layout" {
+            assert!(mend.unwrap().contains("unset RUSTFLAGS"));
+        } else if verdict == Verdict::Note && environment.build.commit.is_some() {
+            let expected = "opt-level 3, no assertions, commit 0123456789ab and changes";
+            assert_eq!(found, expected);
+        }
+    }
 }
 
 #[test]
@@ -354,6 +378,49 @@ fn where_nothing_can_be_read_every_fact_is_named_all_the_same() {
     // The build is known, and a quota that can't be read is none.
     assert_eq!(unknown.count(), 20, "{findings:#?}");
     assert_eq!(with(&findings, Verdict::Spoils), ["topology"]);
+}
+
+#[test]
+fn only_what_is_used_and_is_a_flaw_has_a_caveat() {
+    let machine = bare_metal();
+    machine
+        .file("proc/loadavg", "0.50 9 9 1/81 1")
+        .file("sys/fs/cgroup/cpu.max", "max 100000")
+        .cpu_file(4, "cpufreq/scaling_governor", "powersave");
+    assert_eq!(told(&machine, "0,2,6"), [""; 0]);
+    let governor = ["frequency governor powersave, not performance"];
+    assert_eq!(told(&machine, "4"), governor);
+    let kvm = [
+        "virtual machine (KVM): CPUs may be shared or taken away",
+        "clocksource kvm-clock, not the bare counter",
+    ];
+    assert_eq!(told(&kvm_guest(), "0-1"), kvm);
+    // The worst first, and uncommitted sources last.
+    let mut guest = kvm_guest().capture("0-1");
+    guest.build = release();
+    (guest.build.debug_assertions, guest.build.dirty) = (true, Some(true));
+    let all = caveats(&guest);
+    assert_eq!((all.len(), &all[1..3]), (4, &kvm.map(str::to_owned)[..]));
+    assert!(all[0].starts_with("debug build") && all[3].starts_with("built from"));
+    assert_eq!(told(&arm64(), "1-2"), [""; 0]);
+    let unknown = ["the CPU topology is unknown: each CPU is taken for a core"];
+    assert_eq!(told(&Machine::bare(), "0,3"), unknown);
+    // Firmware and boot loaders write what they like.
+    let long = "\u{e9}\u{1b}[31m".repeat(50);
+    machine
+        .file("proc/cpuinfo", &x86_cpu_info(8, &long, "fpu hypervisor"))
+        .file("sys/hypervisor/type", &long)
+        .file(&format!("{CLOCKS}/current_clocksource"), &long)
+        .cpu_file(0, "cpufreq/scaling_governor", &long);
+    let odd = told(&machine, "0");
+    let expected = [
+        "virtual machine: CPUs may be shared or taken away",
+        "frequency governors differ: not performance on all CPUs",
+        "no invariant TSC: latencies contain slower clock reads",
+        "clocksource ??[31m??[31m??[31m??[31m??[31m??, not the bare counter",
+    ];
+    assert_eq!(odd, expected);
+    examined(&machine, "0");
 }
 
 /// Whatever this machine is, the doctor has something to say on all of it.

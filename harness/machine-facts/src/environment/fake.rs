@@ -61,17 +61,6 @@ impl Machine {
         let topology = Topology::from_sysfs(self.path(), &sorted).unwrap();
         Environment::capture_from(self.path(), &topology.restrict(&cpus).unwrap())
     }
-
-    /// What is said of the machine, by a release build of a clean tree.
-    pub(crate) fn caveats(&self, cpus: &str) -> Vec<String> {
-        let mut environment = self.capture(cpus);
-        environment.build = release();
-        let caveats = environment.caveats();
-        for caveat in &caveats {
-            assert!(caveat.is_ascii() && caveat.len() <= 72, "{caveat}");
-        }
-        caveats
-    }
 }
 
 pub(crate) fn release() -> Build {

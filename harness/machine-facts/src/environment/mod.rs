@@ -34,7 +34,7 @@ pub use memory::Memory;
 pub use processor::Processor;
 pub use steal::StealMeter;
 pub use virtualization::Virtualization;
-pub use wording::{Flaw, counted};
+pub use wording::counted;
 
 use crate::topology::Topology;
 use source::{CpuInfo, Root};

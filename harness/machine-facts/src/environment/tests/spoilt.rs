@@ -66,46 +66,6 @@ fn the_tightest_quota_counts() {
 }
 
 #[test]
-fn every_flaw_of_the_machine_is_a_line() {
-    let machine = bare_metal();
-    let info = x86_cpu_info(8, "Slow", "fpu tsc constant_tsc nonstop_tsc_s3 hypervisor");
-    machine
-        .file("proc/cpuinfo", &info)
-        .file("proc/loadavg", "1.5 0 0 1/81 1")
-        .file("sys/fs/cgroup/cpu.max", "150000 100000")
-        .file(&format!("{CPU}/intel_pstate/no_turbo"), "0")
-        .file(&format!("{CLOCKS}/current_clocksource"), "hpet")
-        .cpu_file(4, "cpufreq/scaling_governor", "powersave");
-    assert_eq!(
-        machine.caveats("4-5"),
-        [
-            "virtual machine: CPUs may be shared or taken away",
-            "CPU quota 150%: threads are stopped when it is used up",
-            "load average 1.50 at the start: the machine wasn't idle",
-            "frequency governors differ: not performance on all CPUs",
-            "turbo is on: the frequency varies with load and heat",
-            "SMT siblings are in use: threads share cores",
-            "no invariant TSC: latencies contain slower clock reads",
-            "clocksource hpet, not the bare counter",
-        ]
-    );
-}
-
-#[test]
-fn only_what_is_used_and_is_a_flaw_is_named() {
-    let machine = bare_metal();
-    machine
-        .file("proc/loadavg", "0.50 9 9 1/81 1")
-        .file("sys/fs/cgroup/cpu.max", "max 100000")
-        .cpu_file(4, "cpufreq/scaling_governor", "powersave");
-    assert_eq!(machine.caveats("0,2,6"), [""; 0]);
-    assert_eq!(
-        machine.caveats("4"),
-        ["frequency governor powersave, not performance"]
-    );
-}
-
-#[test]
 fn governors_that_differ_are_told_by_cpu() {
     let machine = bare_metal();
     machine.cpu_file(4, "cpufreq/scaling_governor", "powersave");
@@ -162,42 +122,6 @@ fn the_least_of_memory_is_what_there_is() {
 }
 
 #[test]
-fn caveats_of_the_build() {
-    let mut environment = bare_metal().capture("0");
-    let mut caveats = |change: fn(&mut Build)| {
-        environment.build = release();
-        change(&mut environment.build);
-        environment.caveats()
-    };
-    assert_eq!(caveats(|_| ()), [""; 0]);
-    assert_eq!(
-        caveats(|build| build.debug_assertions = true),
-        ["debug build: assertions are timed too; use --release"]
-    );
-    assert_eq!(
-        caveats(|build| build.opt_level = Some("1".to_owned())),
-        ["built with opt-level 1: use --release"]
-    );
-    assert_eq!(
-        caveats(|build| build.dirty = Some(true)),
-        ["built from uncommitted changes: the commit doesn't say it all"]
-    );
-    let unaligned = ["built without -align-all-functions=6: layout may move figures"];
-    assert_eq!(
-        caveats(|build| build.rustflags = Some(String::new())),
-        unaligned
-    );
-    assert_eq!(
-        caveats(|build| build.rustflags = Some("-C llvm-args=-align-all-functions=5".to_owned())),
-        unaligned
-    );
-    assert_eq!(
-        caveats(|build| (build.dirty, build.opt_level, build.rustflags) = (None, None, None)),
-        [""; 0]
-    );
-}
-
-#[test]
 fn the_build_in_a_line() {
     let mut environment = bare_metal().capture("0");
     assert_eq!(environment.build, Build::of_this_binary());
@@ -227,13 +151,7 @@ fn the_build_in_a_line() {
 fn odd_names_stay_short_ascii_lines() {
     let machine = bare_metal();
     let long = "\u{e9}\u{1b}[31m".repeat(50);
-    machine
-        .file("proc/cpuinfo", &x86_cpu_info(8, &long, "fpu hypervisor"))
-        .file("sys/hypervisor/type", &long)
-        .file(&format!("{CLOCKS}/current_clocksource"), &long)
-        .cpu_file(0, "cpufreq/scaling_governor", &long);
-    // `caveats` checks each line.
-    assert_eq!(machine.caveats("0").len(), 4);
+    machine.file("proc/cpuinfo", &x86_cpu_info(8, &long, "fpu hypervisor"));
     let headline = machine.capture("0").headline();
     assert!(headline.starts_with("??[31m??[31m"), "{headline}");
     assert!(headline.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
