@@ -20,7 +20,7 @@ static FONT: LazyLock<FontRef<'static>> =
 /// The width of text of this size, in the unit of the size.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     let letters = FONT.charmap();
-    let metrics = GlyphMetrics::new(&*FONT, Size::new(size as f32), LocationRef::default());
+    let metrics = GlyphMetrics::new(&FONT, Size::new(size as f32), LocationRef::default());
     let advance = |letter| metrics.advance_width(letters.map(letter).unwrap_or_default());
     let advances = text.chars().filter_map(advance);
     advances.map(f64::from).sum()

@@ -304,7 +304,9 @@ fn devices_that_count_cores_are_known_by_their_names() {
 fn builds_are_judged_and_have_their_caveats() {
     let mut environment = fit().capture("2,4");
     let unaligned = "built without -align-all-functions=6: layout may move figures";
-    let changes: [(&str, Verdict, &str, fn(&mut Build)); 9] = [
+    /// Of which fact, what it is judged, its caveat, and the change.
+    type Change<'a> = (&'a str, Verdict, &'a str, fn(&mut Build));
+    let changes: [Change<'_>; 9] = [
         ("build", Verdict::Fit, "", |_| ()),
         (
             "build",
