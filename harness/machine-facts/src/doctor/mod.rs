@@ -1,11 +1,11 @@
 //! Whether this machine is fit to be measured on: what was found, what it does to a measurement,
 //! and what mends it.
 //!
-//! The facts are those of the [`Environment`], which stand in every `run.json`; [`FACTS`] judges
-//! each of them and looks at nothing else. A fact that [spoils](Verdict::Spoils) has a caveat, a line
-//! at the head of reports. Two caveats are but noted: a build of uncommitted sources, which is as
-//! fast as any, and a clock of the kernel's that isn't the counter, as long as the counter can be
-//! read without it.
+//! The facts are those of the [`Environment`], which stand in every `run.json`; a table of
+//! functions judges each of them, and they look at nothing else. A fact that
+//! [spoils](Verdict::Spoils) has a caveat, a line at the head of reports. Two caveats are but
+//! noted: a build of uncommitted sources, which is as fast as any, and a clock of the kernel's
+//! that isn't the counter, as long as the counter can be read without it.
 
 mod clock;
 mod cpus;
