@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kernel_model::Graded;
-use kernel_model::platform::checked::{Mutation, mutate};
+use kernel_model::platform::checked::{Mutation, begin_exploration, mutate};
 use kernel_model::scenario::{Explored, Seen};
 use machine_facts::cancel::Cancel;
 
@@ -112,6 +112,7 @@ impl Gathered {
     /// wrong first counts: an execution that panics or gets stuck after a violation violates.
     pub(super) fn conclude(&self, mutation: &Mutation, run: impl FnOnce()) -> Ended {
         mutate(mutation.clone());
+        begin_exploration();
         let result = quietly(run);
         mutate(Mutation::NONE);
         let ended = self.ended();

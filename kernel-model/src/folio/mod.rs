@@ -50,6 +50,9 @@ pub const PG_HWPOISON: u64 = 1 << 21;
 /// The largest order of a folio: 2 MiB, what a PMD maps.
 pub const MAX_ORDER: u8 = 9;
 
+/// What lockdep calls the page lock. The kernel's lockdep doesn't know it.
+const LOCK_CLASS: &str = "folio_lock";
+
 /// What an audit sees of a folio: the newest values, whatever any thread would see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observed {
@@ -182,12 +185,22 @@ impl<P: Platform> Folio<P> {
     /// taking of the lock itself before what follows.
     #[inline(always)]
     pub fn try_lock(&self) -> bool {
+        let locks = self.set_locked();
+        if locks {
+            P::lock_acquire(LOCK_CLASS, false);
+        }
+        locks
+    }
+
+    #[inline(always)]
+    fn set_locked(&self) -> bool {
         self.flags.fetch_or(PG_LOCKED, &site::FOLIO_TRYLOCK) & PG_LOCKED == 0
     }
 
     /// Takes the page lock, asleep if need be (`folio_lock()`).
     pub fn lock(&self) {
-        while !self.try_lock() {
+        P::lock_acquire(LOCK_CLASS, true);
+        while !self.set_locked() {
             self.flags.fetch_or(PG_WAITERS, &site::FOLIO_SET_WAITERS);
             P::wait_on(self.wait_key(), || {
                 let awaited = PG_LOCKED | PG_WAITERS;
@@ -202,6 +215,7 @@ impl<P: Platform> Folio<P> {
         // A subtraction, because its result can be tested for PG_waiters in one instruction, as
         // clear_bit_unlock_is_negative_byte() does; an `and` would compile to a loop.
         let flags = self.flags.fetch_sub(PG_LOCKED, &site::FOLIO_UNLOCK);
+        P::lock_release(LOCK_CLASS);
         if flags & PG_WAITERS != 0 {
             self.wake();
         }

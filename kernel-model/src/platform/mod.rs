@@ -131,6 +131,16 @@ pub trait Platform: Sized + Send + Sync + 'static {
         unreachable!("only where there are grace periods");
     }
 
+    /// Tells lockdep that the calling thread takes a lock of the model's own, such as a folio's:
+    /// before it does where it waits, and else when it has. Such locks are taken under each other,
+    /// in an order that lockdep doesn't know: that of a file's offsets.
+    #[inline(always)]
+    fn lock_acquire(_class: &'static str, _waits: bool) {}
+
+    /// Tells lockdep that the calling thread lets it go.
+    #[inline(always)]
+    fn lock_release(_class: &'static str) {}
+
     /// Tells a tracer of the calling thread what it has just done, beyond its atomics and locks.
     #[inline(always)]
     fn note(_note: impl FnOnce() -> Note) {}
@@ -198,6 +208,11 @@ pub trait RwSemaphore<T>: Send + Sync {
     fn try_read(&self) -> Option<Self::ReadGuard<'_>>;
     /// Takes the lock exclusively (`down_write()`).
     fn write(&self) -> Self::WriteGuard<'_>;
+    /// The same under another lock of the class, `subclass` being how deep
+    /// (`down_write_nested()`). Only lockdep makes a difference.
+    fn write_nested(&self, _subclass: u8) -> Self::WriteGuard<'_> {
+        self.write()
+    }
     /// Takes the lock exclusively if it is free (`down_write_trylock()`).
     fn try_write(&self) -> Option<Self::WriteGuard<'_>>;
 }

@@ -19,12 +19,14 @@ use super::{Holds, Site, Step, What, Word};
 mod semaphore;
 #[macro_use]
 mod platform;
+mod lockdep;
 mod loom;
 mod loom_races;
 mod rcu;
 mod shuttle;
 mod shuttle_races;
 
+pub use lockdep::{Class, LockOrder, Taken, lock_order};
 pub use loom::Loom;
 pub use shuttle::Shuttle;
 
@@ -68,11 +70,18 @@ pub fn mutate(mutation: Mutation) {
     MUTATION.set(mutation);
 }
 
+/// Begins an exploration: which locks are taken under which is kept from here on, across
+/// executions.
+pub fn begin_exploration() {
+    lockdep::begin_exploration();
+}
+
 /// Begins an execution: words are numbered from 0 again, and steps are kept or not.
 pub fn begin_execution(keep_steps: bool) {
     MADE.set([0; KINDS]);
     STEPS.set(keep_steps.then(Vec::new));
     RACING.set(false);
+    lockdep::begin_execution();
     loom::forget_execution();
     shuttle::forget_execution();
 }

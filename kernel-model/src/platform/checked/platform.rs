@@ -14,6 +14,7 @@ macro_rules! checked_platform {
         use $checker::sync::{Mutex, MutexGuard};
         use $checker::thread;
 
+        use super::lockdep::{self, Class, Listed};
         use super::{is_left_out, keep, loaded, number, order_of, stored};
         use super::$races::Races;
         use super::rcu::Rcu;
@@ -134,6 +135,20 @@ macro_rules! checked_platform {
 
             fn call_rcu(callback: impl FnOnce() + 'static) {
                 rcu().expect("it is used").call(Box::new(callback));
+            }
+
+            fn lock_acquire(class: &'static str, waits: bool) {
+                let class = Class::new(class);
+                let listed = match waits {
+                    true => lockdep::takes_nested(cpu(), class),
+                    false => lockdep::has_taken(cpu(), class),
+                };
+                // Until it is let go.
+                std::mem::forget(listed);
+            }
+
+            fn lock_release(class: &'static str) {
+                lockdep::releases(cpu(), Class::new(class));
             }
 
             fn note(note: impl FnOnce() -> Note) {
@@ -277,16 +292,17 @@ macro_rules! checked_platform {
         /// Where an execution is given up (a deadlock, for one) the guard is forgotten: the checker
         /// is gone by then, and to unlock would panic a second time.
         pub struct Guard<G> {
-            class: &'static str,
+            listed: Listed,
             held: Option<G>,
         }
 
         const HELD: &str = "the guard is only taken in drop()";
 
         impl<G> Guard<G> {
-            fn new(class: &'static str, shared: bool, held: G) -> Self {
-                step(|| What::Locks { class, shared });
-                Self { class, held: Some(held) }
+            fn new(listed: Listed, held: G) -> Self {
+                let class = listed.class.name;
+                step(|| What::Locks { class, shared: false });
+                Self { listed, held: Some(held) }
             }
         }
 
@@ -310,7 +326,7 @@ macro_rules! checked_platform {
                     return;
                 }
                 self.held = None;
-                step(|| What::Unlocks { class: self.class });
+                step(|| What::Unlocks { class: self.listed.class.name });
             }
         }
 
@@ -328,12 +344,14 @@ macro_rules! checked_platform {
             }
 
             fn lock(&self) -> Self::Guard<'_> {
-                Guard::new(self.class, false, lock(&self.lock))
+                let listed = lockdep::takes(cpu(), Class::new(self.class));
+                Guard::new(listed, lock(&self.lock))
             }
 
             fn try_lock(&self) -> Option<Self::Guard<'_>> {
                 let held = self.lock.try_lock().ok()?;
-                Some(Guard::new(self.class, false, held))
+                let listed = lockdep::has_taken(cpu(), Class::new(self.class));
+                Some(Guard::new(listed, held))
             }
         }
 

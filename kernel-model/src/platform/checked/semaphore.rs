@@ -92,20 +92,28 @@ macro_rules! checked_semaphore {
                 self.queue.lock().expect("none panics while it has it")
             }
 
-            fn try_take(&self, mode: Mode) -> bool {
+            fn is_taken(&self, mode: Mode) -> bool {
                 self.order.fetch_add(1, Acquire);
                 self.queue().try_take(mode)
             }
 
-            fn take(&self, mode: Mode) {
-                if self.try_take(mode) {
-                    return;
+            fn try_take(&self, mode: Mode) -> Option<Listed> {
+                let class = Class::new(self.class);
+                let is_taken = self.is_taken(mode);
+                is_taken.then(|| lockdep::has_taken(cpu(), class))
+            }
+
+            fn take(&self, mode: Mode, subclass: u8) -> Listed {
+                let name = self.class;
+                let listed = lockdep::takes(cpu(), Class { name, subclass });
+                if !self.is_taken(mode) {
+                    let sleeper = Sleeper::new();
+                    self.queue().wait(mode, Arc::clone(&sleeper));
+                    sleeper.sleep();
+                    // All who had it, and not only the last of them.
+                    self.order.fetch_add(1, Acquire);
                 }
-                let sleeper = Sleeper::new();
-                self.queue().wait(mode, Arc::clone(&sleeper));
-                sleeper.sleep();
-                // All who had it, and not only the last of them.
-                self.order.fetch_add(1, Acquire);
+                listed
             }
 
             fn release(&self, mode: Mode) {
@@ -118,7 +126,7 @@ macro_rules! checked_semaphore {
             }
 
             /// The calling thread has it.
-            fn hold<V>(&self, mode: Mode, value: Option<V>) -> Held<'_, T, V> {
+            fn hold<V>(&self, mode: Mode, listed: Listed, value: Option<V>) -> Held<'_, T, V> {
                 step(|| What::Locks {
                     class: self.class,
                     shared: mode == Mode::Shared,
@@ -127,22 +135,26 @@ macro_rules! checked_semaphore {
                 Held {
                     semaphore: self,
                     mode,
+                    _listed: listed,
                     value,
                 }
             }
 
-            fn hold_shared(&self) -> Held<'_, T, std::sync::RwLockReadGuard<'_, T>> {
-                self.hold(Mode::Shared, self.value.try_read().ok())
+            fn hold_shared(&self, listed: Listed) -> SharedHeld<'_, T> {
+                self.hold(Mode::Shared, listed, self.value.try_read().ok())
             }
 
-            fn hold_exclusively(&self) -> Held<'_, T, std::sync::RwLockWriteGuard<'_, T>> {
-                self.hold(Mode::Exclusive, self.value.try_write().ok())
+            fn hold_exclusively(&self, listed: Listed) -> ExclusivelyHeld<'_, T> {
+                self.hold(Mode::Exclusive, listed, self.value.try_write().ok())
             }
         }
 
+        type SharedHeld<'a, T> = Held<'a, T, std::sync::RwLockReadGuard<'a, T>>;
+        type ExclusivelyHeld<'a, T> = Held<'a, T, std::sync::RwLockWriteGuard<'a, T>>;
+
         impl<T: Send + Sync + 'static> RwSemaphore<T> for CheckedRwSemaphore<T> {
-            type ReadGuard<'a> = Held<'a, T, std::sync::RwLockReadGuard<'a, T>>;
-            type WriteGuard<'a> = Held<'a, T, std::sync::RwLockWriteGuard<'a, T>>;
+            type ReadGuard<'a> = SharedHeld<'a, T>;
+            type WriteGuard<'a> = ExclusivelyHeld<'a, T>;
 
             fn new(class: &'static str, value: T) -> Self {
                 Self {
@@ -154,22 +166,25 @@ macro_rules! checked_semaphore {
             }
 
             fn read(&self) -> Self::ReadGuard<'_> {
-                self.take(Mode::Shared);
-                self.hold_shared()
+                self.hold_shared(self.take(Mode::Shared, 0))
             }
 
             fn try_read(&self) -> Option<Self::ReadGuard<'_>> {
-                self.try_take(Mode::Shared).then(|| self.hold_shared())
+                let listed = self.try_take(Mode::Shared)?;
+                Some(self.hold_shared(listed))
             }
 
             fn write(&self) -> Self::WriteGuard<'_> {
-                self.take(Mode::Exclusive);
-                self.hold_exclusively()
+                self.write_nested(0)
+            }
+
+            fn write_nested(&self, subclass: u8) -> Self::WriteGuard<'_> {
+                self.hold_exclusively(self.take(Mode::Exclusive, subclass))
             }
 
             fn try_write(&self) -> Option<Self::WriteGuard<'_>> {
-                self.try_take(Mode::Exclusive)
-                    .then(|| self.hold_exclusively())
+                let listed = self.try_take(Mode::Exclusive)?;
+                Some(self.hold_exclusively(listed))
             }
         }
 
@@ -177,6 +192,7 @@ macro_rules! checked_semaphore {
         pub struct Held<'a, T, V> {
             semaphore: &'a CheckedRwSemaphore<T>,
             mode: Mode,
+            _listed: Listed,
             value: Option<V>,
         }
 
