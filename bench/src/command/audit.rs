@@ -7,7 +7,9 @@ use clap::Args;
 use machine_facts::progress::{Progress, say};
 use machine_facts::text::wrap;
 use machine_facts::text::wrap_command;
-use measuring::audit::{Audit, AuditError, AuditSetup, Audited, Schedule, Verdict, audit, repeat};
+use measuring::audit::{
+    Audit, AuditError, AuditSetup, Audited, Schedule, Trials, Verdict, audit, repeat,
+};
 use measuring::storms::Storm;
 
 use kernel_model::{Orders, SLOW_CHECKS};
@@ -242,7 +244,7 @@ fn in_words(audit: &Audit, is_repeated: bool) -> &'static str {
         }
         Verdict::NotAsDeclared => "NOT AS DECLARED: it should be sound here",
         Verdict::Noticed => "what was left out was noticed",
-        Verdict::TooLittleDone | Verdict::NotNoticed if is_repeated => {
+        Verdict::TooLittleDone if is_repeated => {
             "NO VERDICT: it is one schedule, and shows nothing"
         }
         Verdict::NotNoticed => {
@@ -253,6 +255,16 @@ fn in_words(audit: &Audit, is_repeated: bool) -> &'static str {
             "NO VERDICT: its threads had too little of the CPUs, give it longer or a machine that \
              has less to do"
         }
+    }
+}
+
+/// What a verdict lacks that rests on two threads in turns alone, as where other work on the CPUs
+/// left no time for more.
+fn without_episodes(audit: &Audit) -> &'static str {
+    match audit.verdict {
+        Verdict::TooLittleDone | Verdict::TooLittleTime => "",
+        _ if audit.work.episodes > 0 => "",
+        _ => "; by two threads in turns alone: no time was left for threads that run freely",
     }
 }
 
@@ -295,7 +307,10 @@ fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool, invocation: &Invoc
     }
     let elapsed = audit.elapsed.as_secs_f64();
     let verdict = if audit.found.is_empty() {
-        format!(": no violation in {elapsed:.1} s, {noticed}")
+        format!(
+            ": no violation in {elapsed:.1} s, {noticed}{}",
+            without_episodes(audit)
+        )
     } else {
         let name = audit.found[0].invariant.name();
         format!(": VIOLATES {name}, found within {elapsed:.2} s, {noticed}")
@@ -317,6 +332,10 @@ fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool, invocation: &Invoc
     }
     let work = &audit.work;
     let mut done = format!("{} schedules of two threads", work.schedules);
+    if !is_repeated {
+        let Trials { done: gone, all } = audit.trials;
+        let _ = write!(done, ", all those of two turns in {gone} of {all} trials");
+    }
     if work.episodes > 0 {
         let _ = write!(
             done,
@@ -381,4 +400,39 @@ fn tsv(audits: &[Audit]) -> String {
         );
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+    use machine_facts::cancel::Cancel;
+
+    use super::*;
+
+    #[test]
+    fn an_audit_without_time_for_more_says_that_two_threads_are_all() {
+        let words = "audit --scheme page-locked --storm punch-hole".split(' ');
+        let command = Options::augment_args(Command::new("audit"));
+        let mut options = Options::from_arg_matches(&command.get_matches_from(words)).unwrap();
+        options.extent.duration = Some(Duration::ZERO);
+        let (setup, storms) = (setup(&options).unwrap(), removing(&options).unwrap());
+        let schemes = options.schemes.named::<Audited>().unwrap();
+        let mut audit = audit(schemes[0], storms[0], &setup, &Cancel::default()).unwrap();
+        let invocation = Invocation::of(&[], false);
+        let said = |audit: &Audit, is_repeated| {
+            let text = text(audit, &setup, is_repeated, &invocation);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let alone = "by two threads in turns alone: no time was left for threads that run freely";
+        let whole = said(&audit, false);
+        assert!(whole.contains(&format!("as declared; {alone}")), "{whole}");
+        let Trials { done, all } = audit.trials;
+        let share = format!("all those of two turns in {done} of {all} trials");
+        assert!(done == all && whole.contains(&share), "{whole}");
+        assert!(!said(&audit, true).contains("trials"));
+        audit.verdict = Verdict::TooLittleDone;
+        assert!(!said(&audit, false).contains(alone));
+        (audit.verdict, audit.work.episodes) = (Verdict::NotNoticed, 1);
+        assert!(!said(&audit, false).contains(alone));
+    }
 }

@@ -19,7 +19,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::schedule::{Program, Schedule, Trial, runner_name};
 use super::trial::Machine;
-use super::{AuditError, Audited, Work};
+use super::{AuditError, Audited, Trials, Work};
 
 /// Turns of a random schedule before the threads run to their ends.
 const TURNS: std::ops::RangeInclusive<usize> = 3..=4;
@@ -37,6 +37,7 @@ pub(super) struct Shown {
 #[derive(Debug, Default)]
 pub(super) struct Directed {
     pub(super) work: Work,
+    pub(super) trials: Trials,
     pub(super) shown: Option<Shown>,
 }
 
@@ -199,6 +200,8 @@ pub(super) fn repeat(
     let (_, shown) = crew.run(schedule)?;
     Ok(Directed {
         work: crew.work,
+        // The others weren't asked for.
+        trials: Trials { done: 0, all: 1 },
         shown,
     })
 }
@@ -232,11 +235,12 @@ pub(super) fn explore(
                 shown => shown,
             };
         }
-        lengths.push(search.longest);
         if shown.is_some() {
             break;
         }
+        lengths.push(search.longest);
     }
+    let done = lengths.len();
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     while shown.is_none() && Instant::now() < end {
         let number = random.random_range(0..trials.len());
@@ -255,7 +259,14 @@ pub(super) fn explore(
     }
     let mut work = crew.work;
     work.cpu_time = thread_cpu_time() + crew.leave();
-    Ok(Directed { work, shown })
+    Ok(Directed {
+        work,
+        trials: Trials {
+            done,
+            all: trials.len(),
+        },
+        shown,
+    })
 }
 
 fn go(

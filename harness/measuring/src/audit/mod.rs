@@ -188,7 +188,8 @@ pub enum Verdict {
     Noticed,
     /// A check was left out, and nothing was found.
     NotNoticed,
-    /// Nothing was found, and too little was done to say so.
+    /// Nothing was found, and too little was done to say so: little work, or not all of the
+    /// schedules that every audit goes through.
     TooLittleDone,
     /// Nothing was found, and threads that run freely had too little of the CPUs to say so.
     TooLittleTime,
@@ -240,6 +241,8 @@ pub struct Audit {
     pub elapsed: Duration,
     /// What was done meanwhile.
     pub work: Work,
+    /// What was gone through of the schedules that every audit goes through.
+    pub trials: Trials,
     /// How long threads ran freely, and how much of the CPUs they could have had.
     pub free: Free,
     /// The schedule that showed the violations, if it was one: the same shows them again.
@@ -257,6 +260,15 @@ pub struct Audit {
 
 fn in_words<S: Serializer>(schedule: &Option<Schedule>, out: S) -> Result<S::Ok, S::Error> {
     schedule.as_ref().map(ToString::to_string).serialize(out)
+}
+
+/// Directed trials: what two threads do on which machine, each in all schedules of two turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Trials {
+    /// Of how many all of these schedules were gone through.
+    pub done: usize,
+    /// How many there are under the storm.
+    pub all: usize,
 }
 
 /// The time of the threads that ran freely.
@@ -308,14 +320,14 @@ fn verdict(
     violates: &[Invariant],
     found: &[Found],
     changed: bool,
-    work: &Work,
-    free: Free,
+    (work, trials, free): (&Work, Trials, Free),
 ) -> Verdict {
     let expected = found.iter().any(|it| violates.contains(&it.invariant));
     match found.is_empty() {
         false if changed => Verdict::Noticed,
         false if expected => Verdict::AsDeclared,
         false => Verdict::NotAsDeclared,
+        true if trials.done < trials.all => Verdict::TooLittleDone,
         true if work.pages_mapped.min(work.folios_removed) < LEAST_WORK => Verdict::TooLittleDone,
         true if free.is_too_little() => Verdict::TooLittleTime,
         true if changed => Verdict::NotNoticed,
@@ -407,6 +419,7 @@ pub fn repeat(
 /// What an audit has seen.
 struct Seen {
     work: Work,
+    trials: Trials,
     free: Free,
     shown: Option<(Schedule, Vec<Turn>)>,
     found: Vec<Found>,
@@ -417,6 +430,7 @@ impl From<Directed> for Seen {
     fn from(directed: Directed) -> Self {
         let mut seen = Self {
             work: directed.work,
+            trials: directed.trials,
             free: Free::default(),
             shown: None,
             found: Vec::new(),
@@ -456,8 +470,14 @@ impl Seen {
             broken: !about.verdict.is_sound(),
             to_be_caught: !violates.is_empty(),
             elapsed,
-            verdict: verdict(violates, &self.found, changed, &self.work, self.free),
+            verdict: verdict(
+                violates,
+                &self.found,
+                changed,
+                (&self.work, self.trials, self.free),
+            ),
             work: self.work,
+            trials: self.trials,
             free: self.free,
             schedule,
             turns: turns.unwrap_or_default(),

@@ -44,6 +44,10 @@ fn sound_schemes_survive_and_do_work() {
             assert_eq!(audit.verdict, Verdict::AsDeclared, "{audit:?}");
             // All pairs of places in all trials; how many there are is the scheme's own length.
             assert!(audit.work.schedules > 5_000, "{audit:?}");
+            let trials = audit.trials;
+            assert!(trials.done == trials.all && trials.all > 15, "{trials:?}");
+            // In no time there is none for anything else.
+            assert_eq!(audit.work.episodes, 0);
         }
     }
 }
@@ -174,6 +178,10 @@ fn a_sound_scheme_without_one_of_its_checks_is_caught() {
             let mut audits = storms.iter().map(|storm| audited(scheme, storm, &setup));
             let audit = audits.find(|audit| audit.verdict == Verdict::Noticed);
             let audit = audit.unwrap_or_else(|| panic!("{scheme} without {name} is not noticed"));
+            assert!(
+                audit.trials.done < audit.trials.all,
+                "the others aren't gone through"
+            );
             let schedule = audit.schedule.as_ref().expect("it was a schedule");
             let again: Schedule = schedule.to_string().parse().unwrap();
             for _ in 0..2 {
@@ -238,6 +246,10 @@ fn a_verdict_takes_work_unless_something_was_found() {
         detail: String::new(),
     })];
     let (idle, free) = (Work::default(), Free::default());
+    let trials = Trials { done: 17, all: 17 };
+    let verdict = |violates: &[_], found: &[_], changed, work, free| {
+        super::verdict(violates, found, changed, (work, trials, free))
+    };
     let worked = Work {
         pages_mapped: LEAST_WORK,
         folios_removed: LEAST_WORK,
@@ -278,6 +290,17 @@ fn a_verdict_takes_work_unless_something_was_found() {
     assert_eq!(
         verdict(&declared, &[], false, &worked, free),
         Verdict::NotAsDeclared
+    );
+    // All of the work, and all but one of the trials.
+    let unfinished = Trials { done: 16, all: 17 };
+    for (violates, changed) in [(&[][..], true), (&[], false), (&declared, false)] {
+        let done = (&worked, unfinished, free);
+        let without = super::verdict(violates, &[], changed, done);
+        assert_eq!(without, Verdict::TooLittleDone);
+    }
+    assert_eq!(
+        super::verdict(&declared, &found, false, (&idle, unfinished, free)),
+        Verdict::AsDeclared
     );
     let good = [Verdict::AsDeclared, Verdict::Noticed];
     let not = [
