@@ -77,4 +77,7 @@ fn a_check_whose_lack_goes_unnoticed_is_said_to() {
     let told = audit(line);
     assert_eq!(told.status, Some(1), "{told:?}");
     assert_has(&told.text, &["NOT noticed"]);
+    // It is enough that it is noticed somewhere.
+    let text = audit(&line.replace("reclaim", "reclaim,punch-hole")).text();
+    assert_has(&text, &["NOT noticed", "was noticed"]);
 }

@@ -58,6 +58,7 @@ fn bad_input_is_told_in_one_line_with_status_2() {
         "storm --mm shared --threads 2 --pages 16 --storm none --oversubscribe | 2 threads | 1 windows",
         "storm --schedule page/fault/migrate/A1 | --schedule",
         "audit --schedule page/fault/migrate/A1 | one --scheme | one --storm",
+        "audit --scheme sketch --schedule page/fault/migrate/A1 | one --scheme | one --storm",
         "audit --schedule page/fault/leave/A1 | --schedule | leave",
         "storm --seed -1 | -1 | from 0",
         "storm --duration -300ms | -300ms | from 10ms",
