@@ -1,116 +1,105 @@
 //! What must hold, by name, and the audits that look whether it does.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-use serde::{Deserialize, Serialize};
 
 use crate::address_space::AddressSpace;
 use crate::folio::{Observed, PG_HWPOISON, PG_LOCKED, PG_UPTODATE, Pfn};
 use crate::platform::{Note, Platform, RwSemaphore};
+use crate::race::{Invariant, PROGRESS, Place, Violation};
 use crate::rmap::tables_of;
-use crate::{System, Violation};
+use crate::system::System;
 
-/// A property that no run of a sound scheme breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Invariant {
-    /// Once a removal has returned, no PTE maps a folio that it removed.
-    NoStalePte,
-    /// No folio leaves the page cache while a PTE maps it.
-    NoMappedRemoval,
-    /// No folio is freed while a PTE maps it.
-    NoMappedFree,
-    /// No folio is freed while it is locked, under writeback, or belongs to a file.
-    NoBadFree,
-    /// Every PTE holds a reference to its folio.
-    PteHoldsReference,
-    /// Every PTE points at the folio whose mapping and index match it.
-    RightOffset,
-    /// No PTE maps beyond the end of the file.
-    NoPtePastEof,
-    /// No PTE maps a folio whose contents haven't been read.
-    OnlyUptodate,
-    /// Once `memory-failure` has returned, no PTE maps the bad page. Linux's failure doesn't keep
-    /// that: of a folio that it can't split it unmaps nothing.
-    NoPoisonedPte,
-    /// What a process has written stays in the cache until it is written back or the process drops
-    /// it.
-    NoLostData,
-    /// No PTE table is used after it was freed, or taken away with PTEs in it.
-    NoFreedTableUse,
-    /// At rest, all counts are what they count and nothing is locked.
-    CountsBalance,
-    /// Every fault and every removal ends.
-    Progress,
-}
+/// What must hold of the page cache and the page tables.
+pub const ALL: &[Invariant] = &[
+    NO_STALE_PTE,
+    NO_MAPPED_REMOVAL,
+    NO_MAPPED_FREE,
+    NO_BAD_FREE,
+    PTE_HOLDS_REFERENCE,
+    RIGHT_OFFSET,
+    NO_PTE_PAST_EOF,
+    ONLY_UPTODATE,
+    NO_POISONED_PTE,
+    NO_LOST_DATA,
+    NO_FREED_TABLE_USE,
+    COUNTS_BALANCE,
+    PROGRESS,
+];
 
-impl Invariant {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::NoStalePte,
-        Self::NoMappedRemoval,
-        Self::NoMappedFree,
-        Self::NoBadFree,
-        Self::PteHoldsReference,
-        Self::RightOffset,
-        Self::NoPtePastEof,
-        Self::OnlyUptodate,
-        Self::NoPoisonedPte,
-        Self::NoLostData,
-        Self::NoFreedTableUse,
-        Self::CountsBalance,
-        Self::Progress,
-    ];
+/// Once a removal has returned, no PTE maps a folio that it removed.
+pub const NO_STALE_PTE: Invariant = Invariant {
+    name: "no-stale-pte",
+    says: "once a removal has returned, no PTE maps a folio that it removed",
+};
 
-    /// The name on the command line and in output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoStalePte => "no-stale-pte",
-            Self::NoMappedRemoval => "no-mapped-removal",
-            Self::NoMappedFree => "no-mapped-free",
-            Self::NoBadFree => "no-bad-free",
-            Self::PteHoldsReference => "pte-holds-reference",
-            Self::RightOffset => "right-offset",
-            Self::NoPtePastEof => "no-pte-past-eof",
-            Self::OnlyUptodate => "only-uptodate",
-            Self::NoPoisonedPte => "no-poisoned-pte",
-            Self::NoLostData => "no-lost-data",
-            Self::NoFreedTableUse => "no-freed-table-use",
-            Self::CountsBalance => "counts-balance",
-            Self::Progress => "progress",
-        }
-    }
+/// No folio leaves the page cache while a PTE maps it.
+pub const NO_MAPPED_REMOVAL: Invariant = Invariant {
+    name: "no-mapped-removal",
+    says: "no folio leaves the page cache while a PTE maps it",
+};
 
-    /// What it says, in one sentence.
-    pub const fn says(self) -> &'static str {
-        match self {
-            Self::NoStalePte => "once a removal has returned, no PTE maps a folio that it removed",
-            Self::NoMappedRemoval => "no folio leaves the page cache while a PTE maps it",
-            Self::NoMappedFree => "no folio is freed while a PTE maps it",
-            Self::NoBadFree => "no folio is freed while it is locked, under writeback or of a file",
-            Self::PteHoldsReference => "every PTE holds a reference to its folio",
-            Self::RightOffset => "a PTE's folio has the PTE's mapping and index",
-            Self::NoPtePastEof => "no PTE maps beyond the end of the file",
-            Self::OnlyUptodate => "no PTE maps a folio that hasn't been read",
-            Self::NoPoisonedPte => {
-                "after memory-failure, stricter than Linux's, no PTE maps the bad page"
-            }
-            Self::NoLostData => "what was written stays cached until it is written back or dropped",
-            Self::NoFreedTableUse => {
-                "no PTE table is used after its freeing, or goes with PTEs in it"
-            }
-            Self::CountsBalance => "at rest, counts are what they count and nothing is locked",
-            Self::Progress => "every fault and every removal ends",
-        }
-    }
-}
+/// No folio is freed while a PTE maps it.
+pub const NO_MAPPED_FREE: Invariant = Invariant {
+    name: "no-mapped-free",
+    says: "no folio is freed while a PTE maps it",
+};
 
-impl fmt::Display for Invariant {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
+/// No folio is freed while it is locked, under writeback, or belongs to a file.
+pub const NO_BAD_FREE: Invariant = Invariant {
+    name: "no-bad-free",
+    says: "no folio is freed while it is locked, under writeback or of a file",
+};
+
+/// Every PTE holds a reference to its folio.
+pub const PTE_HOLDS_REFERENCE: Invariant = Invariant {
+    name: "pte-holds-reference",
+    says: "every PTE holds a reference to its folio",
+};
+
+/// Every PTE points at the folio whose mapping and index match it.
+pub const RIGHT_OFFSET: Invariant = Invariant {
+    name: "right-offset",
+    says: "a PTE's folio has the PTE's mapping and index",
+};
+
+/// No PTE maps beyond the end of the file.
+pub const NO_PTE_PAST_EOF: Invariant = Invariant {
+    name: "no-pte-past-eof",
+    says: "no PTE maps beyond the end of the file",
+};
+
+/// No PTE maps a folio whose contents haven't been read.
+pub const ONLY_UPTODATE: Invariant = Invariant {
+    name: "only-uptodate",
+    says: "no PTE maps a folio that hasn't been read",
+};
+
+/// Once `memory-failure` has returned, no PTE maps the bad page. Linux's failure doesn't keep
+/// that: of a folio that it can't split it unmaps nothing.
+pub const NO_POISONED_PTE: Invariant = Invariant {
+    name: "no-poisoned-pte",
+    says: "after memory-failure, stricter than Linux's, no PTE maps the bad page",
+};
+
+/// What a process has written stays in the cache until it is written back or the process drops
+/// it.
+pub const NO_LOST_DATA: Invariant = Invariant {
+    name: "no-lost-data",
+    says: "what was written stays cached until it is written back or dropped",
+};
+
+/// No PTE table is used after it was freed, or taken away with PTEs in it.
+pub const NO_FREED_TABLE_USE: Invariant = Invariant {
+    name: "no-freed-table-use",
+    says: "no PTE table is used after its freeing, or goes with PTEs in it",
+};
+
+/// At rest, all counts are what they count and nothing is locked.
+pub const COUNTS_BALANCE: Invariant = Invariant {
+    name: "counts-balance",
+    says: "at rest, counts are what they count and nothing is locked",
+};
 
 /// A folio that a removal took out of the page cache.
 #[derive(Debug, Clone, Copy)]
@@ -177,9 +166,11 @@ impl<P: Platform> System<P> {
         P::note(|| Note::Violated(invariant));
         self.violations.report(Violation {
             invariant,
-            index,
-            pfn,
-            incarnation: self.memmap.folio(pfn).incarnation(),
+            place: Some(Place {
+                index,
+                frame: pfn.0,
+                incarnation: self.memmap.folio(pfn).incarnation(),
+            }),
             detail,
         });
     }
@@ -200,7 +191,7 @@ impl<P: Platform> System<P> {
             });
             if stale {
                 let detail = "still mapped after its removal returned".to_owned();
-                self.violated(Invariant::NoStalePte, index, pfn, detail);
+                self.violated(NO_STALE_PTE, index, pfn, detail);
             }
             self.audit_pte(mapping, index, pfn);
         });
@@ -212,7 +203,7 @@ impl<P: Platform> System<P> {
         let ptes = self.ptes_of_frames.of(pfn);
         if ptes > 0 {
             let detail = format!("left the page cache while mapped by {ptes} PTE(s)");
-            self.violated(Invariant::NoMappedRemoval, index, pfn, detail);
+            self.violated(NO_MAPPED_REMOVAL, index, pfn, detail);
         }
     }
 
@@ -221,7 +212,7 @@ impl<P: Platform> System<P> {
     pub(crate) fn audit_zapped(&self, mapping: &AddressSpace<P>, index: u64, pfn: Pfn) {
         if self.observe_folio_of(pfn).mapping == 0 {
             let detail = "zapped after it had left the page cache".to_owned();
-            self.violated(Invariant::NoMappedRemoval, index, pfn, detail);
+            self.violated(NO_MAPPED_REMOVAL, index, pfn, detail);
         } else {
             self.audit_pte(mapping, index, pfn);
         }
@@ -244,7 +235,7 @@ impl<P: Platform> System<P> {
         if refcount < ptes + slots {
             let refcount = refcount.cast_signed();
             let detail = format!("refcount {refcount}, but {ptes} PTE(s) and {slots} slot(s)");
-            self.violated(Invariant::PteHoldsReference, index, pfn, detail);
+            self.violated(PTE_HOLDS_REFERENCE, index, pfn, detail);
         }
     }
 
@@ -261,7 +252,7 @@ impl<P: Platform> System<P> {
         let folio = self.memmap.folio(head).observe();
         if folio.counts.refcount() == 0 {
             let detail = "mapped with a refcount of 0".to_owned();
-            self.violated(Invariant::NoMappedFree, index, pfn, detail);
+            self.violated(NO_MAPPED_FREE, index, pfn, detail);
         }
         let page_index = folio.index + u64::from(pfn.0 - head.0);
         if folio.mapping != mapping.id() {
@@ -269,14 +260,14 @@ impl<P: Platform> System<P> {
                 0 => "mapped with folio->mapping == NULL".to_owned(),
                 other => format!("mapped, but of address space {other}"),
             };
-            self.violated(Invariant::RightOffset, index, pfn, detail);
+            self.violated(RIGHT_OFFSET, index, pfn, detail);
         } else if page_index != index {
             let detail = format!("mapped, but its index is {page_index}");
-            self.violated(Invariant::RightOffset, index, pfn, detail);
+            self.violated(RIGHT_OFFSET, index, pfn, detail);
         }
         if folio.flags & PG_UPTODATE == 0 {
             let detail = "mapped without PG_uptodate".to_owned();
-            self.violated(Invariant::OnlyUptodate, index, pfn, detail);
+            self.violated(ONLY_UPTODATE, index, pfn, detail);
         }
     }
 
@@ -286,7 +277,7 @@ impl<P: Platform> System<P> {
         let past = mapping.observe_size()..mapping.max_pages();
         for_each_pte(mapping, &past, |index, pfn| {
             let detail = format!("mapped, but the file ends at {}", past.start);
-            self.violated(Invariant::NoPtePastEof, index, pfn, detail);
+            self.violated(NO_PTE_PAST_EOF, index, pfn, detail);
         });
     }
 
@@ -295,12 +286,7 @@ impl<P: Platform> System<P> {
     pub fn audit_at_rest(&self, mapping: &AddressSpace<P>) {
         for vma in mapping.i_mmap.read().iter() {
             if let Some((pfn, detail)) = vma.mm.page_table.misuse() {
-                self.violated(
-                    Invariant::NoFreedTableUse,
-                    vma.pgoff,
-                    pfn,
-                    detail.to_owned(),
-                );
+                self.violated(NO_FREED_TABLE_USE, vma.pgoff, pfn, detail.to_owned());
             }
         }
         let mut ptes_of = vec![0_u32; self.memmap.len()];
@@ -310,13 +296,13 @@ impl<P: Platform> System<P> {
             // the page was marked, or before it was unmapped, is still to go.
             if self.memmap.folio(pfn).observe().flags & PG_HWPOISON != 0 {
                 let detail = "mapped, and its memory is bad".to_owned();
-                self.violated(Invariant::NoPoisonedPte, index, pfn, detail);
+                self.violated(NO_POISONED_PTE, index, pfn, detail);
             }
             let gone = self.observe_folio_of(pfn);
             if gone.mapping == 0 && gone.counts.refcount() != 0 {
                 // Only a removal takes a mapping away, and all of them have returned.
                 let detail = "still mapped with folio->mapping == NULL".to_owned();
-                self.violated(Invariant::NoStalePte, index, pfn, detail);
+                self.violated(NO_STALE_PTE, index, pfn, detail);
             } else {
                 self.audit_pte(mapping, index, pfn);
             }
@@ -336,7 +322,7 @@ impl<P: Platform> System<P> {
                 cached[pfn.0 as usize] += 1;
             } else {
                 let detail = "in a slot that its mapping and index don't name".to_owned();
-                self.violated(Invariant::CountsBalance, index, pfn, detail);
+                self.violated(COUNTS_BALANCE, index, pfn, detail);
             }
         }
         let (counted, filled) = (
@@ -348,13 +334,13 @@ impl<P: Platform> System<P> {
             // Below 0 where more was taken away than there was.
             let counted = counted.cast_signed();
             let detail = format!("nrpages is {counted}, but {filled} slots are filled");
-            self.violated(Invariant::CountsBalance, 0, Pfn(0), detail);
+            self.violated(COUNTS_BALANCE, 0, Pfn(0), detail);
         }
         let unused = self.audit_counts(&ptes_of, &cached);
         let free = self.memmap.free_frames();
         if free != unused {
             let detail = format!("{free} frames are free, but {unused} are unused");
-            self.violated(Invariant::CountsBalance, 0, Pfn(0), detail);
+            self.violated(COUNTS_BALANCE, 0, Pfn(0), detail);
         }
     }
 
@@ -380,14 +366,14 @@ impl<P: Platform> System<P> {
                     "mapcount {mapcount} refcount {refcount}, but {ptes} PTEs and {cache} reference \
                      of the cache"
                 );
-                self.violated(Invariant::CountsBalance, folio.index, head, detail);
+                self.violated(COUNTS_BALANCE, folio.index, head, detail);
             }
             if frames.len() > 1 && self.memmap.counting().is_apart() {
                 self.audit_page_mapcounts(frames.clone(), ptes_of);
             }
             if references != 0 && folio.flags & PG_LOCKED != 0 {
                 let detail = "locked with all threads stopped".to_owned();
-                self.violated(Invariant::CountsBalance, folio.index, head, detail);
+                self.violated(COUNTS_BALANCE, folio.index, head, detail);
             }
             if references == 0 {
                 unused += frames.len();
@@ -404,7 +390,7 @@ impl<P: Platform> System<P> {
             if mapcount != ptes {
                 let mapcount = mapcount.cast_signed();
                 let detail = format!("its page has mapcount {mapcount}, but {ptes} PTEs");
-                self.violated(Invariant::CountsBalance, 0, Pfn(pfn), detail);
+                self.violated(COUNTS_BALANCE, 0, Pfn(pfn), detail);
             }
         }
     }

@@ -32,11 +32,14 @@ pub mod address_space;
 pub mod fault_around;
 pub mod folio;
 pub mod gates;
+pub mod graded;
+pub mod invariants;
 pub mod litmus;
 pub mod mm;
 pub mod page_allocator;
 pub mod page_table;
 pub mod platform;
+pub mod race;
 pub mod removal;
 pub mod scenario;
 pub mod stack;
@@ -45,23 +48,17 @@ pub mod wait_queue;
 
 mod fault;
 mod foreign;
-mod graded;
-mod invariants;
 mod line;
 mod orders;
 mod registry;
 mod rmap;
 mod sites;
 mod system;
-mod violations;
 mod written;
 
 pub use fault::{FAULT_POISON, FaultOutcome, MapPages, Mapped, SLOW_CHECKS, Window};
-pub use graded::Graded;
-pub use invariants::Invariant;
 pub use orders::Orders;
 pub use sites::{shared_checks, sites};
 pub use system::{
     BackingStore, Config, FaultCounters, Instantly, Policy, RemovalCounters, System, Task,
 };
-pub use violations::{Violation, Violations};

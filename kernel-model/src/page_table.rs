@@ -15,8 +15,8 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::Invariant;
 use crate::folio::Pfn;
+use crate::invariants::NO_FREED_TABLE_USE;
 use crate::mm::Mm;
 use crate::platform::{AtomicWord, Holds, Note, Platform, Site, SpinLock};
 
@@ -389,7 +389,7 @@ impl<P: Platform> PageTable<P> {
 
     #[cold]
     fn misused(&self, pfn: Pfn, detail: &'static str) {
-        P::note(|| Note::Violated(Invariant::NoFreedTableUse));
+        P::note(|| Note::Violated(NO_FREED_TABLE_USE));
         let mut misuse = self.misuse.lock().unwrap_or_else(PoisonError::into_inner);
         misuse.get_or_insert((pfn, detail));
     }

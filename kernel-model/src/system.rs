@@ -8,8 +8,8 @@ use crate::invariants::{PtesOfFrames, Removed};
 use crate::orders::Orders;
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
+use crate::race::{Counts, Violations, counters};
 use crate::removal::Duties;
-use crate::violations::Violations;
 use crate::written::Written;
 
 /// Sizes of a system. All of them are free, so that a bench can run with a million pages and a
@@ -86,31 +86,32 @@ pub struct System<P: Platform> {
     pub(crate) written: Written,
 }
 
-/// What fault threads count. All counts are of pages unless they say otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FaultCounters {
-    /// Pages mapped by fault-around.
-    pub mapped: u64,
-    /// Pages mapped by the slow path.
-    pub mapped_slowly: u64,
-    /// Pages skipped because they were locked, or because their lock could not be had.
-    pub skipped_locked: u64,
-    /// Speculative references dropped because the slot had changed.
-    pub slot_changed: u64,
-    /// Mapcount increments undone because a re-check failed.
-    pub undone: u64,
-    /// Windows given up because a remover was at that part of the file, or held its lock.
-    pub gate_closed: u64,
-    /// Faults that fell to the slow path.
-    pub slow_faults: u64,
-    /// Faults beyond the end of the file (`VM_FAULT_SIGBUS`).
-    pub sigbus: u64,
-    /// Faults on a page with bad memory (`VM_FAULT_HWPOISON`).
-    pub hwpoison: u64,
-    /// Faults that found no memory (`VM_FAULT_OOM`).
-    pub oom: u64,
-    /// Pages read from the backing store.
-    pub filled: u64,
+counters! {
+    /// What fault threads count. All counts are of pages unless they say otherwise.
+    pub struct FaultCounters of "fault" {
+        /// Pages mapped by fault-around.
+        MAPPED = mapped,
+        /// Pages mapped by the slow path.
+        MAPPED_SLOWLY = mapped_slowly,
+        /// Pages skipped because they were locked, or because their lock could not be had.
+        SKIPPED_LOCKED = skipped_locked,
+        /// Speculative references dropped because the slot had changed.
+        SLOT_CHANGED = slot_changed,
+        /// Mapcount increments undone because a re-check failed.
+        UNDONE = undone,
+        /// Windows given up because a remover was at that part of the file, or held its lock.
+        GATE_CLOSED = gate_closed,
+        /// Faults that fell to the slow path.
+        SLOW_FAULTS = slow_faults,
+        /// Faults beyond the end of the file (`VM_FAULT_SIGBUS`).
+        SIGBUS = sigbus,
+        /// Faults on a page with bad memory (`VM_FAULT_HWPOISON`).
+        HWPOISON = hwpoison,
+        /// Faults that found no memory (`VM_FAULT_OOM`).
+        OOM = oom,
+        /// Pages read from the backing store.
+        FILLED = filled,
+    }
 }
 
 impl FaultCounters {
@@ -120,34 +121,35 @@ impl FaultCounters {
     }
 }
 
-/// What removers count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RemovalCounters {
-    /// Folios taken out of the page cache.
-    pub removed: u64,
-    /// Pages of those folios.
-    pub removed_pages: u64,
-    /// Folios left alone because their lock could not be had at once.
-    pub skipped_locked: u64,
-    /// Folios left alone because somebody else held a reference, or because they are dirty.
-    pub busy: u64,
-    /// Folios taken with all of their references; they count as removed.
-    pub reclaimed: u64,
-    /// Folios moved to other frames; they count as removed.
-    pub migrated: u64,
-    /// Large folios made of small ones, which count as removed.
-    pub collapsed: u64,
-    /// Large folios split because only a part of them was to go.
-    pub split: u64,
-    /// Folios still mapped when locked, and unmapped one by one.
-    pub unmapped_singly: u64,
-    /// The graded outcome: mapcount above 0 at the point of removal. No PTE maps the folio then
-    /// under a sound scheme: a fault has counted and will undo it. The kernel of today would say
-    /// BUG or warn.
-    pub transient_mapcount: u64,
-    /// Another one: a PTE of a VMA that isn't in `i_mmap` maps the folio at the point of removal,
-    /// and after it. The kernel says BUG there as well.
-    pub foreign_pte: u64,
+counters! {
+    /// What removers count.
+    pub struct RemovalCounters of "remover" {
+        /// Folios taken out of the page cache.
+        REMOVED = removed,
+        /// Pages of those folios.
+        REMOVED_PAGES = removed_pages,
+        /// Folios left alone because their lock could not be had at once.
+        SKIPPED_LOCKED = skipped_locked,
+        /// Folios left alone because somebody else held a reference, or because they are dirty.
+        BUSY = busy,
+        /// Folios taken with all of their references; they count as removed.
+        RECLAIMED = reclaimed,
+        /// Folios moved to other frames; they count as removed.
+        MIGRATED = migrated,
+        /// Large folios made of small ones, which count as removed.
+        COLLAPSED = collapsed,
+        /// Large folios split because only a part of them was to go.
+        SPLIT = split,
+        /// Folios still mapped when locked, and unmapped one by one.
+        UNMAPPED_SINGLY = unmapped_singly,
+        /// The graded outcome: mapcount above 0 at the point of removal. No PTE maps the folio then
+        /// under a sound scheme: a fault has counted and will undo it. The kernel of today would say
+        /// BUG or warn.
+        TRANSIENT_MAPCOUNT = transient_mapcount,
+        /// Another one: a PTE of a VMA that isn't in `i_mmap` maps the folio at the point of removal,
+        /// and after it. The kernel says BUG there as well.
+        FOREIGN_PTE = foreign_pte,
+    }
 }
 
 /// What a thread carries through the model: its CPU's number, its counters, its batches.
@@ -175,6 +177,12 @@ impl Task {
             cpu,
             ..Self::default()
         }
+    }
+}
+
+impl From<&Task> for Counts {
+    fn from(task: &Task) -> Self {
+        Self::new(task.faults.each().chain(task.removals.each()))
     }
 }
 

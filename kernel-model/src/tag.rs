@@ -1,17 +1,9 @@
-//! Kinds of race, by which a verdict says where a scheme breaks.
+//! Kinds of race in which a fault-around may go wrong.
 
-/// A kind of race. Scenarios and removers have tags, and a broken scheme names those that it breaks
-/// on, so that a new scenario edits no scheme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tag {
-    /// The name in lists.
-    pub name: &'static str,
-    /// What happens in such a race, in a sentence.
-    pub says: &'static str,
-}
+use crate::race::Tag;
 
-/// Every tag that a verdict may name.
-pub const ALL: [Tag; 3] = [UNFROZEN, UNFROZEN_UNLOCKED, RETRACTED];
+/// Every kind.
+pub const ALL: &[Tag] = &[UNFROZEN, UNFROZEN_UNLOCKED, RETRACTED];
 
 /// A removal that a fault-around meets looks once whether the folio is mapped, with
 /// `invalidate_lock` and the folio's lock held and its references not frozen. No zap comes to the

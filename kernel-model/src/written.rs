@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::address_space::AddressSpace;
 use crate::folio::site::STABLE_READ;
 use crate::folio::{PG_DIRTY, Pfn};
+use crate::invariants::NO_LOST_DATA;
 use crate::platform::Platform;
-use crate::{Invariant, System, Task};
+use crate::{System, Task};
 
 /// The written pages that were neither written back nor dropped, by mapping and index: for audits,
 /// nothing of the model reads it.
@@ -57,7 +58,7 @@ impl<P: Platform> System<P> {
                         Some(_) => "written, but what is cached is clean".to_owned(),
                     };
                     let pfn = there.unwrap_or(Pfn(0));
-                    self.violated(Invariant::NoLostData, index, pfn, detail);
+                    self.violated(NO_LOST_DATA, index, pfn, detail);
                 }
             }
         });

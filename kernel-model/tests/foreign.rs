@@ -5,12 +5,13 @@ mod scene;
 
 use std::sync::Arc;
 
-use kernel_model::Invariant::{CountsBalance, NoMappedFree};
 use kernel_model::folio::site;
+use kernel_model::invariants::{COUNTS_BALANCE, NO_MAPPED_FREE};
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::page_allocator::Run;
 use kernel_model::platform::Platform;
-use kernel_model::{Graded, Orders, Task};
+use kernel_model::race::Counts;
+use kernel_model::{Orders, Task, graded};
 
 use scene::{PAGES, Scene, Scheme, counts, large, mapped, on_both_platforms, pages, pte};
 
@@ -58,12 +59,10 @@ fn pte_outside_of_i_mmap_outlives_a_removal<P: Platform>(scheme: Scheme<P>, remo
     assert_eq!(scene.counts(9), (2, 3));
     let task = scene.remove(remover, 5..PAGES);
     assert_eq!(told(&task), [PAGES - 5, 1, 0, 1]);
-    let shown: Vec<_> = Graded::ALL
-        .into_iter()
-        .filter(|it| it.shows_in(std::slice::from_ref(&task)))
-        .collect();
-    assert_eq!(shown, [Graded::ForeignPte]);
-    assert!(scheme.about().shows(Graded::ForeignPte));
+    let counted = [Counts::from(&task)];
+    let shown = graded::ALL.iter().filter(|it| it.shows_in(&counted));
+    assert_eq!(shown.collect::<Vec<_>>(), [&graded::FOREIGN_PTE]);
+    assert!(scheme.about().shows.contains(&graded::FOREIGN_PTE));
     assert_eq!(
         mapped(&vma),
         pages(0..5),
@@ -123,7 +122,7 @@ fn foreign_pte_is_counted_at_rest<P: Platform>(scheme: Scheme<P>) {
     let _foreign = map_foreign(&scene, 9);
     assert_eq!(scene.audit(), []);
     scene.folio(9).mapcount_sub(1, &site::MAPCOUNT_DEC);
-    assert_eq!(scene.audit(), [(CountsBalance, 9)]);
+    assert_eq!(scene.audit(), [(COUNTS_BALANCE, 9)]);
 }
 
 fn foreign_pte_without_its_reference_is_told<P: Platform>(scheme: Scheme<P>) {
@@ -131,5 +130,5 @@ fn foreign_pte_without_its_reference_is_told<P: Platform>(scheme: Scheme<P>) {
     let _foreign = map_foreign(&scene, 9);
     scene.system.put(scene.pfn(9), &Task::default());
     scene.remove("punch-hole", 9..10);
-    assert!(scene.found().contains(&(NoMappedFree, 9)));
+    assert!(scene.found().contains(&(NO_MAPPED_FREE, 9)));
 }

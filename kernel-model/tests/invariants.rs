@@ -4,17 +4,18 @@ mod scene;
 
 use std::sync::Arc;
 
-use kernel_model::Invariant::{
-    CountsBalance, NoBadFree, NoMappedFree, NoMappedRemoval, NoPtePastEof, NoStalePte,
-    OnlyUptodate, RightOffset,
-};
+use kernel_model::Task;
 use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::{FaultAround, Schemes};
 use kernel_model::folio::{Pfn, site};
+use kernel_model::invariants::{
+    COUNTS_BALANCE, NO_BAD_FREE, NO_MAPPED_FREE, NO_MAPPED_REMOVAL, NO_PTE_PAST_EOF, NO_STALE_PTE,
+    ONLY_UPTODATE, RIGHT_OFFSET,
+};
 use kernel_model::mm::Vma;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Jittered, Native, Platform};
-use kernel_model::{Invariant, Task, Violation};
+use kernel_model::race::Invariant;
 
 use scene::{PAGES, Scene, ends, on_both_platforms, set_pte, with_page_9_locked};
 
@@ -85,7 +86,7 @@ fn sound_machine_is_reported_by_nothing<P: Platform>() {
 fn pte_of_another_offset_is_right_offset<P: Platform>() {
     breaks::<P>(
         |scene, vma| scene.map_by_hand(vma, 3, scene.pfn(5)),
-        &[(RightOffset, 3)],
+        &[(RIGHT_OFFSET, 3)],
     );
 }
 
@@ -96,7 +97,7 @@ fn pte_of_a_removed_folio_is_no_stale_pte<P: Platform>() {
             scene.map_by_hand(vma, 9, pfn);
             scene.system.put(pfn, &Task::default());
         },
-        &[(NoStalePte, 9)],
+        &[(NO_STALE_PTE, 9)],
     );
 }
 
@@ -111,7 +112,7 @@ fn pte_of_another_file_is_right_offset<P: Platform>() {
             // The audit knows nothing of the other file's cache: drop its reference.
             scene.system.put(pfn, &task);
         },
-        &[(RightOffset, 3)],
+        &[(RIGHT_OFFSET, 3)],
     );
 }
 
@@ -123,7 +124,7 @@ fn pte_of_an_unread_page_is_only_uptodate<P: Platform>() {
             scene.system.memmap.folio(pfn).unlock();
             scene.map_by_hand(vma, 9, pfn);
         },
-        &[(OnlyUptodate, 9)],
+        &[(ONLY_UPTODATE, 9)],
     );
 }
 
@@ -138,7 +139,7 @@ fn pte_beyond_the_end_is_no_pte_past_eof<P: Platform>() {
                 scene.map_by_hand(vma, index, pfn);
             }
         },
-        &[(NoPtePastEof, 11), (NoPtePastEof, 14)],
+        &[(NO_PTE_PAST_EOF, 11), (NO_PTE_PAST_EOF, 14)],
     );
 }
 
@@ -150,11 +151,11 @@ fn pte_of_a_free_frame_is_no_mapped_free<P: Platform>() {
             set_pte(vma, 9, Pte::present(pfn));
         },
         &[
-            (NoMappedFree, 9),
-            (RightOffset, 9),
+            (NO_MAPPED_FREE, 9),
+            (RIGHT_OFFSET, 9),
             // Its counts, and then that it is both free and in use.
-            (CountsBalance, 9),
-            (CountsBalance, 0),
+            (COUNTS_BALANCE, 9),
+            (COUNTS_BALANCE, 0),
         ],
     );
 }
@@ -166,7 +167,7 @@ fn freeing_a_mapped_folio_is_no_mapped_free<P: Platform>() {
     folio.mapcount_add(1, &site::MAPCOUNT_INC_LOCKED);
     assert_eq!(scene.found(), []);
     scene.system.put(pfn, &Task::default());
-    assert_eq!(scene.found(), [(NoMappedFree, 9)]);
+    assert_eq!(scene.found(), [(NO_MAPPED_FREE, 9)]);
 }
 
 fn freeing_a_locked_folio_of_a_file_is_no_bad_free<P: Platform>() {
@@ -174,13 +175,13 @@ fn freeing_a_locked_folio_of_a_file_is_no_bad_free<P: Platform>() {
     let pfn = scene.pfn(9);
     scene.folio(9).lock();
     scene.system.put(pfn, &Task::default());
-    assert_eq!(scene.found(), [(NoBadFree, 9), (NoBadFree, 9)]);
+    assert_eq!(scene.found(), [(NO_BAD_FREE, 9), (NO_BAD_FREE, 9)]);
     let details = scene.system.violations.kept();
     assert_ne!(details[0].detail, details[1].detail, "the lock, the file");
 }
 
 fn reference_too_many_is_counts_balance<P: Platform>() {
-    breaks::<P>(|scene, _| scene.folio(9).get(), &[(CountsBalance, 9)]);
+    breaks::<P>(|scene, _| scene.folio(9).get(), &[(COUNTS_BALANCE, 9)]);
 }
 
 fn reference_too_few_is_counts_balance<P: Platform>() {
@@ -189,14 +190,14 @@ fn reference_too_few_is_counts_balance<P: Platform>() {
             scene.touch(vma);
             scene.system.put(scene.pfn(9), &Task::default());
         },
-        &[(CountsBalance, 9)],
+        &[(COUNTS_BALANCE, 9)],
     );
 }
 
 fn mapcount_too_high_is_counts_balance<P: Platform>() {
     breaks::<P>(
         |scene, _| scene.folio(9).mapcount_add(1, &site::MAPCOUNT_INC_LOCKED),
-        &[(CountsBalance, 9)],
+        &[(COUNTS_BALANCE, 9)],
     );
 }
 
@@ -206,19 +207,19 @@ fn pte_that_is_gone_is_counts_balance<P: Platform>() {
             scene.touch(vma);
             set_pte(vma, 9, Pte::NONE);
         },
-        &[(CountsBalance, 9)],
+        &[(COUNTS_BALANCE, 9)],
     );
 }
 
 fn pte_that_nobody_counted_is_counts_balance<P: Platform>() {
     breaks::<P>(
         |scene, vma| set_pte(vma, 9, Pte::present(scene.pfn(9))),
-        &[(CountsBalance, 9)],
+        &[(COUNTS_BALANCE, 9)],
     );
 }
 
 fn lock_that_is_held_is_counts_balance<P: Platform>() {
-    breaks::<P>(|scene, _| scene.folio(9).lock(), &[(CountsBalance, 9)]);
+    breaks::<P>(|scene, _| scene.folio(9).lock(), &[(COUNTS_BALANCE, 9)]);
 }
 
 fn folio_in_two_slots_is_counts_balance<P: Platform>() {
@@ -229,7 +230,7 @@ fn folio_in_two_slots_is_counts_balance<P: Platform>() {
             assert_eq!(scene.file.add_folio(folio, pfn, 5, 1), Ok(()));
         },
         // Slot 9 holds a folio that says 5, which has a reference for each slot.
-        &[(CountsBalance, 9), (CountsBalance, 5)],
+        &[(COUNTS_BALANCE, 9), (COUNTS_BALANCE, 5)],
     );
 }
 
@@ -238,7 +239,7 @@ fn frame_that_is_lost_is_counts_balance<P: Platform>() {
         |scene, _| {
             removed(scene);
         },
-        &[(CountsBalance, 9), (CountsBalance, 0)],
+        &[(COUNTS_BALANCE, 9), (COUNTS_BALANCE, 0)],
     );
 }
 
@@ -248,10 +249,8 @@ fn violation_says_which_folio_it_is<P: Platform>() {
     scene.populate(9..10);
     scene.folio(9).get();
     scene.audit();
-    let Violation {
-        pfn, incarnation, ..
-    } = scene.system.violations.kept().remove(0);
-    assert_eq!((pfn, incarnation), (scene.pfn(9), 2));
+    let place = scene.system.violations.kept().remove(0).place.unwrap();
+    assert_eq!((place.frame, place.incarnation), (scene.pfn(9).0, 2));
 }
 
 fn every_violation_of_a_kind_is_reported<P: Platform>() {
@@ -263,7 +262,7 @@ fn every_violation_of_a_kind_is_reported<P: Platform>() {
                 scene.map_by_hand(vma, pgoff, scene.pfn(30));
             }
         },
-        &[4, 9, 2, 17].map(|pgoff| (RightOffset, pgoff)),
+        &[4, 9, 2, 17].map(|pgoff| (RIGHT_OFFSET, pgoff)),
     );
 }
 
@@ -276,7 +275,7 @@ fn zap_reports_what_it_heals<P: Platform>() {
     scene.map_by_hand(&vma, 20, scene.pfn(20));
     scene.system.unmap(&vma, &mut Task::default());
     scene.system.put(pfn, &Task::default());
-    let expected = [(RightOffset, 4), (NoMappedRemoval, 9)];
+    let expected = [(RIGHT_OFFSET, 4), (NO_MAPPED_REMOVAL, 9)];
     assert_eq!(scene.audit(), if P::AUDIT { &expected[..] } else { &[] });
 }
 
@@ -313,19 +312,19 @@ fn map_what_has_left<P: Platform>(scene: &Scene<P>, vma: &Vma<P>) {
 
 #[test]
 fn pte_that_a_hole_left_behind_is_no_stale_pte() {
-    let expected = &[(NoStalePte, 9), (RightOffset, 9)];
+    let expected = &[(NO_STALE_PTE, 9), (RIGHT_OFFSET, 9)];
     removal_reports::<Jittered<Native>>("punch-hole", map_uncounted, expected);
 }
 
 #[test]
 fn pte_that_came_after_its_folio_had_left_is_no_stale_pte() {
-    let expected = &[(NoStalePte, 12), (RightOffset, 12)];
+    let expected = &[(NO_STALE_PTE, 12), (RIGHT_OFFSET, 12)];
     removal_reports::<Jittered<Native>>("punch-hole", map_what_has_left, expected);
 }
 
 #[test]
 fn pte_that_truncate_healed_is_no_mapped_removal() {
-    let expected = &[(NoMappedRemoval, 9)];
+    let expected = &[(NO_MAPPED_REMOVAL, 9)];
     removal_reports::<Jittered<Native>>("truncate", map_uncounted, expected);
 }
 
@@ -334,7 +333,7 @@ fn pte_of_another_offset_in_the_hole_is_reported_by_the_removal() {
     removal_reports::<Jittered<Native>>(
         "punch-hole",
         |scene, vma| scene.map_by_hand(vma, 12, scene.pfn(2)),
-        &[(RightOffset, 12)],
+        &[(RIGHT_OFFSET, 12)],
     );
 }
 

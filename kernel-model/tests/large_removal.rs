@@ -4,9 +4,9 @@ mod scene;
 
 use std::thread;
 
-use kernel_model::Invariant::{NoStalePte, RightOffset};
 use kernel_model::fault_around::Schemes;
 use kernel_model::folio::site;
+use kernel_model::invariants::{NO_STALE_PTE, RIGHT_OFFSET};
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Jittered, Native, Platform};
 use kernel_model::removal::About;
@@ -381,5 +381,5 @@ fn pte_beside_the_hole_of_a_folio_that_went_whole_is_no_stale_pte() {
         let removals = removing.join().expect("the removal ends well").removals;
         assert_eq!((removals.split, removals.removed_pages), (0, 8));
     });
-    assert_eq!(scene.found(), [(NoStalePte, 15), (RightOffset, 15)]);
+    assert_eq!(scene.found(), [(NO_STALE_PTE, 15), (RIGHT_OFFSET, 15)]);
 }

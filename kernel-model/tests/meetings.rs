@@ -11,9 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use kernel_model::Config;
-use kernel_model::Invariant::{self, NoMappedRemoval, NoStalePte, RightOffset};
 use kernel_model::fault_around::Schemes;
+use kernel_model::invariants::{NO_MAPPED_REMOVAL, NO_STALE_PTE, RIGHT_OFFSET};
 use kernel_model::platform::{Jitter, Jittered};
+use kernel_model::race::Invariant;
 
 use scene::relay::{Place, Relay};
 use scene::stepped::{Stepped, before};
@@ -138,11 +139,11 @@ impl Meeting {
 }
 
 /// What comes of a PTE that was set before the folio left the cache.
-const EARLY: &[(Invariant, u64)] = &[(NoMappedRemoval, 9), (NoStalePte, 9), (RightOffset, 9)];
+const EARLY: &[(Invariant, u64)] = &[(NO_MAPPED_REMOVAL, 9), (NO_STALE_PTE, 9), (RIGHT_OFFSET, 9)];
 /// Of one that was set after it.
-const LATE: &[(Invariant, u64)] = &[(NoStalePte, 9), (RightOffset, 9)];
+const LATE: &[(Invariant, u64)] = &[(NO_STALE_PTE, 9), (RIGHT_OFFSET, 9)];
 /// Of one that was there as the folio left, and was taken back.
-const BRIEF: &[(Invariant, u64)] = &[(NoMappedRemoval, 9)];
+const BRIEF: &[(Invariant, u64)] = &[(NO_MAPPED_REMOVAL, 9)];
 
 /// A meeting, and what is reported of it without some of the looks.
 type Case = (

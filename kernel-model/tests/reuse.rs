@@ -9,7 +9,8 @@ use kernel_model::fault_around::Schemes;
 use kernel_model::folio::{Counting, PG_HWPOISON, Pfn, site};
 use kernel_model::page_allocator::MemMap;
 use kernel_model::platform::Platform;
-use kernel_model::{Config, Orders, Task, Violations};
+use kernel_model::race::Violations;
+use kernel_model::{Config, Orders, Task};
 
 use scene::{Dice, SMALL, Scene, counts, jitter, on_both_platforms};
 

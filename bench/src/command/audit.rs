@@ -312,16 +312,12 @@ fn text(audit: &Audit, setup: &AuditSetup, is_repeated: bool, invocation: &Invoc
             without_episodes(audit)
         )
     } else {
-        let name = audit.found[0].invariant.name();
+        let name = audit.found[0].invariant;
         format!(": VIOLATES {name}, found within {elapsed:.2} s, {noticed}")
     };
     out = wrap("", &(out + &verdict));
     for found in audit.found.iter().take(SHOWN) {
-        let line = format!(
-            "{} at offset {}, folio {} (incarnation {}): {}",
-            found.invariant, found.offset, found.folio, found.incarnation, found.detail
-        );
-        out.push_str(&wrap("    ", &line));
+        out.push_str(&wrap("    ", &found.to_string()));
     }
     let more = audit.violations.saturating_sub(SHOWN as u64);
     if more > 0 {
@@ -372,8 +368,8 @@ fn tsv(audits: &[Audit]) -> String {
     );
     for audit in audits {
         let first = audit.found.first();
-        let field =
-            |of: fn(&measuring::audit::Found) -> String| first.map_or_else(|| "nan".to_owned(), of);
+        let nan = || "nan".to_owned();
+        let place = first.and_then(|violation| violation.place);
         let _ = writeln!(
             out,
             "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{}\t{}\t{:.3}\t{}",
@@ -383,9 +379,9 @@ fn tsv(audits: &[Audit]) -> String {
             audit.to_be_caught,
             audit.verdict.is_good(),
             audit.violations,
-            field(|found| found.invariant.name().to_owned()),
-            field(|found| found.offset.to_string()),
-            field(|found| found.folio.to_string()),
+            first.map_or_else(nan, |violation| violation.invariant.to_string()),
+            place.map_or_else(nan, |place| place.index.to_string()),
+            place.map_or_else(nan, |place| place.frame.to_string()),
             audit.elapsed.as_secs_f64(),
             audit.work.faults,
             audit.work.removals,

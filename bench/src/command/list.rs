@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use kernel_model::Graded;
-use kernel_model::Invariant;
-use kernel_model::fault_around::{About, Schemes, Verdict};
 use kernel_model::platform::Native;
-use kernel_model::scenario::{Explored, Scenarios};
-use kernel_model::tag::{self, Tag};
+use kernel_model::race::{self, Explored, Family, Scheme, Tag, Verdict};
 use machine_facts::counters::{Cpu, PRESETS};
 use machine_facts::text::wrap;
 use measuring::storms::Storms;
 
 use super::failure::Failure;
 use super::{host, output};
-use kernel_model::shared_checks;
 
 /// Prints the lists.
 pub(super) fn run() -> Result<(), Failure> {
@@ -22,15 +17,47 @@ pub(super) fn run() -> Result<(), Failure> {
 }
 
 fn text() -> String {
-    let mut out = String::from("schemes (--scheme)\n");
-    for scheme in Schemes::<Native>::ALL {
-        write_scheme(&mut out, scheme.about());
+    let mut out = String::new();
+    for family in race::families() {
+        write_family(&mut out, family);
+    }
+    write_storms(&mut out);
+    write_events(&mut out);
+    out
+}
+
+/// What there is of a family.
+fn write_family(out: &mut String, family: &'static Family) {
+    let text = format!("{} ({})", family.question, family.source);
+    out.push_str(&wrap(&format!("family {}: ", family.name), &text));
+    out.push_str("\nschemes (--scheme)\n");
+    for scheme in (family.schemes)() {
+        write_scheme(out, family, scheme);
+    }
+    let names: BTreeSet<_> = (family.model_checks)().iter().map(|it| it.name).collect();
+    if !names.is_empty() {
+        let names: Vec<_> = names.into_iter().collect();
+        let text = format!("also {}: checks of the model around them", names.join(", "));
+        out.push_str(&wrap(&head("--without"), &text));
     }
     out.push_str("\nkinds of race (what a scheme is broken on)\n");
-    for tag in tag::ALL {
+    for tag in family.tags {
         out.push_str(&wrap(&head(tag.name), tag.says));
     }
-    out.push_str("\nstorms (--storm)\n");
+    write_scenarios(out, family);
+    out.push_str("\ninvariants (check looks at all; audits and storms at what shows there)\n");
+    for invariant in family.invariants {
+        out.push_str(&wrap(&head(invariant.name), invariant.says));
+    }
+    for graded in family.graded {
+        let text = format!("no invariant, but told: {}", graded.says);
+        out.push_str(&wrap(&head(graded.name), &text));
+    }
+    out.push('\n');
+}
+
+fn write_storms(out: &mut String) {
+    out.push_str("storms (--storm)\n");
     for storm in Storms::<Native>::ALL {
         let about = storm.about();
         let text = format!("{}; {}", about.lineage, about.summary);
@@ -42,35 +69,16 @@ fn text() -> String {
         storms_called().join(", ")
     );
     out.push_str(&wrap(&head("host has"), &text));
-    let names: BTreeSet<_> = shared_checks().map(|site| site.name).collect();
-    let names: Vec<_> = names.into_iter().collect();
-    let text = format!(
-        "also {}: checks of the removers and of the slow path",
-        names.join(", ")
-    );
-    out.push_str(&wrap(&head("--without"), &text));
-    write_scenarios(&mut out);
-    write_events(&mut out);
-    out.push_str("\ninvariants (check looks at all; audits and storms at what shows there)\n");
-    for invariant in Invariant::ALL {
-        out.push_str(&wrap(&head(invariant.name()), invariant.says()));
-    }
-    for graded in Graded::ALL {
-        let text = format!("no invariant, but told: {}", graded.says());
-        out.push_str(&wrap(&head(graded.name()), &text));
-    }
-    out
 }
 
 /// What `check` explores.
-fn write_scenarios(out: &mut String) {
+fn write_scenarios(out: &mut String, family: &Family) {
     out.push_str("\nscenarios (check --scenario)\n");
-    let names = Scenarios::<Native>::ALL.iter();
-    let names = names.map(|scenario| scenario.about().name.len());
+    let scenarios = (family.scenarios)();
+    let names = scenarios.iter().map(|scenario| scenario.name.len());
     let width = names.max().unwrap_or(0) + 2;
-    for scenario in Scenarios::<Native>::ALL {
-        let about = scenario.about();
-        let explored = match about.explored {
+    for scenario in scenarios {
+        let explored = match scenario.explored {
             Explored::Exhaustively { bound: None } => "all executions".to_owned(),
             Explored::Exhaustively { bound: Some(1) } => {
                 "executions with one preemption at most".to_owned()
@@ -80,8 +88,8 @@ fn write_scenarios(out: &mut String) {
             }
             Explored::AtRandom { schedules } => format!("{schedules} random schedules"),
         };
-        let text = format!("{}; {explored}", about.summary);
-        let head = format!("  {:<width$}", about.name);
+        let text = format!("{}; {explored}", scenario.summary);
+        let head = format!("  {:<width$}", scenario.name);
         out.push_str(&wrap(&head, &text));
     }
 }
@@ -112,68 +120,59 @@ fn storms_called() -> Vec<&'static str> {
     called.map(|storm| storm.about().name).collect()
 }
 
-/// The storms and the scenarios that show a scheme broken.
-fn shown_by(verdict: Verdict) -> [String; 2] {
+/// Where a scheme's kinds of race are: storms, of the core family, and scenarios.
+fn shown_by(family: &Family, verdict: Verdict) -> String {
     let shows = |tags: &[Tag]| !verdict.violates(tags).is_empty();
     let storms = Storms::<Native>::ALL.iter();
     let storms = storms.filter(|it| it.removers().iter().any(|it| shows(it.about().tags)));
-    let scenarios = Scenarios::<Native>::ALL.iter().map(|it| it.about());
     let storms: Vec<_> = storms.map(|it| it.about().name).collect();
-    let scenarios: Vec<_> = scenarios
-        .filter(|it| shows(it.tags))
-        .map(|it| it.name)
+    let scenarios = (family.scenarios)().into_iter();
+    let scenarios = scenarios.filter(|it| shows(it.tags));
+    let scenarios: Vec<_> = scenarios.map(|it| it.name).collect();
+    let by_checker = format!("a checker shows it in {}", scenarios.join(", "));
+    match storms[..] {
+        [] => by_checker,
+        _ => format!("audits show it under {}, {by_checker}", storms.join(", ")),
+    }
+}
+
+/// What a broken scheme violates, kind of race by kind.
+fn violations(on: &[(Tag, &[race::Invariant])]) -> String {
+    let mut said: Vec<(Vec<&str>, String)> = Vec::new();
+    for (tag, violates) in on {
+        let names: Vec<_> = violates.iter().map(|invariant| invariant.name).collect();
+        let names = names.join(", ");
+        match said.last_mut() {
+            Some((tags, same)) if *same == names => tags.push(tag.name),
+            _ => said.push((vec![tag.name], names)),
+        }
+    }
+    let said = said.iter();
+    let said: Vec<_> = said
+        .map(|(tags, names)| format!("{names} on {}", tags.join(", ")))
         .collect();
-    [storms.join(", "), scenarios.join(", ")]
+    said.join("; ")
 }
 
-/// The read-modify-writes for a window of 16 pages, by the order of its folios.
-fn rmws(about: &About) -> String {
-    let of = |order| about.rmws.of_window(16, order);
-    format!(
-        "{} (order 0), {} (order 2), {} (order 4)",
-        of(0),
-        of(2),
-        of(4)
-    )
-}
-
-fn write_scheme(out: &mut String, about: &About) {
-    out.push_str(&wrap(&head(about.name), about.lineage));
-    let names: Vec<_> = about.checks().map(|site| site.name).collect();
-    let verdict = match about.verdict {
+fn write_scheme(out: &mut String, family: &'static Family, scheme: &'static Scheme) {
+    out.push_str(&wrap(&head(scheme.name), scheme.lineage));
+    let verdict = match scheme.verdict {
         Verdict::Sound { why } => format!("sound: {why}"),
-        Verdict::Broken { on, violates, why } => {
-            let violates: Vec<_> = violates.iter().map(|invariant| invariant.name()).collect();
-            let on: Vec<_> = on.iter().map(|tag| tag.name).collect();
-            let [storms, scenarios] = shown_by(about.verdict);
-            format!(
-                "BROKEN: {why}; violates {} on {}; audits show it under {storms}, a checker in \
-                 {scenarios}",
-                violates.join(", "),
-                on.join(", "),
-            )
+        Verdict::Broken { on, why } => {
+            let shown_by = shown_by(family, scheme.verdict);
+            format!("BROKEN: {why}; violates {}; {shown_by}", violations(on))
         }
     };
-    for (name, text) in [
-        ("does", about.summary.to_owned()),
+    let names: Vec<_> = family.checks_of(scheme).map(|site| site.name).collect();
+    let shows: Vec<_> = scheme.shows.iter().map(|graded| graded.name).collect();
+    let mut rows = vec![
+        ("does", scheme.summary.to_owned()),
         ("verdict", verdict),
-        (
-            "costs",
-            format!(
-                "read-modify-writes for 16 pages: {}; lines that all faults on the file share, \
-                 written per fault: {}; transient-mapcount: {}",
-                rmws(about),
-                about.shared_lines_per_fault,
-                if about.transient_mapcount {
-                    "shown"
-                } else {
-                    "never"
-                }
-            ),
-        ),
-        ("removers", about.asks_of_removers.to_owned()),
-        ("--without", names.join(", ")),
-    ] {
+        ("shows", shows.join(", ")),
+    ];
+    rows.extend((family.facts)(scheme));
+    rows.push(("--without", names.join(", ")));
+    for (name, text) in rows.into_iter().filter(|(_, text)| !text.is_empty()) {
         out.push_str(&wrap(&format!("    {name:<21}"), &text));
     }
 }
@@ -181,6 +180,7 @@ fn write_scheme(out: &mut String, about: &About) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel_model::fault_around::Schemes;
     use machine_facts::text::COLUMNS;
 
     #[test]
@@ -208,17 +208,17 @@ mod tests {
     #[test]
     fn everything_is_listed_within_the_width_of_a_mail() {
         let text = text();
-        for scheme in Schemes::<Native>::ALL {
-            assert!(text.contains(scheme.about().name));
+        for family in race::families() {
+            let schemes = (family.schemes)().into_iter().map(|it| it.name);
+            let scenarios = (family.scenarios)().into_iter().map(|it| it.name);
+            let invariants = family.invariants.iter().map(|it| it.name);
+            let named = schemes.chain(scenarios).chain(invariants);
+            for name in named.chain([family.name]) {
+                assert!(text.contains(name), "{name}");
+            }
         }
         for storm in Storms::<Native>::ALL {
             assert!(text.contains(storm.about().name));
-        }
-        for invariant in Invariant::ALL {
-            assert!(text.contains(invariant.name()));
-        }
-        for scenario in Scenarios::<Native>::ALL {
-            assert!(text.contains(scenario.about().name));
         }
         assert!(text.is_ascii());
         let widest = text.lines().max_by_key(|line| line.len()).unwrap();

@@ -32,6 +32,12 @@ pub(super) fn or(what: &'static str) -> impl FnOnce(Arg) -> Arg {
     }
 }
 
+/// Lets `--scheme` name schemes of all families.
+#[cfg(feature = "check")]
+pub(super) fn of_any_family(option: Arg) -> Arg {
+    option.value_parser(values::any_scheme)
+}
+
 /// `--scheme`.
 #[derive(Debug, Args)]
 pub(super) struct Schemes {
@@ -293,10 +299,16 @@ impl Without {
         &self,
         schemes: impl Iterator<Item = &'static About>,
     ) -> Result<Vec<&'static Site>, Failure> {
+        let own = schemes.flat_map(|scheme| scheme.checks());
+        self.of(own.chain(shared_checks()))
+    }
+
+    /// The checks among those that are known.
+    pub(super) fn of(
+        &self,
+        checks: impl Iterator<Item = &'static Site>,
+    ) -> Result<Vec<&'static Site>, Failure> {
         refuse_repeated("--without", &self.without)?;
-        let checks = schemes
-            .flat_map(|scheme| scheme.checks())
-            .chain(shared_checks());
         let known: BTreeMap<_, _> = checks.map(|site| (site.name, site)).collect();
         let site = |name: &String| {
             known.get(name.as_str()).copied().ok_or_else(|| {

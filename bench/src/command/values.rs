@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-#[cfg(feature = "check")]
-use kernel_model::Graded;
 use kernel_model::Orders;
 use kernel_model::fault_around::Schemes;
 use kernel_model::folio::MAX_ORDER;
 use kernel_model::platform::Native;
+#[cfg(feature = "check")]
+use kernel_model::race::{self, Graded};
 use measuring::machine::orders_named;
 use measuring::storms::Storms;
 
@@ -47,19 +47,34 @@ pub(super) fn storm(name: &str) -> Result<String, String> {
 /// A graded outcome.
 #[cfg(feature = "check")]
 pub(super) fn graded(name: &str) -> Result<Graded, String> {
-    let named = Graded::ALL.into_iter().find(|it| it.name() == name);
+    let all = || race::families().flat_map(|family| family.graded);
+    let named = all().find(|it| it.name == name).copied();
     named.ok_or_else(|| {
-        let known = Graded::ALL.map(Graded::name);
+        let known: Vec<_> = all().map(|it| it.name).collect();
         one_of("graded outcome", name, &known).expect_err("it is none of them")
     })
+}
+
+/// A family's name.
+#[cfg(feature = "check")]
+pub(super) fn family(name: &str) -> Result<String, String> {
+    let known: Vec<_> = race::families().map(|family| family.name).collect();
+    one_of("family", name, &known)
+}
+
+/// The name of a scheme of whichever family.
+#[cfg(feature = "check")]
+pub(super) fn any_scheme(name: &str) -> Result<String, String> {
+    let known = race::families().flat_map(|family| (family.schemes)());
+    let known: Vec<_> = known.map(|scheme| scheme.name).collect();
+    one_of("scheme", name, &known)
 }
 
 /// A scenario's name.
 #[cfg(feature = "check")]
 pub(super) fn scenario(name: &str) -> Result<String, String> {
-    use kernel_model::scenario::Scenarios;
-    let known = Scenarios::<Native>::ALL.iter();
-    let known: Vec<_> = known.map(|scenario| scenario.about().name).collect();
+    let known = race::families().flat_map(|family| (family.scenarios)());
+    let known: Vec<_> = known.map(|scenario| scenario.name).collect();
     one_of("scenario", name, &known)
 }
 
@@ -101,10 +116,11 @@ pub(super) fn weakened(text: &str) -> Result<Weakened, String> {
     let (name, order) = text.split_once('=').ok_or_else(|| {
         "a site and an ordering are wanted, such as recheck_locked=relaxed".to_owned()
     })?;
-    let schemes = Schemes::<Native>::ALL.iter();
-    let sites: Vec<_> = schemes
-        .flat_map(|scheme| sites_of(scheme.about().name))
-        .collect();
+    let of = |family: &'static race::Family| {
+        let schemes = (family.schemes)().into_iter();
+        schemes.flat_map(|scheme| sites_of(family, scheme))
+    };
+    let sites: Vec<_> = race::families().flat_map(of).collect();
     let Some(site) = sites.iter().find(|site| site.name == name) else {
         let known: std::collections::BTreeSet<_> = sites.iter().map(|site| site.name).collect();
         let known: Vec<_> = known.into_iter().collect();

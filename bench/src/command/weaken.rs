@@ -18,7 +18,7 @@ use machine_facts::text::wrap;
 
 use super::check::{Cells, TRACE_BOUND, explore_each, grouped, many, processes, told};
 use super::failure::{Failure, cancel_on_signals};
-use super::options::or;
+use super::options::{of_any_family, or};
 use super::output::{self, Format};
 
 /// Preemptions that are tried for each weakening, in scenarios of two CPUs; the joint minimum is
@@ -27,7 +27,11 @@ const BOUND: Bound = Bound::Preemptions(2);
 
 /// What `faultaround weaken` takes.
 #[derive(Debug, Args)]
-#[command(mut_arg("scheme", or("all sound ones")), mut_arg("bound", or("2")))]
+#[command(
+    mut_arg("scheme", or("all sound ones")),
+    mut_arg("scheme", of_any_family),
+    mut_arg("bound", or("2"))
+)]
 pub(super) struct Options {
     #[command(flatten)]
     cells: Cells,
@@ -38,12 +42,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let cancel = cancel_on_signals()?;
     let options = &options.cells;
     let cells = &options.named()?[..];
-    let mut schemes: Vec<&'static str> = cells
-        .iter()
-        .filter(|cell| cell.scheme.verdict.is_sound())
-        .map(|cell| cell.scheme.name)
-        .collect();
-    schemes.dedup();
+    let sound = cells.iter().filter(|cell| cell.scheme.verdict.is_sound());
+    let mut schemes: Vec<Cell> = sound.copied().collect();
+    schemes.dedup_by_key(|cell| cell.scheme.name);
     if schemes.is_empty() {
         return Err(Failure::Usage(format!(
             "--scheme {}: only a sound scheme has orderings that can be shown to be needed",
@@ -55,7 +56,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         bound: Some(options.bound.unwrap_or(BOUND)),
         ..Extent::default()
     };
-    let of = |scheme: &&'static str| Work::new(scheme, cells);
+    let of = |first: &Cell| Work::new(first, cells);
     let mut works: Vec<Work> = schemes.iter().map(of).collect();
     let processes = processes(&cancel);
     let broken = go_through_unchanged(&mut works, &extent, &processes)?;
@@ -100,7 +101,9 @@ struct Work {
 }
 
 impl Work {
-    fn new(scheme: &'static str, cells: &[Cell]) -> Self {
+    /// Of the scheme of this cell.
+    fn new(first: &Cell, cells: &[Cell]) -> Self {
+        let scheme = first.scheme.name;
         let all = cells.iter().copied();
         let all = all.filter(|cell| cell.scheme.name == scheme && !cell.scenario.is_at_random());
         let all: Vec<Cell> = all.collect();
@@ -111,7 +114,7 @@ impl Work {
         }
         Self {
             scheme,
-            sites: sites_of(scheme),
+            sites: sites_of(first.family, first.scheme),
             all,
             cells,
             unchanged: Duration::ZERO,

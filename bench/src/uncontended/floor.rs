@@ -4,11 +4,12 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use kernel_model::Task;
-use kernel_model::fault_around::{About, FaultAround, Rmws, Verdict, WINDOW_FLAGS};
+use kernel_model::fault_around::{About, FaultAround, Rmws, WINDOW_FLAGS};
 use kernel_model::folio::Counting;
 use kernel_model::page_allocator::Run;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Platform, Site};
+use kernel_model::race::{Scheme, Verdict};
 use kernel_model::removal::Duties;
 use kernel_model::{MapPages, Mapped, Window};
 
@@ -30,21 +31,22 @@ const FLOOR_MAPCOUNT: Site = Site::rmw(
 
 const fn about(name: &'static str) -> About {
     About {
-        name,
-        lineage: "not a scheme",
-        summary: "two counts and a PTE per page under one lock",
-        verdict: Verdict::Broken {
-            on: &[],
-            violates: &[],
-            why: "it does not look at what it maps",
+        scheme: Scheme {
+            name,
+            lineage: "not a scheme",
+            summary: "two counts and a PTE per page under one lock",
+            verdict: Verdict::Broken {
+                on: &[],
+                why: "it does not look at what it maps",
+            },
+            shows: &[],
+            sites: &[&FLOOR_MAPCOUNT],
+            own_checks: &[],
         },
-        transient_mapcount: false,
         counting: Counting::Apart,
         rmws: Rmws::APART,
         shared_lines_per_fault: 0,
         asks_of_removers: "that there be none",
-        sites: &[&FLOOR_MAPCOUNT],
-        own_checks: &[],
     }
 }
 

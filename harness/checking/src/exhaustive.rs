@@ -3,9 +3,7 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use kernel_model::Task;
-use kernel_model::platform::Loom;
-use kernel_model::scenario::{Stage, Work};
+use kernel_model::race::{Counts, Race, Work};
 
 use super::gathered::Gathered;
 use super::{Shown, execute};
@@ -18,12 +16,12 @@ const STACK: usize = 1 << 14;
 /// as many as a tenth of that.
 const MAX_BRANCHES: usize = 20_000;
 
-/// Goes through the executions on a stage; `each` gets what each of them showed.
+/// Goes through the executions of a race; `each` gets what each of them showed.
 ///
 /// # Panics
 /// If the code under test does, or with Loom's words where it doesn't end.
 pub(super) fn explore(
-    stage: impl Fn() -> Stage<Loom> + Send + Sync + 'static,
+    set_up: impl Fn() -> Race + Send + Sync + 'static,
     bound: Option<u8>,
     gathered: &Arc<Gathered>,
     each: impl Fn(Shown) + Send + Sync + 'static,
@@ -35,7 +33,7 @@ pub(super) fn explore(
     builder.max_duration = None;
     let watch = Arc::clone(gathered);
     builder.check(move || {
-        let shown = execute(&stage, &watch, run);
+        let shown = execute(&set_up, &watch, run);
         let last = watch.shown(&shown);
         each(shown);
         if last {
@@ -45,7 +43,7 @@ pub(super) fn explore(
     });
 }
 
-fn run(cpus: Vec<Work>) -> Vec<Task> {
+fn run(cpus: Vec<Work>) -> Vec<Counts> {
     let threads: Vec<_> = cpus
         .into_iter()
         .enumerate()
@@ -54,7 +52,7 @@ fn run(cpus: Vec<Work>) -> Vec<Task> {
             builder.stack_size(STACK).spawn(work)
         })
         .collect();
-    let join = |thread: std::io::Result<loom::thread::JoinHandle<Task>>| {
+    let join = |thread: std::io::Result<loom::thread::JoinHandle<Counts>>| {
         thread.expect("a thread of Loom").join()
     };
     threads

@@ -3,13 +3,18 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+<<<<<<< HEAD
 use kernel_model::Graded;
 use kernel_model::platform::checked::{Mutation, begin_exploration, mutate};
 use kernel_model::scenario::{Explored, Seen};
+=======
+use kernel_model::platform::checked::{Mutation, mutate};
+use kernel_model::race::{Explored, Seen};
+>>>>>>> 3fc98f2 (What a family of races is stands in kernel-model as data)
 use machine_facts::cancel::Cancel;
 
 use super::panics::quietly;
-use super::{Ended, Exploration, Found, Shown};
+use super::{Cell, Ended, Exploration, Found, Shown};
 
 /// See the module. Shared by the threads of a checker, which take turns.
 pub(super) struct Gathered {
@@ -18,6 +23,7 @@ pub(super) struct Gathered {
     cancel: Cancel,
     /// For a trace: executions tell their steps, and a violating one isn't the last.
     pub(super) for_trace: bool,
+    cell: Cell,
     /// What must be seen in some execution.
     clauses: &'static [Seen],
     so_far: Mutex<SoFar>,
@@ -30,7 +36,8 @@ type Witness = Box<dyn Fn() -> Option<Found> + Send>;
 #[derive(Default)]
 struct SoFar {
     executions: u64,
-    graded: [u64; Graded::ALL.len()],
+    /// Of each graded outcome, executions that showed it.
+    graded: Vec<u64>,
     /// Of each clause, executions in which it held.
     seen: Vec<u64>,
     longest_history: u32,
@@ -38,8 +45,19 @@ struct SoFar {
 }
 
 impl Gathered {
-    pub(super) fn new(clauses: &'static [Seen], limit: Option<Duration>, cancel: Cancel) -> Self {
+    pub(super) fn new(cell: Cell, limit: Option<Duration>, cancel: Cancel) -> Self {
+        Self::with(cell, cell.scenario.seen, limit, cancel)
+    }
+
+    /// The same with other clauses than the scenario's.
+    pub(super) fn with(
+        cell: Cell,
+        clauses: &'static [Seen],
+        limit: Option<Duration>,
+        cancel: Cancel,
+    ) -> Self {
         let so_far = SoFar {
+            graded: vec![0; cell.family.graded.len()],
             seen: vec![0; clauses.len()],
             ..SoFar::default()
         };
@@ -49,6 +67,7 @@ impl Gathered {
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
             cancel,
             for_trace: false,
+            cell,
             clauses,
             so_far: Mutex::new(so_far),
             witness: Mutex::default(),
@@ -56,10 +75,10 @@ impl Gathered {
     }
 
     /// For a search of at most `limit` among the executions.
-    pub(super) fn for_trace(limit: Duration, cancel: Cancel) -> Self {
+    pub(super) fn for_trace(cell: Cell, limit: Duration, cancel: Cancel) -> Self {
         Self {
             for_trace: true,
-            ..Self::new(&[], Some(limit), cancel)
+            ..Self::with(cell, &[], Some(limit), cancel)
         }
     }
 
@@ -85,11 +104,11 @@ impl Gathered {
     /// Takes in what an execution showed. Returns whether that is the end.
     pub(super) fn shown(&self, shown: &Shown) -> bool {
         let mut so_far = self.so_far();
-        for (executions, graded) in so_far.graded.iter_mut().zip(Graded::ALL) {
-            *executions += u64::from(graded.shows_in(&shown.tasks));
+        for (executions, graded) in so_far.graded.iter_mut().zip(self.cell.family.graded) {
+            *executions += u64::from(graded.shows_in(&shown.cpus));
         }
         for (executions, clause) in so_far.seen.iter_mut().zip(self.clauses) {
-            *executions += u64::from(clause.holds_in(&shown.tasks));
+            *executions += u64::from(clause.holds_in(&shown.cpus));
         }
         so_far.longest_history = so_far.longest_history.max(shown.longest_history);
         so_far.ended = match &shown.found {
@@ -140,13 +159,8 @@ impl Gathered {
             explored,
             executions: so_far.executions,
             ended,
-            graded: so_far.graded,
-            seen: self
-                .clauses
-                .iter()
-                .copied()
-                .zip(so_far.seen.clone())
-                .collect(),
+            graded: so_far.graded.clone(),
+            seen: so_far.seen.clone(),
             longest_history: so_far.longest_history,
             not_exhausted: None,
             elapsed: self.started.elapsed(),

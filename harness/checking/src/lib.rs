@@ -9,11 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel_model::fault_around::{About as Scheme, Schemes};
 use kernel_model::platform::checked::{self, Mutation};
-use kernel_model::platform::{Loom, Platform, Step};
-use kernel_model::scenario::{About as Scenario, Explored, Scenarios, Seen, Stage, Work};
-use kernel_model::{Graded, Invariant, System, Task};
+use kernel_model::platform::{Site, Step};
+use kernel_model::race::{
+    self, Counts, Explored, Family, Graded, Invariant, Race, Scenario, Scheme, Seen, Work, World,
+};
 use serde::{Deserialize, Serialize};
 
 use machine_facts::cancel::Cancel;
@@ -40,6 +40,8 @@ pub use workers::{NoThread, explore_all};
 /// A scheme in a scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Cell {
+    /// The family of both.
+    pub family: &'static Family,
     /// What the scheme says of itself.
     pub scheme: &'static Scheme,
     /// What the scenario says of itself.
@@ -47,19 +49,35 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Every scheme in every scenario that there is a checker for: scheme by scheme, in the order
-    /// of the registries.
+    /// Every scheme of every family in every scenario of that: scheme by scheme, in the order of
+    /// the registries.
     pub fn all() -> Vec<Self> {
-        let scenarios = || Scenarios::<Loom>::ALL.iter().map(|it| it.about());
-        let of = |scheme| scenarios().map(move |scenario| Self { scheme, scenario });
-        Schemes::<Loom>::ALL
-            .iter()
-            .flat_map(|scheme| of(scheme.about()))
-            .collect()
+        race::families().flat_map(Self::of).collect()
+    }
+
+    /// Those of one family.
+    pub fn of(family: &'static Family) -> Vec<Self> {
+        let scenarios = (family.scenarios)();
+        let of = |scheme| {
+            let cell = |&scenario| Self {
+                family,
+                scheme,
+                scenario,
+            };
+            scenarios.iter().map(cell).collect::<Vec<_>>()
+        };
+        (family.schemes)().into_iter().flat_map(of).collect()
+    }
+
+    /// The checks that can be left out of it to see that it is noticed.
+    pub fn checks(&self) -> Vec<&'static Site> {
+        let mut checks = (self.family.model_checks)();
+        checks.splice(0..0, self.family.checks_of(self.scheme));
+        checks
     }
 
     /// The invariants of which one must be found violated; none if nothing must be found.
-    pub fn declared(&self) -> &'static [Invariant] {
+    pub fn declared(&self) -> Vec<Invariant> {
         self.scheme.verdict.violates(self.scenario.tags)
     }
 }
@@ -128,7 +146,7 @@ impl Ended {
         match self {
             Self::Exhausted => "ok",
             Self::Vacuous => "vacuous",
-            Self::Violated(found) => found.invariant.name(),
+            Self::Violated(found) => found.invariant.name,
             Self::Panicked(_) => PANICKED,
             Self::OutOfTime => "out-of-time",
             Self::Interrupted => "interrupted",
@@ -170,9 +188,9 @@ pub struct Exploration {
     /// How it ended.
     pub ended: Ended,
     /// Executions that showed each graded outcome, in their order.
-    pub graded: [u64; Graded::ALL.len()],
-    /// What must be seen, and in how many executions it was.
-    pub seen: Vec<(Seen, u64)>,
+    pub graded: Vec<u64>,
+    /// Executions in which each clause of the scenario was seen to hold, in their order.
+    pub seen: Vec<u64>,
     /// The most values that had been stored to one word in a race when it was loaded.
     pub longest_history: u32,
     /// Executions that were gone through without a bound until the time was up, before this
@@ -185,13 +203,12 @@ pub struct Exploration {
 impl Exploration {
     /// One of which nothing is known but how it ended.
     fn unknown(cell: Cell, extent: &Extent, ended: Ended) -> Self {
-        let clauses = cell.scenario.seen.iter();
         Self {
             explored: extent.explored(cell.scenario),
             executions: 0,
             ended,
-            graded: [0; Graded::ALL.len()],
-            seen: clauses.map(|clause| (*clause, 0)).collect(),
+            graded: vec![0; cell.family.graded.len()],
+            seen: vec![0; cell.scenario.seen.len()],
             longest_history: 0,
             not_exhausted: None,
             elapsed: Duration::ZERO,
@@ -206,17 +223,24 @@ impl Exploration {
         }
     }
 
-    /// Executions that showed a graded outcome.
-    pub fn showed(&self, graded: Graded) -> u64 {
-        let mut all = Graded::ALL.into_iter().zip(self.graded);
-        all.find_map(|(it, executions)| (it == graded).then_some(executions))
+    /// Executions of a cell that showed a graded outcome; none where its family has no such.
+    pub fn showed(&self, cell: &Cell, graded: Graded) -> u64 {
+        let mut all = cell.family.graded.iter().zip(&self.graded);
+        all.find_map(|(it, executions)| (*it == graded).then_some(*executions))
             .unwrap_or_default()
     }
 
-    /// What must be seen and wasn't.
-    pub fn unseen(&self) -> impl Iterator<Item = Seen> {
-        let unseen = self.seen.iter().filter(|(_, executions)| *executions == 0);
-        unseen.map(|(clause, _)| *clause)
+    /// What must be seen in a cell, and in how many executions it was.
+    pub fn seen_of(&self, cell: &Cell) -> impl Iterator<Item = (Seen, u64)> {
+        cell.scenario.seen.iter().copied().zip(self.seen.clone())
+    }
+
+    /// What must be seen in a cell and wasn't.
+    pub fn unseen(&self, cell: &Cell) -> impl Iterator<Item = Seen> {
+        let unseen = self
+            .seen_of(cell)
+            .filter(|(_, executions)| *executions == 0);
+        unseen.map(|(clause, _)| clause)
     }
 
     /// Whether it panicked.
@@ -261,70 +285,69 @@ pub fn explore(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cancel
 }
 
 fn explore_once(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cancel) -> Exploration {
-    let Cell { scheme, scenario } = cell;
-    let explored = extent.explored(scenario);
-    let watch = Arc::new(Gathered::new(scenario.seen, extent.limit, cancel.clone()));
-    let (scheme, scenario) = (scheme.name, scenario.name);
+    let explored = extent.explored(cell.scenario);
+    let watch = Arc::new(Gathered::new(cell, extent.limit, cancel.clone()));
     let ended = watch.conclude(mutation, || match explored {
         Explored::Exhaustively { bound } => {
-            exhaustive::explore(stage(scheme, scenario), bound, &watch, |_| ());
+            exhaustive::explore(move || cell.set_up_for_loom(), bound, &watch, |_| ());
         }
         Explored::AtRandom { schedules } => {
-            random::explore(stage(scheme, scenario), schedules, extent.seed, &watch);
+            let set_up = move || cell.set_up_for_shuttle();
+            random::explore(set_up, schedules, extent.seed, &watch);
         }
     });
     watch.exploration(explored, ended)
 }
 
-/// The stage of a scheme in a scenario, by their names.
-fn stage<P: Platform>(scheme: &str, scenario: &str) -> impl Fn() -> Stage<P> + use<P> {
-    let scheme = Schemes::<P>::named(scheme).expect("a scheme of the registry");
-    let scenario = Scenarios::<P>::named(scenario).expect("a scenario of the registry");
-    move || scenario.stage(scheme.into())
+impl Cell {
+    fn set_up_for_loom(&self) -> Race {
+        (self.family.checked.loom)(self.scheme.name, self.scenario.name)
+    }
+
+    fn set_up_for_shuttle(&self) -> Race {
+        (self.family.checked.shuttle)(self.scheme.name, self.scenario.name)
+    }
 }
 
 /// What an execution showed.
 struct Shown {
     found: Option<Found>,
     /// What the CPUs have counted.
-    tasks: Vec<Task>,
+    cpus: Vec<Counts>,
     longest_history: u32,
     steps: Vec<Step>,
 }
 
-/// Sets a stage, lets `run` run its CPUs, and audits what is left.
-fn execute<P: Platform>(
-    stage: impl FnOnce() -> Stage<P>,
+/// Sets a race up, lets `run` run its CPUs, and audits what is left.
+fn execute(
+    set_up: impl FnOnce() -> Race,
     gathered: &Gathered,
-    run: impl FnOnce(Vec<Work>) -> Vec<Task>,
+    run: impl FnOnce(Vec<Work>) -> Vec<Counts>,
 ) -> Shown {
     checked::begin_execution(gathered.for_trace);
-    let Stage { system, file, cpus } = stage();
-    let witness = Arc::clone(&system);
-    gathered.begins(move || first_violation(&witness));
+    let Race { world, cpus } = set_up();
+    let witness = Arc::clone(&world);
+    gathered.begins(move || first_violation(&*witness));
     checked::begin_race();
-    let tasks = run(cpus);
+    let cpus = run(cpus);
     let steps = checked::take_steps();
     let longest_history = checked::take_longest_history();
-    system.audit_at_rest(&file);
+    world.audit_at_rest();
     gathered.came_to_its_end();
-    file.unlink_vmas();
+    world.take_apart();
     Shown {
-        found: first_violation(&system),
-        tasks,
+        found: first_violation(&*world),
+        cpus,
         longest_history,
         steps,
     }
 }
 
 /// The first violation that a machine has reported.
-fn first_violation<P: Platform>(system: &System<P>) -> Option<Found> {
-    let first = system.violations.kept().into_iter().next();
+fn first_violation(world: &dyn World) -> Option<Found> {
+    let first = world.violations().kept().into_iter().next();
     first.map(|violation| Found {
         invariant: violation.invariant,
-        detail: format!(
-            "offset {}, folio {}: {}",
-            violation.index, violation.pfn.0, violation.detail
-        ),
+        detail: violation.told(),
     })
 }

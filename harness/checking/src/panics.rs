@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
-use kernel_model::Invariant;
+use kernel_model::race;
 use serde::{Deserialize, Serialize};
 use shuttle::scheduler::RandomScheduler;
 use shuttle::{Config, FailurePersistence, Runner};
@@ -59,7 +59,7 @@ impl Panic {
             return None;
         };
         Some(Found {
-            invariant: Invariant::Progress,
+            invariant: race::PROGRESS,
             detail: detail.to_owned(),
         })
     }

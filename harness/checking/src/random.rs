@@ -3,9 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use kernel_model::Task;
-use kernel_model::platform::Shuttle;
-use kernel_model::scenario::{Stage, Work};
+use kernel_model::race::{Counts, Race, Work};
 use shuttle::scheduler::{
     PctScheduler, RandomScheduler, Schedule, Scheduler, Task as Thread, TaskId,
 };
@@ -17,29 +15,29 @@ use super::gathered::Gathered;
 /// Points at which PCT changes priorities: it finds what takes so many orderings less one.
 const PCT_DEPTH: usize = 4;
 
-/// Tries `schedules` schedules on a stage.
+/// Tries `schedules` schedules of a race.
 ///
 /// # Panics
 /// If the code under test does, or with Shuttle's words where it doesn't end.
 pub(super) fn explore(
-    stage: impl Fn() -> Stage<Shuttle> + Send + Sync + 'static,
+    set_up: impl Fn() -> Race + Send + Sync + 'static,
     schedules: u32,
     seed: u64,
     gathered: &Arc<Gathered>,
 ) {
     let at_random = schedules.div_ceil(2) as usize;
     let by_pct = schedules as usize - at_random;
-    let stage = Arc::new(stage);
+    let set_up = Arc::new(set_up);
     let random = RandomScheduler::new_from_seed(seed, at_random);
-    run_all(&stage, Box::new(random), gathered);
+    run_all(&set_up, Box::new(random), gathered);
     if gathered.ended().is_none() && by_pct > 0 {
         let pct = PctScheduler::new_from_seed(seed, PCT_DEPTH, by_pct);
-        run_all(&stage, Box::new(pct), gathered);
+        run_all(&set_up, Box::new(pct), gathered);
     }
 }
 
 fn run_all(
-    stage: &Arc<impl Fn() -> Stage<Shuttle> + Send + Sync + 'static>,
+    set_up: &Arc<impl Fn() -> Race + Send + Sync + 'static>,
     scheduler: Box<dyn Scheduler + Send>,
     gathered: &Arc<Gathered>,
 ) {
@@ -47,15 +45,15 @@ fn run_all(
     config.failure_persistence = FailurePersistence::None;
     config.silence_warnings = true;
     let until = Arc::clone(gathered);
-    let (stage, watch) = (Arc::clone(stage), Arc::clone(gathered));
+    let (set_up, watch) = (Arc::clone(set_up), Arc::clone(gathered));
     let runner = Runner::new(Until(ManuallyDrop::new(scheduler), until), config);
     runner.run(move || {
-        let shown = execute(&*stage, &watch, run);
+        let shown = execute(&*set_up, &watch, run);
         watch.shown(&shown);
     });
 }
 
-fn run(cpus: Vec<Work>) -> Vec<Task> {
+fn run(cpus: Vec<Work>) -> Vec<Counts> {
     let threads: Vec<_> = cpus
         .into_iter()
         .enumerate()

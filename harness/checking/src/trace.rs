@@ -5,16 +5,16 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kernel_model::Graded;
 use kernel_model::address_space::site::SLOT_RELOAD;
 use kernel_model::platform::checked::{self, Mutation};
 use kernel_model::platform::{Holds, Note, Step, What};
+use kernel_model::race::Graded;
 use machine_facts::cancel::Cancel;
 use machine_facts::text::wrap_to;
 
 use super::gathered::Gathered;
 use super::words::{self, Words};
-use super::{Cell, Ended, PANICKED, exhaustive, stage};
+use super::{Cell, Ended, PANICKED, exhaustive};
 
 /// The widest line of a trace.
 pub const TRACE_COLUMNS: usize = 75;
@@ -73,7 +73,7 @@ fn simplest_with(
     cancel: &Cancel,
 ) -> Option<Trace> {
     let best: Arc<Mutex<Option<Trace>>> = Arc::default();
-    let gathered = Arc::new(Gathered::for_trace(SEARCH, cancel.clone()));
+    let gathered = Arc::new(Gathered::for_trace(cell, SEARCH, cancel.clone()));
     let keep = Arc::clone(&best);
     let trace = move |shows, detail, steps| Trace {
         cell,
@@ -83,13 +83,13 @@ fn simplest_with(
         steps,
     };
     let ended = gathered.conclude(mutation, || {
-        let stage = stage(cell.scheme.name, cell.scenario.name);
-        exhaustive::explore(stage, Some(preemptions), &gathered, move |shown| {
+        let set_up = move || cell.set_up_for_loom();
+        exhaustive::explore(set_up, Some(preemptions), &gathered, move |shown| {
             let (shows, detail) = match graded {
-                Some(graded) if graded.shows_in(&shown.tasks) => {
-                    (graded.name(), graded.says().to_owned())
+                Some(graded) if graded.shows_in(&shown.cpus) => {
+                    (graded.name, graded.says.to_owned())
                 }
-                None if let Some(found) = shown.found => (found.invariant.name(), found.detail),
+                None if let Some(found) = shown.found => (found.invariant.name, found.detail),
                 _ => return,
             };
             let mut best = keep.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +106,7 @@ fn simplest_with(
         // The last execution didn't come to its end: its steps are still there.
         let (shows, detail) = match ended {
             _ if graded.is_some() => return None,
-            Ended::Violated(found) => (found.invariant.name(), found.detail),
+            Ended::Violated(found) => (found.invariant.name, found.detail),
             Ended::Panicked(panic) => (PANICKED, panic.to_string()),
             _ => return None,
         };

@@ -6,7 +6,8 @@
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 use kernel_model::platform::checked::Mutation;
-use kernel_model::platform::{Access, Loom, Site};
+use kernel_model::platform::{Access, Site};
+use kernel_model::race::{Family, Scheme};
 use thiserror::Error;
 
 use super::{Cell, Ended, Exploration, Extent, NoProcess, NoThread, explore_all};
@@ -54,11 +55,9 @@ pub type Explore<'a> =
     dyn Fn(Cell, &Mutation, &Extent) -> Result<Exploration, NoProcess> + Sync + 'a;
 
 /// The sites of a scheme that can be weakened: its own first, then those of the model around it.
-pub fn sites_of(scheme: &str) -> Vec<&'static Site> {
-    let scheme = kernel_model::fault_around::Schemes::<Loom>::named(scheme);
-    let own = scheme.map_or(&[][..], |scheme| scheme.about().sites);
-    let mut sites = own.to_vec();
-    sites.extend(kernel_model::sites());
+pub fn sites_of(family: &Family, scheme: &Scheme) -> Vec<&'static Site> {
+    let mut sites = scheme.sites.to_vec();
+    sites.extend((family.model_sites)());
     sites.retain(|site| !ladder(site).is_empty());
     sites
 }

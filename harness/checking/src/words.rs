@@ -140,7 +140,7 @@ impl<'a> Words<'a> {
             Note::Freed(pfn) => format!("  free folio {}", pfn.0),
             Note::Filled { index, pfn } => format!("  page {index} is read into folio {}", pfn.0),
             Note::Violated(invariant) => format!("  <== {invariant}"),
-            Note::Graded(graded) if graded.name() == self.shows => format!("  <== {graded}"),
+            Note::Graded(graded) if graded.name == self.shows => format!("  <== {graded}"),
             Note::Graded(_) => return None,
         })
     }

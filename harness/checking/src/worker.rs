@@ -10,10 +10,8 @@ use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCs
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use kernel_model::fault_around::Schemes;
-use kernel_model::platform::Loom;
 use kernel_model::platform::checked::Mutation;
-use kernel_model::shared_checks;
+use kernel_model::race;
 use machine_facts::cancel::Cancel;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +37,7 @@ const NOT_BY_HAND: &str = "check-worker is what faultaround check starts to expl
 /// An exploration that a worker is to make; all that has a name, by its name.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
+    family: String,
     scheme: String,
     scenario: String,
     weakened: Vec<(String, String)>,
@@ -51,6 +50,7 @@ impl Order {
         let weakened = mutation.weakened.iter();
         let left_out = mutation.left_out.iter();
         Self {
+            family: cell.family.name.to_owned(),
             scheme: cell.scheme.name.to_owned(),
             scenario: cell.scenario.name.to_owned(),
             weakened: weakened
@@ -63,18 +63,20 @@ impl Order {
 
     /// What the names stand for.
     fn cell_and_mutation(&self) -> Option<(Cell, Mutation)> {
-        let mut cells = Cell::all().into_iter();
-        let cell = cells.find(|it| {
-            (it.scheme.name, it.scenario.name) == (self.scheme.as_str(), self.scenario.as_str())
-        })?;
+        let family = race::family(&self.family)?;
+        let cell = Cell {
+            family,
+            scheme: family.scheme(&self.scheme)?,
+            scenario: family.scenario(&self.scenario)?,
+        };
         let weakened = self.weakened.iter();
         let left_out = self.left_out.iter();
         let mutation = Mutation {
             weakened: weakened
-                .map(|(site, order)| Some((site_named(site)?, ordering_named(order)?)))
+                .map(|(site, order)| Some((site_named(&cell, site)?, ordering_named(order)?)))
                 .collect::<Option<_>>()?,
             left_out: left_out
-                .map(|site| site_named(site))
+                .map(|site| site_named(&cell, site))
                 .collect::<Option<_>>()?,
         };
         Some((cell, mutation))
@@ -86,11 +88,16 @@ impl Order {
     }
 }
 
-/// The name of a site or a check, out of the registries.
-fn site_named(name: &str) -> Option<&'static str> {
-    let schemes = Schemes::<Loom>::ALL.iter().map(|scheme| scheme.about());
-    let of_schemes = schemes.flat_map(|about| about.checks().chain(sites_of(about.name)));
-    let mut names = of_schemes.chain(shared_checks()).map(|site| site.name);
+/// The name of a site or a check of a cell's family, out of the registries.
+fn site_named(cell: &Cell, name: &str) -> Option<&'static str> {
+    let family = cell.family;
+    let schemes = (family.schemes)().into_iter();
+    let of_schemes = schemes.flat_map(|scheme| {
+        let checks = family.checks_of(scheme);
+        checks.chain(sites_of(family, scheme))
+    });
+    let all = of_schemes.chain((family.model_checks)());
+    let mut names = all.map(|site| site.name);
     names.find(|it| *it == name)
 }
 
@@ -166,9 +173,6 @@ fn tell(line: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use kernel_model::SLOW_CHECKS;
-    use kernel_model::removal::Removers;
-
     use super::*;
 
     /// What arrives of a mutation, in an order.
@@ -197,22 +201,20 @@ mod tests {
             (order.extent.schedules, order.extent.seed),
             (Some(7), u64::MAX)
         );
-        assert!(site_named("luck").is_none() && ordering_named("strong").is_none());
+        assert!(site_named(&cell, "luck").is_none() && ordering_named("strong").is_none());
     }
 
     #[test]
     fn every_change_that_can_be_named_arrives() {
-        let schemes = || Schemes::<Loom>::ALL.iter().map(|scheme| scheme.about());
-        let removers = Removers::<Loom>::ALL.iter();
-        let checks = schemes()
-            .flat_map(|about| about.checks())
-            .chain(removers.flat_map(|remover| remover.about().checks.iter().copied()))
-            .chain(SLOW_CHECKS.iter().copied());
+        let family = Cell::all()[3].family;
+        let schemes = || (family.schemes)().into_iter();
+        let own = schemes().flat_map(|scheme| family.checks_of(scheme));
+        let checks = own.chain((family.model_checks)());
         let without = checks.map(|check| Mutation {
             left_out: vec![check.name],
             ..Mutation::NONE
         });
-        let sites = schemes().flat_map(|about| sites_of(about.name));
+        let sites = schemes().flat_map(|scheme| sites_of(family, scheme));
         let with = sites.flat_map(|site| {
             let orders = super::super::weaken::ladder(site).iter();
             orders.map(|&order| Mutation {

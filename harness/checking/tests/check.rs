@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use checking::weaken::{cells_of, joint, ladder, sites_of, weaken};
 use checking::{Bound, Cell, Ended, Extent, explore, explore_all};
-use kernel_model::Graded;
-use kernel_model::Invariant::{CountsBalance, NoStalePte, Progress};
-use kernel_model::fault_around::Schemes;
-use kernel_model::platform::Loom;
+use kernel_model::invariants::{COUNTS_BALANCE, NO_STALE_PTE};
+use kernel_model::platform::Site;
 use kernel_model::platform::checked::Mutation;
-use kernel_model::scenario::{Explored, Scenarios};
+use kernel_model::race::{self, Explored, PROGRESS};
 use machine_facts::cancel::Cancel;
 
 /// Preemptions within which all that is declared shows, and that is gone through in seconds.
@@ -28,6 +26,11 @@ fn cell(scheme: &str, scenario: &str) -> Cell {
         .unwrap_or_else(|| panic!("no cell of {scheme} in {scenario}"))
 }
 
+fn sites(scheme: &str) -> Vec<&'static Site> {
+    let cell = cell(scheme, "fault-vs-punch");
+    sites_of(cell.family, cell.scheme)
+}
+
 /// Goes through a cell of changed code.
 fn mutated(scheme: &str, scenario: &str, mutation: &Mutation) -> Ended {
     explore(cell(scheme, scenario), mutation, &BOUND, &Cancel::default()).ended
@@ -43,10 +46,8 @@ fn without(check: &'static str) -> Mutation {
 #[test]
 fn every_verdict_is_the_declared_one() {
     let cells = Cell::all();
-    assert_eq!(
-        cells.len(),
-        Schemes::<Loom>::ALL.len() * Scenarios::<Loom>::ALL.len()
-    );
+    let of = |family: &race::Family| (family.schemes)().len() * (family.scenarios)().len();
+    assert_eq!(cells.len(), race::families().map(of).sum::<usize>());
     let cancel = Cancel::default();
     let explorations = explore_all(
         &cells,
@@ -67,19 +68,21 @@ fn every_verdict_is_the_declared_one() {
         let (scheme, scenario) = (cell.scheme.name, cell.scenario.name);
         let ended = &exploration.ended;
         assert!(
-            exploration.is_declared(cell.declared()),
+            exploration.is_declared(&cell.declared()),
             "{scheme} in {scenario}: {ended:?}"
         );
         assert!(exploration.executions > 0);
     }
-    for scheme in Schemes::<Loom>::ALL.iter().map(|scheme| scheme.about()) {
-        for graded in Graded::ALL {
+    for (family, scheme) in
+        race::families().flat_map(|it| (it.schemes)().into_iter().map(move |scheme| (it, scheme)))
+    {
+        for graded in family.graded {
             let of_scheme = cells.iter().zip(&explorations);
             let mut of_scheme = of_scheme.filter(|(cell, _)| cell.scheme.name == scheme.name);
-            let seen = of_scheme.any(|(_, exploration)| exploration.showed(graded) > 0);
+            let seen = of_scheme.any(|(cell, exploration)| exploration.showed(cell, *graded) > 0);
             // A broken scheme may violate something before it shows one.
             assert!(
-                seen == scheme.shows(graded) || !scheme.verdict.is_sound(),
+                seen == scheme.shows.contains(graded) || !scheme.verdict.is_sound(),
                 "{} and {graded}",
                 scheme.name
             );
@@ -96,13 +99,13 @@ fn a_verdict_that_is_not_the_declared_one_is_told() {
     };
     let exploration = explore(broken, &Mutation::NONE, &too_little, &Cancel::default());
     assert_eq!(exploration.ended, Ended::Exhausted);
-    assert!(!exploration.is_declared(broken.declared()));
+    assert!(!exploration.is_declared(&broken.declared()));
     assert!(exploration.is_declared(&[]));
 
     let exploration = explore(broken, &Mutation::NONE, &BOUND, &Cancel::default());
-    assert_eq!(exploration.violated(), Some(NoStalePte));
+    assert_eq!(exploration.violated(), Some(NO_STALE_PTE));
     assert!(!exploration.is_declared(&[]));
-    assert!(!exploration.is_declared(&[CountsBalance]));
+    assert!(!exploration.is_declared(&[COUNTS_BALANCE]));
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn the_weakest_ordering_that_passes_is_found() {
         Ok(explore(cell, mutation, extent, &Cancel::default()))
     };
     let of = |name: &str| {
-        let mut sites = sites_of("mapcount-recheck").into_iter();
+        let mut sites = sites("mapcount-recheck").into_iter();
         let site = sites.find(|site| site.name == name).unwrap();
         weaken(site, &Mutation::NONE, &cells, &BOUND, &here).unwrap()
     };
@@ -120,7 +123,7 @@ fn the_weakest_ordering_that_passes_is_found() {
     assert_eq!(full.weakest, full.site.order);
     assert_eq!(full.breaks.len(), 2, "neither nothing nor acqrel will do");
     assert_eq!(full.breaks[1].order, AcqRel);
-    assert_eq!(full.breaks[1].ended.name(), NoStalePte.name());
+    assert_eq!(full.breaks[1].ended.name(), NO_STALE_PTE.name);
     let not_needed = of("slot_load");
     assert_eq!((not_needed.weakest, not_needed.breaks.len()), (Relaxed, 0));
     // In this scenario alone a reference needs no order; with the full barrier it stays.
@@ -144,13 +147,10 @@ fn only_what_a_weak_memory_model_can_be_asked_is_weakened() {
     let cells = cells_of("page-locked");
     assert!(cells.iter().all(|it| it.scheme.name == "page-locked"));
     assert!(cells.iter().all(|it| !it.scenario.is_at_random()));
-    let at_random = Scenarios::<Loom>::ALL.iter();
-    let at_random = at_random.filter(|scenario| scenario.about().is_at_random());
-    assert_eq!(
-        cells.len(),
-        Scenarios::<Loom>::ALL.len() - at_random.count()
-    );
-    for site in sites_of("mapcount-recheck") {
+    let all = (cells[0].family.scenarios)();
+    let at_random = all.iter().filter(|scenario| scenario.is_at_random());
+    assert_eq!(cells.len(), all.len() - at_random.count());
+    for site in sites("mapcount-recheck") {
         assert!(!ladder(site).contains(&site.order), "{}", site.name);
         assert_eq!(ladder(site)[0], Relaxed, "{}", site.name);
     }
@@ -164,7 +164,7 @@ fn cpus_that_wait_for_each_other_are_no_progress() {
         &without("ref_get_unless_zero"),
     );
     assert!(
-        matches!(&ended, Ended::Violated(found) if found.invariant == Progress),
+        matches!(&ended, Ended::Violated(found) if found.invariant == PROGRESS),
         "{ended:?}"
     );
 }
@@ -193,7 +193,7 @@ fn time_and_patience_end() {
     let exploration = explore(large, &Mutation::NONE, &deep, &Cancel::default());
     assert_eq!(exploration.ended, Ended::OutOfTime);
     assert_eq!(exploration.not_exhausted, None);
-    assert!(!exploration.is_declared(large.declared()), "no verdict");
+    assert!(!exploration.is_declared(&large.declared()), "no verdict");
 
     let small = cell("page-locked", "zap-vs-punch-and-refill");
     let patient = Extent {

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use checking::Cell;
 use checking::trace::{TRACE_COLUMNS, Trace, simplest};
-use kernel_model::Graded;
+use kernel_model::graded;
 use kernel_model::platform::checked::Mutation;
+use kernel_model::race::Graded;
 use machine_facts::cancel::Cancel;
 
 fn simplest_of(scheme: &str, scenario: &str, mutation: &Mutation) -> Option<Trace> {
@@ -211,7 +212,7 @@ fn a_graded_outcome_is_shown_where_it_is_seen() {
         let cell = cell.expect("a cell");
         simplest(cell, Some(graded), &Mutation::NONE, 2, &Cancel::default())
     };
-    let transient = |scheme| of(Graded::TransientMapcount, scheme, "fault-vs-punch");
+    let transient = |scheme| of(graded::TRANSIENT_MAPCOUNT, scheme, "fault-vs-punch");
     let trace = transient("mapcount-recheck").expect("it is seen");
     let text = text_of(&trace, &Mutation::NONE);
     assert_told(
@@ -226,7 +227,7 @@ fn a_graded_outcome_is_shown_where_it_is_seen() {
     let never = transient("page-locked");
     assert!(never.is_none(), "it counts what it will keep");
 
-    let trace = of(Graded::ForeignPte, "page-locked", "foreign-vs-punch");
+    let trace = of(graded::FOREIGN_PTE, "page-locked", "foreign-vs-punch");
     let text = text_of(&trace.expect("it is seen"), &Mutation::NONE);
     assert_told(
         &text,

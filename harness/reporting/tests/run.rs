@@ -8,8 +8,8 @@ use kernel_model::fault_around::{About, FaultAround, Schemes};
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Native, Site};
 use kernel_model::removal::Duties;
-use kernel_model::{Invariant, Task};
 use kernel_model::{MapPages, Mapped, Window};
+use kernel_model::{Task, invariants};
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
 use machine_facts::counters::Event;
@@ -137,7 +137,7 @@ fn what_is_wrong_at_the_end_is_found_and_named() {
     let all = &measured.violations;
     assert!(
         all.iter()
-            .all(|it| it.invariant == Invariant::CountsBalance),
+            .all(|it| it.invariant == invariants::COUNTS_BALANCE),
         "{all:?}"
     );
 }

@@ -15,11 +15,13 @@
 //! Sound for the reason that `page-locked` is: the folio's lock. That holds for a folio of which a
 //! part is truncated, too, since that part is split off, or the folio removed, under the lock.
 
+use crate::graded::{FOREIGN_PTE};
+use crate::race::{Scheme, Verdict};
 use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::locked::{Candidate, LOCKED_MAPPING, TEST_LOCKED};
-use super::{About, FOLIO_CLIP, FaultAround, PTE_NONE, Rmws, Verdict};
+use super::{About, FOLIO_CLIP, FaultAround, PTE_NONE, Rmws};
 use crate::address_space::site::I_SIZE_READ;
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO};
@@ -43,14 +45,18 @@ const END_BEFORE_LOOKUP: Site = Site::load(
 );
 
 static ABOUT: About = About {
-    name: "folio-batched",
-    lineage: "Linux v6.6 on, references as since v6.18",
-    summary: "trylock each folio, re-check, map its pages, unlock",
-    verdict: Verdict::Sound {
-        why: "a fault maps under the folio lock, which a remover holds from its look at the \
-              mapcount until the folio has left the page cache",
+    scheme: Scheme {
+        name: "folio-batched",
+        lineage: "Linux v6.6 on, references as since v6.18",
+        summary: "trylock each folio, re-check, map its pages, unlock",
+        verdict: Verdict::Sound {
+            why: "a fault maps under the folio lock, which a remover holds from its look at the \
+                  mapcount until the folio has left the page cache",
+        },
+        shows: &[FOREIGN_PTE],
+        sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
+        own_checks: &[&LOCKED_MAPPING, &END_BEFORE_LOOKUP, &REF_GET_UNLESS_ZERO],
     },
-    transient_mapcount: false,
     counting: Counting::Apart,
     rmws: Rmws {
         per_page: 1,
@@ -59,8 +65,6 @@ static ABOUT: About = About {
     },
     shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
-    sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
-    own_checks: &[&LOCKED_MAPPING, &END_BEFORE_LOOKUP, &REF_GET_UNLESS_ZERO],
 };
 
 impl<P: Platform> FaultAround<P> for FolioBatched {

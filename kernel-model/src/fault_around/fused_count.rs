@@ -27,11 +27,13 @@
 //! - `folio->mapping = NULL` would have to be a `WRITE_ONCE()`, as for `mapcount-recheck`.
 //! - 32-bit machines have no such word.
 
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::race::{Scheme, Verdict};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::mapcount_recheck::{RECHECK_MAPPING, REMOVER_LOCK_MB};
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Rmws, Verdict};
+use super::{About, FaultAround, Rmws};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_PUT;
 use crate::folio::{Counting, PG_LOCKED, Pfn};
@@ -73,28 +75,30 @@ const FUSED_LOCKED: Site = Site::load(
 );
 
 static ABOUT: About = About {
-    name: "fused-count",
-    lineage: "ours: the sketch, its counts in one word",
-    summary: "refcount and mapcount++ in one, re-check slot, lock, mapping",
-    verdict: Verdict::Sound {
-        why: "each side writes, has a full barrier, and looks: a fault that misses the folio lock \
-              has its count seen, and one whose count is missed sees the lock or what came of it",
+    scheme: Scheme {
+        name: "fused-count",
+        lineage: "ours: the sketch, its counts in one word",
+        summary: "refcount and mapcount++ in one, re-check slot, lock, mapping",
+        verdict: Verdict::Sound {
+            why: "each side writes, has a full barrier, and looks: a fault that misses the folio lock \
+                  has its count seen, and one whose count is missed sees the lock or what came of it",
+        },
+        shows: &[TRANSIENT_MAPCOUNT, FOREIGN_PTE],
+        sites: &[
+            &TEST_LOCKED,
+            &FUSED_GET,
+            &FUSED_GET_MB,
+            &FUSED_LOCKED,
+            &RECHECK_MAPPING,
+            &REMOVER_LOCK_MB,
+        ],
+        own_checks: &[&FUSED_GET, &FUSED_LOCKED, &RECHECK_MAPPING, &LARGE_RECHECK],
     },
-    transient_mapcount: true,
     counting: Counting::Fused,
     rmws: Rmws::FUSED,
     shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount; \
                        WRITE_ONCE(folio->mapping); no BUG_ON(folio_mapped())",
-    sites: &[
-        &TEST_LOCKED,
-        &FUSED_GET,
-        &FUSED_GET_MB,
-        &FUSED_LOCKED,
-        &RECHECK_MAPPING,
-        &REMOVER_LOCK_MB,
-    ],
-    own_checks: &[&FUSED_GET, &FUSED_LOCKED, &RECHECK_MAPPING, &LARGE_RECHECK],
 };
 
 /// Takes both counts of a run in one access.

@@ -16,6 +16,8 @@
 //! A file has several gates ([`Gates`](crate::gates::Gates)): with one for all of it, a storm
 //! anywhere in the file would send every fault on it to the slow path.
 
+use crate::graded::{self, FOREIGN_PTE};
+use crate::race::{Scheme, Verdict};
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -23,7 +25,7 @@ use super::fused_count::{FUSED_GET, give_back_fused, take_fused};
 use super::invalidate_only::Unasked;
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Rmws, Verdict};
+use super::{About, FaultAround, Rmws};
 use crate::address_space::AddressSpace;
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::Counting;
@@ -86,14 +88,18 @@ const fn about(
     own_checks: &'static [&'static Site],
 ) -> About {
     About {
-        name,
-        lineage: "ours",
-        summary: "give up the window if a remover is at that part of the file",
-        verdict: Verdict::Sound {
-            why: "a fault looks at the gate under the PTE-table lock, and a remover that is counted \
-                  comes through that lock before it removes anything",
+        scheme: Scheme {
+            name,
+            lineage: "ours",
+            summary: "give up the window if a remover is at that part of the file",
+            verdict: Verdict::Sound {
+                why: "a fault looks at the gate under the PTE-table lock, and a remover that is counted \
+                      comes through that lock before it removes anything",
+            },
+            shows: if transient_mapcount { graded::ALL } else { &[FOREIGN_PTE] },
+            sites,
+            own_checks,
         },
-        transient_mapcount,
         counting,
         rmws,
         shared_lines_per_fault: 0,
@@ -102,8 +108,6 @@ const fn about(
         } else {
             "that they count themselves in, full barrier, zap always, and out"
         },
-        sites,
-        own_checks,
     }
 }
 

@@ -6,10 +6,12 @@
 //! every fault on the file writes the word of the lock twice, whichever pages it maps. Since v6.4
 //! `->map_pages()` runs under RCU, where none may sleep: hence the trylock.
 
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::invariants::{NO_FREED_TABLE_USE, NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET};
+use crate::race::{Invariant, Scheme, Verdict};
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Rmws, Verdict};
-use crate::Invariant;
+use super::{About, FaultAround, Rmws};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -23,29 +25,27 @@ use crate::tag::{RETRACTED, UNFROZEN_UNLOCKED};
 #[derive(Debug)]
 pub struct InvalidateOnly;
 
+/// What a checker and an audit may find.
+const VIOLATES: &[Invariant] = &[NO_STALE_PTE, NO_MAPPED_REMOVAL, RIGHT_OFFSET, NO_POISONED_PTE, NO_FREED_TABLE_USE,];
+
 static ABOUT: About = About {
-    name: "invalidate-only",
-    lineage: "a control: invalidate_lock instead of the page locks",
-    summary: "invalidate_lock shared around the window, no page lock",
-    verdict: Verdict::Broken {
-        on: &[UNFROZEN_UNLOCKED, RETRACTED],
-        violates: &[
-            Invariant::NoStalePte,
-            Invariant::NoMappedRemoval,
-            Invariant::RightOffset,
-            Invariant::NoPoisonedPte,
-            Invariant::NoFreedTableUse,
-        ],
-        why: "removers that don't take invalidate_lock fit between the slot and the increment",
+    scheme: Scheme {
+        name: "invalidate-only",
+        lineage: "a control: invalidate_lock instead of the page locks",
+        summary: "invalidate_lock shared around the window, no page lock",
+        verdict: Verdict::Broken {
+            on: &[(UNFROZEN_UNLOCKED, VIOLATES), (RETRACTED, VIOLATES)],
+            why: "removers that don't take invalidate_lock fit between the slot and the increment",
+        },
+        shows: &[TRANSIENT_MAPCOUNT, FOREIGN_PTE],
+        sites: &[&MAPCOUNT_INC],
+        own_checks: &[&REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
     },
-    transient_mapcount: true,
     counting: Counting::Apart,
     rmws: Rmws::APART,
     shared_lines_per_fault: 1,
     asks_of_removers: "invalidate_lock held exclusively, which invalidation, swapping out, memory \
                        failure and khugepaged don't",
-    sites: &[&MAPCOUNT_INC],
-    own_checks: &[&REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
 };
 
 /// Asks nothing: the lock keeps removers out, or should.

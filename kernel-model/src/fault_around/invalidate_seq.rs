@@ -16,6 +16,8 @@
 //! isn't enough: where another thread has installed the PTE table, the remover might see the count
 //! and not the table.
 
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::race::{Scheme, Verdict};
 use std::mem;
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -25,7 +27,7 @@ use super::invalidate_gate::{UnaskedFused, any_closed, is_closed};
 use super::invalidate_only::Unasked;
 use super::mapcount_recheck::{MAPCOUNT_INC, MAPCOUNT_UNDO};
 use super::walk::{Claim, LARGE_RECHECK};
-use super::{About, FaultAround, Rmws, Verdict};
+use super::{About, FaultAround, Rmws};
 use crate::address_space::AddressSpace;
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -103,21 +105,23 @@ const fn about(
     own_checks: &'static [&'static Site],
 ) -> About {
     About {
-        name,
-        lineage: "ours",
-        summary: "count the window, take it back if a remover is or was there",
-        verdict: Verdict::Sound {
-            why: "each side writes, has a full barrier, and looks: a fault that misses the remover \
-                  has its mapcounts seen, and is waited for at the PTE-table lock",
+        scheme: Scheme {
+            name,
+            lineage: "ours",
+            summary: "count the window, take it back if a remover is or was there",
+            verdict: Verdict::Sound {
+                why: "each side writes, has a full barrier, and looks: a fault that misses the remover \
+                      has its mapcounts seen, and is waited for at the PTE-table lock",
+            },
+            shows: &[TRANSIENT_MAPCOUNT, FOREIGN_PTE],
+            sites,
+            own_checks,
         },
-        transient_mapcount: true,
         counting,
         rmws,
         shared_lines_per_fault: 0,
         asks_of_removers: "that they count themselves in, full barrier, and out; no \
                            BUG_ON(folio_mapped())",
-        sites,
-        own_checks,
     }
 }
 

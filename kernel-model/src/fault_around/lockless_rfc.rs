@@ -7,12 +7,14 @@
 //! `mapping == NULL` ends up in a PTE. Under a truncation only where
 //! [`sketch`](super::sketch::Sketch) is broken by one.
 
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::invariants::{NO_FREED_TABLE_USE, NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET};
+use crate::race::{Invariant, Scheme, Verdict};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Rmws, Verdict};
-use crate::Invariant;
+use super::{About, FaultAround, Rmws};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
@@ -34,28 +36,26 @@ const CHECK_MAPPING: Site = Site::load(
     "nothing: that is the fault in it",
 );
 
+/// What a checker and an audit may find.
+const VIOLATES: &[Invariant] = &[NO_STALE_PTE, NO_MAPPED_REMOVAL, RIGHT_OFFSET, NO_POISONED_PTE, NO_FREED_TABLE_USE,];
+
 static ABOUT: About = About {
-    name: "lockless-rfc",
-    lineage: "Torvalds, RFC patch of 13 Oct 2020",
-    summary: "check the mapping once, mapcount++, map",
-    verdict: Verdict::Broken {
-        on: &[UNFROZEN, UNFROZEN_UNLOCKED, RETRACTED],
-        violates: &[
-            Invariant::NoStalePte,
-            Invariant::NoMappedRemoval,
-            Invariant::RightOffset,
-            Invariant::NoPoisonedPte,
-            Invariant::NoFreedTableUse,
-        ],
-        why: "a whole removal fits between the look at the mapping and the increment",
+    scheme: Scheme {
+        name: "lockless-rfc",
+        lineage: "Torvalds, RFC patch of 13 Oct 2020",
+        summary: "check the mapping once, mapcount++, map",
+        verdict: Verdict::Broken {
+            on: &[(UNFROZEN, VIOLATES), (UNFROZEN_UNLOCKED, VIOLATES), (RETRACTED, VIOLATES)],
+            why: "a whole removal fits between the look at the mapping and the increment",
+        },
+        shows: &[TRANSIENT_MAPCOUNT, FOREIGN_PTE],
+        sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],
+        own_checks: &[&CHECK_MAPPING, &REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
     },
-    transient_mapcount: true,
     counting: Counting::Apart,
     rmws: Rmws::APART,
     shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
-    sites: &[&CHECK_MAPPING, &MAPCOUNT_INC],
-    own_checks: &[&CHECK_MAPPING, &REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
 };
 
 /// One look at the mapping.

@@ -12,10 +12,12 @@
 //! before a reference is held. The end of the file is looked at for folios that lie beyond it, and
 //! not for the sake of a racing truncation: the re-check catches that (`window-past-eof`).
 
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::race::{Scheme, Verdict};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Rmws, Verdict};
+use super::{About, FaultAround, Rmws};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
@@ -81,34 +83,36 @@ pub(super) const MAPCOUNT_UNDO: Site = Site::rmw(
 );
 
 static ABOUT: About = About {
-    name: "mapcount-recheck",
-    lineage: "Torvalds, 14 Oct 2020, with the cover letter",
-    summary: "mapcount++, full barrier, re-check lock and mapping",
-    verdict: Verdict::Sound {
-        why: "each side writes, has a full barrier, and looks: a fault that misses the folio lock \
-              has its count seen, and one whose count is missed sees the lock or what came of it",
+    scheme: Scheme {
+        name: "mapcount-recheck",
+        lineage: "Torvalds, 14 Oct 2020, with the cover letter",
+        summary: "mapcount++, full barrier, re-check lock and mapping",
+        verdict: Verdict::Sound {
+            why: "each side writes, has a full barrier, and looks: a fault that misses the folio lock \
+                  has its count seen, and one whose count is missed sees the lock or what came of it",
+        },
+        shows: &[TRANSIENT_MAPCOUNT, FOREIGN_PTE],
+        sites: &[
+            &MAPCOUNT_INC,
+            &MAPCOUNT_INC_MB,
+            &RECHECK_LOCKED,
+            &RECHECK_MAPPING,
+            &MAPCOUNT_UNDO,
+            &REMOVER_LOCK_MB,
+        ],
+        own_checks: &[
+            &RECHECK_LOCKED,
+            &RECHECK_POISON,
+            &RECHECK_MAPPING,
+            &REF_GET_UNLESS_ZERO,
+            &LARGE_RECHECK,
+        ],
     },
-    transient_mapcount: true,
     counting: Counting::Apart,
     rmws: Rmws::APART,
     shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount; \
                        WRITE_ONCE(folio->mapping); no BUG_ON(folio_mapped())",
-    sites: &[
-        &MAPCOUNT_INC,
-        &MAPCOUNT_INC_MB,
-        &RECHECK_LOCKED,
-        &RECHECK_MAPPING,
-        &MAPCOUNT_UNDO,
-        &REMOVER_LOCK_MB,
-    ],
-    own_checks: &[
-        &RECHECK_LOCKED,
-        &RECHECK_POISON,
-        &RECHECK_MAPPING,
-        &REF_GET_UNLESS_ZERO,
-        &LARGE_RECHECK,
-    ],
 };
 
 /// A re-check against one file.

@@ -4,63 +4,22 @@
 //! blocking. What it leaves out the slow path will map, under the page lock. What a scheme asks of
 //! removers is part of it.
 
+use std::ops::Deref;
+
 use crate::address_space::site::{I_SIZE_READ, SLOT_RELOAD};
 use crate::fault::{MapPages, Window};
 use crate::folio::{Counting, PG_HAS_HWPOISONED, PG_HWPOISON, PG_READAHEAD, PG_UPTODATE};
 use crate::platform::{Platform, Site};
+use crate::race::Scheme;
 use crate::registry::registry;
 use crate::removal::Duties;
 use crate::system::Policy;
-use crate::tag::Tag;
-use crate::{Graded, Invariant};
 
+mod family;
 mod locked;
 mod walk;
 
-/// What is known of a scheme before it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// No invariant is ever violated, in any scenario.
-    Sound {
-        /// Why not, in a sentence.
-        why: &'static str,
-    },
-    /// Some removal can go wrong.
-    Broken {
-        /// In what ways a removal must meet it to show that. Under other removers an audit finds
-        /// nothing, and in other scenarios a checker doesn't.
-        on: &'static [Tag],
-        /// The invariants that a run may show violated.
-        violates: &'static [Invariant],
-        /// How it happens, in a sentence.
-        why: &'static str,
-    },
-}
-
-impl Verdict {
-    /// Whether it is [`Verdict::Sound`].
-    pub const fn is_sound(self) -> bool {
-        matches!(self, Self::Sound { .. })
-    }
-
-    /// The invariants that may be found violated in a race with these tags: at least one of them by
-    /// a checker, and by an audit that runs long enough. None if nothing must be found.
-    pub fn violates(self, tags: &[Tag]) -> &'static [Invariant] {
-        match self {
-            Self::Broken { on, violates, .. } if on.iter().any(|tag| tags.contains(tag)) => {
-                violates
-            }
-            _ => &[],
-        }
-    }
-
-    /// Why it is as it is, in a sentence.
-    pub const fn why(self) -> &'static str {
-        match self {
-            Self::Sound { why } | Self::Broken { why, .. } => why,
-        }
-    }
-}
+pub use family::FAMILY;
 
 /// Atomic read-modify-writes on the fault side for pages that all get mapped. The lock of the PTE
 /// table isn't among them, nor are writes to lines that all faults on the file share.
@@ -97,20 +56,11 @@ impl Rmws {
     }
 }
 
-/// What a scheme says of itself.
+/// What a scheme of this family says of itself.
 #[derive(Debug)]
 pub struct About {
-    /// The name on the command line and in tables.
-    pub name: &'static str,
-    /// Kernel version or message.
-    pub lineage: &'static str,
-    /// What it does, in a sentence.
-    pub summary: &'static str,
-    /// What is known of it.
-    pub verdict: Verdict,
-    /// Whether a remover that holds the folio lock may see a mapcount above 0 at the point of
-    /// removal, though no PTE maps the folio: `transient-mapcount`, graded and not judged.
-    pub transient_mapcount: bool,
+    /// What a scheme of any family does.
+    pub scheme: Scheme,
     /// How it keeps a folio's two counts.
     pub counting: Counting,
     /// Atomic read-modify-writes on the fault side.
@@ -120,27 +70,21 @@ pub struct About {
     pub shared_lines_per_fault: u32,
     /// What a remover must do for it, beyond what Linux 6.1 does.
     pub asks_of_removers: &'static str,
-    /// Its own ordering sites.
-    pub sites: &'static [&'static Site],
-    /// Those of them that are checks of its own.
-    pub own_checks: &'static [&'static Site],
+}
+
+impl Deref for About {
+    type Target = Scheme;
+
+    fn deref(&self) -> &Scheme {
+        &self.scheme
+    }
 }
 
 impl About {
     /// The checks that can be left out to see that it is noticed: its own, then those that every
     /// scheme makes.
     pub fn checks(&self) -> impl Iterator<Item = &'static Site> {
-        let own = self.own_checks.iter().copied();
-        own.chain(WALK_CHECKS)
-    }
-
-    /// Whether a checker may see a graded outcome under it.
-    pub const fn shows(&self, graded: Graded) -> bool {
-        match graded {
-            Graded::TransientMapcount => self.transient_mapcount,
-            // Each of them: it is between the driver and the remover, with no fault in it.
-            Graded::ForeignPte => true,
-        }
+        FAMILY.checks_of(&self.scheme)
     }
 }
 
@@ -198,7 +142,7 @@ impl<P: Platform> Window<'_, P> {
 
 /// The checks that every scheme makes in its walk, each of which can be left out. How it gets a
 /// reference is its own.
-const WALK_CHECKS: [&Site; 6] = [
+const WALK_CHECKS: &[&Site] = &[
     &PTE_NONE,
     &SLOT_RELOAD,
     &WINDOW_FLAGS,

@@ -21,8 +21,10 @@
 
 use std::slice;
 
+use crate::graded::FOREIGN_PTE;
+use crate::race::{Scheme, Verdict};
 use super::locked::{LOCKED_MAPPING, TEST_LOCKED};
-use super::{About, FOLIO_CLIP, FaultAround, PTE_NONE, Rmws, Verdict};
+use super::{About, FOLIO_CLIP, FaultAround, PTE_NONE, Rmws};
 use crate::address_space::site::I_SIZE_READ;
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO};
@@ -39,14 +41,18 @@ pub struct PageLocked;
 
 /// What it says of itself.
 pub(super) const ABOUT: About = About {
-    name: "page-locked",
-    lineage: "Linux v6.1 (to v6.5)",
-    summary: "trylock each folio, re-check, map page by page, unlock",
-    verdict: Verdict::Sound {
-        why: "a fault maps under the folio lock, which a remover holds from its look at the \
-              mapcount until the folio has left the page cache",
+    scheme: Scheme {
+        name: "page-locked",
+        lineage: "Linux v6.1 (to v6.5)",
+        summary: "trylock each folio, re-check, map page by page, unlock",
+        verdict: Verdict::Sound {
+            why: "a fault maps under the folio lock, which a remover holds from its look at the \
+                  mapcount until the folio has left the page cache",
+        },
+        shows: &[FOREIGN_PTE],
+        sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
+        own_checks: &[&LOCKED_MAPPING, &REF_GET_UNLESS_ZERO],
     },
-    transient_mapcount: false,
     counting: Counting::PerPage,
     rmws: Rmws {
         per_page: 2,
@@ -55,8 +61,6 @@ pub(super) const ABOUT: About = About {
     },
     shared_lines_per_fault: 0,
     asks_of_removers: "nothing more",
-    sites: &[&TEST_LOCKED, &LOCKED_MAPPING],
-    own_checks: &[&LOCKED_MAPPING, &REF_GET_UNLESS_ZERO],
 };
 
 impl<P: Platform> FaultAround<P> for PageLocked {

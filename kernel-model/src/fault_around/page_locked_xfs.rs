@@ -7,8 +7,9 @@
 //! without it. Sound because of the page locks. What the lock adds keeps holes and truncations away
 //! from the window, and costs two writes of a line that all faults on the file share.
 
+use crate::race::{Scheme, Verdict};
 use super::page_locked::{self, PageLocked};
-use super::{About, FaultAround, Verdict};
+use super::{About, FaultAround};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::platform::{Platform, RwSemaphore};
 use crate::removal::Duties;
@@ -19,11 +20,14 @@ use crate::system::Task;
 pub struct PageLockedXfs;
 
 static ABOUT: About = About {
-    name: "page-locked-xfs",
-    lineage: "XFS, v5.10 to v6.3",
-    summary: "page-locked, with invalidate_lock shared around the window",
-    verdict: Verdict::Sound {
-        why: "a fault maps under the folio lock, as page-locked does",
+    scheme: Scheme {
+        name: "page-locked-xfs",
+        lineage: "XFS, v5.10 to v6.3",
+        summary: "page-locked, with invalidate_lock shared around the window",
+        verdict: Verdict::Sound {
+            why: "a fault maps under the folio lock, as page-locked does",
+        },
+        ..page_locked::ABOUT.scheme
     },
     shared_lines_per_fault: 1,
     ..page_locked::ABOUT

@@ -17,12 +17,14 @@
 //! that no audit on x86 finds that one. Where a large folio is cut and goes whole, what lies before
 //! the new end isn't unmapped again (`fault-vs-partial-truncate`), and audits find it.
 
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::invariants::{NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET};
+use crate::race::{Invariant, Scheme, Verdict};
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
 };
 use super::walk::{Claim, LARGE_RECHECK, Skip};
-use super::{About, FaultAround, Rmws, Verdict};
-use crate::Invariant;
+use super::{About, FaultAround, Rmws};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
@@ -36,34 +38,33 @@ use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 #[derive(Debug)]
 pub struct Sketch;
 
+/// What a checker and an audit may find.
+const VIOLATES: &[Invariant] = &[NO_STALE_PTE, NO_MAPPED_REMOVAL, RIGHT_OFFSET, NO_POISONED_PTE,];
+
 static ABOUT: About = About {
-    name: "sketch",
-    lineage: "Torvalds, 14 Oct 2020, the five steps literally",
-    summary: "not locked, mapcount++, still not locked, map",
-    verdict: Verdict::Broken {
-        on: &[UNFROZEN, UNFROZEN_UNLOCKED],
-        violates: &[
-            Invariant::NoStalePte,
-            Invariant::NoMappedRemoval,
-            Invariant::RightOffset,
-            Invariant::NoPoisonedPte,
+    scheme: Scheme {
+        name: "sketch",
+        lineage: "Torvalds, 14 Oct 2020, the five steps literally",
+        summary: "not locked, mapcount++, still not locked, map",
+        verdict: Verdict::Broken {
+            on: &[(UNFROZEN, VIOLATES), (UNFROZEN_UNLOCKED, VIOLATES)],
+            why: "a whole removal fits between the first test of the lock and the increment",
+        },
+        shows: &[TRANSIENT_MAPCOUNT, FOREIGN_PTE],
+        sites: &[
+            &MAPCOUNT_INC,
+            &MAPCOUNT_INC_MB,
+            &RECHECK_LOCKED,
+            &MAPCOUNT_UNDO,
+            &REMOVER_LOCK_MB,
         ],
-        why: "a whole removal fits between the first test of the lock and the increment",
+        own_checks: &[&RECHECK_LOCKED, &REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
     },
-    transient_mapcount: true,
     counting: Counting::Apart,
     rmws: Rmws::APART,
     shared_lines_per_fault: 0,
     asks_of_removers: "a full barrier between the folio lock and the read of mapcount; no \
                        BUG_ON(folio_mapped())",
-    sites: &[
-        &MAPCOUNT_INC,
-        &MAPCOUNT_INC_MB,
-        &RECHECK_LOCKED,
-        &MAPCOUNT_UNDO,
-        &REMOVER_LOCK_MB,
-    ],
-    own_checks: &[&RECHECK_LOCKED, &REF_GET_UNLESS_ZERO, &LARGE_RECHECK],
 };
 
 impl<P: Platform> Claim<P> for Sketch {

@@ -6,10 +6,10 @@
 use std::sync::atomic::Ordering::Release;
 
 use crate::folio::{Counting, Folio, Observed, PG_LOCKED, PG_WRITEBACK, Pfn};
+use crate::invariants::{NO_BAD_FREE, NO_MAPPED_FREE};
 use crate::orders::Orders;
 use crate::platform::{Note, Platform, Site, SpinLock};
-use crate::violations::Violations;
-use crate::{Invariant, Violation};
+use crate::race::{Place, Violation, Violations};
 
 mod free_frames;
 mod large;
@@ -181,27 +181,29 @@ impl<P: Platform> MemMap<P> {
             P::note(|| Note::Violated(invariant));
             violations.report(Violation {
                 invariant,
-                index,
-                pfn,
-                incarnation: folio.incarnation(),
+                place: Some(Place {
+                    index,
+                    frame: pfn.0,
+                    incarnation: folio.incarnation(),
+                }),
                 detail,
             });
         };
         let mapcount = self.observe_mapcount(pfn);
         if mapcount != 0 {
             let detail = format!("freed with a mapcount of {mapcount}");
-            bad(Invariant::NoMappedFree, detail);
+            bad(NO_MAPPED_FREE, detail);
         }
         if flags & PG_LOCKED != 0 {
-            bad(Invariant::NoBadFree, "freed while locked".to_owned());
+            bad(NO_BAD_FREE, "freed while locked".to_owned());
         }
         if flags & PG_WRITEBACK != 0 {
             let detail = "freed under writeback".to_owned();
-            bad(Invariant::NoBadFree, detail);
+            bad(NO_BAD_FREE, detail);
         }
         if mapping != 0 {
             let detail = "freed while folio->mapping names a file".to_owned();
-            bad(Invariant::NoBadFree, detail);
+            bad(NO_BAD_FREE, detail);
         }
     }
 

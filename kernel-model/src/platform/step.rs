@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Site;
 use crate::folio::Pfn;
-use crate::{Graded, Invariant};
+use crate::race::{Graded, Invariant};
 
 /// What a word of the model holds, so that a trace can read its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,15 +7,15 @@
 
 use std::ops::Range;
 
-use crate::Graded;
 use crate::address_space::AddressSpace;
 use crate::folio::site::STABLE_READ;
 use crate::folio::{Folio, PG_WRITEBACK, Pfn};
+use crate::graded;
 use crate::invariants::Removed;
 use crate::platform::{Note, Platform, Site, Work};
+use crate::race::Tag;
 use crate::registry::registry;
 use crate::system::{System, Task};
-use crate::tag::Tag;
 
 mod duties;
 mod truncate_range;
@@ -290,11 +290,11 @@ impl<P: Platform> System<P> {
         }
         let foreign = self.foreign_ptes.of(self.memmap.observe_frames(pfn));
         if foreign > 0 {
-            P::note(|| Note::Graded(Graded::ForeignPte));
+            P::note(|| Note::Graded(graded::FOREIGN_PTE));
             task.removals.foreign_pte += 1;
         }
         if mapcount > foreign {
-            P::note(|| Note::Graded(Graded::TransientMapcount));
+            P::note(|| Note::Graded(graded::TRANSIENT_MAPCOUNT));
             task.removals.transient_mapcount += 1;
         }
     }

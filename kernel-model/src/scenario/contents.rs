@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::folio::Pfn;
+use crate::invariants::{ONLY_UPTODATE, RIGHT_OFFSET};
 use crate::mm::Vma;
 use crate::platform::{AtomicWord, Holds, Note, Platform, Site};
 use crate::rmap::locked_tables_of;
 use crate::system::BackingStore;
-use crate::{Invariant, System};
+use crate::system::System;
 
 /// A read from the store writes a page's contents.
 pub const CONTENTS_STORE: Site = Site::store(
@@ -58,8 +59,8 @@ impl<P: Platform> Contents<P> {
         let found = self.0[pfn.0 as usize].load(&CONTENTS_READ);
         if found != index + 1 {
             let (invariant, found) = match found.checked_sub(1) {
-                None => (Invariant::OnlyUptodate, "nothing read into it".to_owned()),
-                Some(other) => (Invariant::RightOffset, format!("page {other}'s contents")),
+                None => (ONLY_UPTODATE, "nothing read into it".to_owned()),
+                Some(other) => (RIGHT_OFFSET, format!("page {other}'s contents")),
             };
             let detail = format!("a process that reads the page finds {found}");
             system.violated(invariant, index, pfn, detail);

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Seen, Sizes, Stage, remove};
+use super::{SetStage, Sizes, Stage, remove, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -12,15 +13,15 @@ use crate::tag::UNFROZEN;
 #[derive(Debug)]
 pub struct Crowd;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "crowd",
     summary: "three processes that fault, read and zap; holes; truncations; four pages",
     cpus: &["fault", "fault", "fault", "punch-hole", "truncate"],
     seen: &[
-        Seen::FaultMapped,
-        Seen::SlowMapped,
-        Seen::Removed,
-        Seen::Filled,
+        seen::FAULT_MAPPED,
+        seen::SLOW_MAPPED,
+        seen::REMOVED,
+        seen::FILLED,
     ],
     tags: &[UNFROZEN],
     explored: Explored::AtRandom { schedules: 4_000 },
@@ -30,8 +31,8 @@ const PAGES: u64 = 4;
 /// Each CPU does its part so many times.
 const TURNS: u32 = 2;
 
-impl<P: Platform> Scenario<P> for Crowd {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for Crowd {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Seen, Sizes, Stage, remove};
+use super::{Sizes, Stage, remove, seen};
+use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
@@ -11,7 +12,7 @@ use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 
 scenario! {
     /// See the module.
-    CrowdOfRemovers, stage, About {
+    CrowdOfRemovers, stage, Scenario {
         name: "crowd-of-removers",
         summary: "two processes that fault, read and zap; every remover; two folios of two pages",
         cpus: &[
@@ -21,7 +22,7 @@ scenario! {
             "reclaim, migrate",
             "punch, truncate",
         ],
-        seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled, Seen::Removed, Seen::Reclaimed, Seen::Migrated, Seen::Split, Seen::FoundBusy],
+        seen: &[seen::FAULT_MAPPED, seen::SLOW_MAPPED, seen::FILLED, seen::REMOVED, seen::RECLAIMED, seen::MIGRATED, seen::SPLIT, seen::FOUND_BUSY],
         tags: &[UNFROZEN, UNFROZEN_UNLOCKED],
         explored: Explored::AtRandom { schedules: 2_000 },
     }

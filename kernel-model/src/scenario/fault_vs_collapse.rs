@@ -1,7 +1,8 @@
 //! Faults against khugepaged, which replaces the folio and takes the PTE table away that the new
 //! one covers. Tables are freed after a grace period here.
 
-use super::{About, Explored, Seen, Sizes, Stage};
+use super::{Sizes, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::RETRACTED;
@@ -9,11 +10,11 @@ use crate::{Orders, Task};
 
 scenario! {
     /// The old folio's references are frozen, until v6.3.
-    FaultVsCollapse, fault_vs_collapse, About {
+    FaultVsCollapse, fault_vs_collapse, Scenario {
         name: "fault-vs-collapse",
         summary: "fault-around of one page against khugepaged, which freezes it",
         cpus: &["fault", "collapse"],
-        seen: &[Seen::FaultMapped, Seen::Collapsed],
+        seen: &[seen::FAULT_MAPPED, seen::COLLAPSED],
         tags: &[RETRACTED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -21,11 +22,11 @@ scenario! {
 
 scenario! {
     /// They are counted once, since v6.4.
-    FaultVsCollapseCounted, fault_vs_collapse_counted, About {
+    FaultVsCollapseCounted, fault_vs_collapse_counted, Scenario {
         name: "fault-vs-collapse-counted",
         summary: "the same against one that counts the page's references instead",
         cpus: &["fault", "collapse-counted"],
-        seen: &[Seen::FaultMapped, Seen::Collapsed],
+        seen: &[seen::FAULT_MAPPED, seen::COLLAPSED],
         tags: &[RETRACTED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -33,11 +34,11 @@ scenario! {
 
 scenario! {
     /// Two folios of one page become one of two; another process has one of them mapped.
-    MappedVsCollapse, mapped_vs_collapse, About {
+    MappedVsCollapse, mapped_vs_collapse, Scenario {
         name: "mapped-vs-collapse",
         summary: "two pages, one mapped by another process, against a collapse of both",
         cpus: &["fault", "collapse-counted"],
-        seen: &[Seen::FaultMapped, Seen::Collapsed],
+        seen: &[seen::FAULT_MAPPED, seen::COLLAPSED],
         tags: &[RETRACTED],
         explored: Explored::Exhaustively { bound: Some(1) },
     }

@@ -1,6 +1,7 @@
 //! `fault-vs-fault`: the same page, faulted on by two processes at once.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 
@@ -8,17 +9,17 @@ use crate::platform::Platform;
 #[derive(Debug)]
 pub struct FaultVsFault;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "fault-vs-fault",
     summary: "fault-around of one page in two processes, no removal",
     cpus: &["fault", "fault"],
-    seen: &[Seen::FaultMapped],
+    seen: &[seen::FAULT_MAPPED],
     tags: &[],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 
-impl<P: Platform> Scenario<P> for FaultVsFault {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FaultVsFault {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -1,6 +1,7 @@
 //! `fault-vs-fill`: a page is read in and published while another process faults around it.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 
@@ -8,17 +9,17 @@ use crate::platform::Platform;
 #[derive(Debug)]
 pub struct FaultVsFill;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "fault-vs-fill",
     summary: "fault-around against the slow path that reads the page",
     cpus: &["fault", "slow fault"],
-    seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled],
+    seen: &[seen::FAULT_MAPPED, seen::SLOW_MAPPED, seen::FILLED],
     tags: &[],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
-impl<P: Platform> Scenario<P> for FaultVsFill {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FaultVsFill {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Seen, Stage};
+use super::{Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::platform::Platform;
@@ -11,11 +12,11 @@ use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {
     /// With the PTE table there already.
-    FaultVsInvalidate, fault_vs_invalidate, About {
+    FaultVsInvalidate, fault_vs_invalidate, Scenario {
         name: "fault-vs-invalidate",
         summary: "fault-around of one page against an invalidation of it",
         cpus: &["fault", "invalidate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
@@ -23,11 +24,11 @@ scenario! {
 
 scenario! {
     /// Without a PTE table: the fault installs it, and a zap that sees none takes no lock.
-    FirstFaultVsInvalidate, first_fault_vs_invalidate, About {
+    FirstFaultVsInvalidate, first_fault_vs_invalidate, Scenario {
         name: "first-fault-vs-invalidate",
         summary: "the same where the fault is the first in its PTE table, which isn't there yet",
         cpus: &["fault", "invalidate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
@@ -35,11 +36,11 @@ scenario! {
 
 scenario! {
     /// Two threads, so that the one that maps needn't be the one that installs the PTE table.
-    ThreadsVsInvalidate, threads_vs_invalidate, About {
+    ThreadsVsInvalidate, threads_vs_invalidate, Scenario {
         name: "threads-vs-invalidate",
         summary: "two threads of one process, no PTE table yet, against an invalidation",
         cpus: &["fault", "fault", "invalidate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
@@ -47,11 +48,11 @@ scenario! {
 
 scenario! {
     /// The folio is held (by a read, or a device's access), so that it isn't freed when it leaves.
-    HeldVsInvalidate, held_vs_invalidate, About {
+    HeldVsInvalidate, held_vs_invalidate, Scenario {
         name: "held-vs-invalidate",
         summary: "fault-around of a page that somebody has a reference to against an invalidation",
         cpus: &["fault, put", "invalidate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
@@ -59,11 +60,11 @@ scenario! {
 
 scenario! {
     /// Two of them at once, as when two direct writes meet.
-    FaultVsTwoInvalidates, fault_vs_two_invalidates, About {
+    FaultVsTwoInvalidates, fault_vs_two_invalidates, Scenario {
         name: "fault-vs-two-invalidates",
         summary: "fault-around of one page against two invalidations of it at once",
         cpus: &["fault", "invalidate", "invalidate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(1) },
     }

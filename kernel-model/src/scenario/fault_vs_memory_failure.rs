@@ -1,6 +1,7 @@
 //! Faults on pages whose memory goes bad.
 
-use super::{About, Explored, Seen, Sizes, Stage, remove};
+use super::{Sizes, Stage, remove, seen};
+use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
@@ -9,11 +10,11 @@ use crate::tag::UNFROZEN_UNLOCKED;
 scenario! {
     /// A folio of one page goes here, whether faults look at its mark or not: to them that is
     /// another remover. In Linux it may stay.
-    FaultVsMemoryFailure, fault_vs_memory_failure, About {
+    FaultVsMemoryFailure, fault_vs_memory_failure, Scenario {
         name: "fault-vs-memory-failure",
         summary: "fault-around of one page against the failure of its memory",
         cpus: &["fault", "memory-failure"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -22,11 +23,11 @@ scenario! {
 scenario! {
     /// A reference keeps the folio from being split, so that the bad page stays in the file,
     /// unmapped. Linux wouldn't have unmapped it.
-    FaultVsUnsplitFailure, fault_vs_unsplit_failure, About {
+    FaultVsUnsplitFailure, fault_vs_unsplit_failure, Scenario {
         name: "fault-vs-unsplit-failure",
         summary: "a fault on the bad one of two pages of a folio that can't be split",
         cpus: &["fault", "memory-failure"],
-        seen: &[Seen::FaultMapped, Seen::FoundBusy, Seen::FoundBad],
+        seen: &[seen::FAULT_MAPPED, seen::FOUND_BUSY, seen::FOUND_BAD],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }

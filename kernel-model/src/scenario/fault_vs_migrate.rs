@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Seen, Stage};
+use super::{Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::platform::Platform;
 
 scenario! {
     /// It is mapped nowhere before.
-    FaultVsMigrate, fault_vs_migrate, About {
+    FaultVsMigrate, fault_vs_migrate, Scenario {
         name: "fault-vs-migrate",
         summary: "fault-around of one page against its migration",
         cpus: &["fault", "migrate"],
-        seen: &[Seen::FaultMapped, Seen::Migrated, Seen::FoundBusy],
+        seen: &[seen::FAULT_MAPPED, seen::MIGRATED, seen::FOUND_BUSY],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
@@ -22,11 +23,11 @@ scenario! {
 
 scenario! {
     /// Another process has it mapped, so that there are migration entries.
-    MappedVsMigrate, mapped_vs_migrate, About {
+    MappedVsMigrate, mapped_vs_migrate, Scenario {
         name: "mapped-vs-migrate",
         summary: "the same with a page that another process has mapped",
         cpus: &["fault", "migrate"],
-        seen: &[Seen::FaultMapped, Seen::Migrated, Seen::Unmapped],
+        seen: &[seen::FAULT_MAPPED, seen::MIGRATED, seen::UNMAPPED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Seen, Stage, remove};
+use super::{SetStage, Stage, remove, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::mm::{Mm, Vma};
@@ -17,26 +18,26 @@ pub struct FaultVsPunch;
 #[derive(Debug)]
 pub struct FirstFaultVsPunch;
 
-static FAULT_VS_PUNCH: About = About {
+static FAULT_VS_PUNCH: Scenario = Scenario {
     name: "fault-vs-punch",
     summary: "fault-around of one page against a hole punched over it",
     cpus: &["fault", "punch-hole"],
-    seen: &[Seen::FaultMapped, Seen::Removed],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 
-static FIRST_FAULT_VS_PUNCH: About = About {
+static FIRST_FAULT_VS_PUNCH: Scenario = Scenario {
     name: "first-fault-vs-punch",
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "punch-hole"],
-    seen: &[Seen::FaultMapped, Seen::Removed],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
-impl<P: Platform> Scenario<P> for FaultVsPunch {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FaultVsPunch {
+    fn about(&self) -> &'static Scenario {
         &FAULT_VS_PUNCH
     }
 
@@ -49,8 +50,8 @@ impl<P: Platform> Scenario<P> for FaultVsPunch {
     }
 }
 
-impl<P: Platform> Scenario<P> for FirstFaultVsPunch {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FirstFaultVsPunch {
+    fn about(&self) -> &'static Scenario {
         &FIRST_FAULT_VS_PUNCH
     }
 
@@ -66,11 +67,11 @@ impl<P: Platform> Scenario<P> for FirstFaultVsPunch {
 scenario! {
     /// A driver has the page mapped in a VMA that isn't in the file's `i_mmap`, as udmabuf had: the
     /// hole finds the folio mapped, zaps what it can find, and removes the folio with that PTE.
-    ForeignVsPunch, foreign_vs_punch, About {
+    ForeignVsPunch, foreign_vs_punch, Scenario {
         name: "foreign-vs-punch",
         summary: "a fault against a hole over a page that a VMA outside of i_mmap maps, too",
         cpus: &["fault", "punch-hole, read"],
-        seen: &[Seen::FaultMapped, Seen::Removed, Seen::Unmapped, Seen::LeftMapped],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED, seen::UNMAPPED, seen::LEFT_MAPPED],
         tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }

@@ -1,7 +1,8 @@
 //! `fault-vs-punch-and-refill`: the folio is removed, freed, and taken for another offset of the
 //! same file while a fault still looks at it from the old one (ABA).
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -10,17 +11,17 @@ use crate::tag::UNFROZEN;
 #[derive(Debug)]
 pub struct FaultVsPunchAndRefill;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "fault-vs-punch-and-refill",
     summary: "fault-around against a hole whose frame comes back at another offset",
     cpus: &["fault", "punch, refill"],
-    seen: &[Seen::FaultMapped, Seen::Removed, Seen::Filled],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED, seen::FILLED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
-impl<P: Platform> Scenario<P> for FaultVsPunchAndRefill {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FaultVsPunchAndRefill {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

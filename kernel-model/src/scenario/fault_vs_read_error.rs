@@ -1,7 +1,8 @@
 //! `fault-vs-read-error`: a page is in the cache that could not be read: it is unlocked and not up
 //! to date. The slow path reads it again while another process faults around it.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 
@@ -9,17 +10,17 @@ use crate::platform::Platform;
 #[derive(Debug)]
 pub struct FaultVsReadError;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "fault-vs-read-error",
     summary: "fault-around of a page whose read failed against the slow path that reads it again",
     cpus: &["fault", "slow fault"],
-    seen: &[Seen::FaultMapped, Seen::SlowMapped, Seen::Filled],
+    seen: &[seen::FAULT_MAPPED, seen::SLOW_MAPPED, seen::FILLED],
     tags: &[],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
-impl<P: Platform> Scenario<P> for FaultVsReadError {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FaultVsReadError {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -1,7 +1,8 @@
 //! Faults against reclaim, which freezes a folio's references before it takes it, and what becomes
 //! of its frame then. Reclaim owes no scheme anything: a reference must be enough.
 
-use super::{About, Explored, Seen, Sizes, Stage, remove};
+use super::{Sizes, Stage, remove, seen};
+use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::mm::{Mm, Vma};
@@ -9,11 +10,11 @@ use crate::platform::Platform;
 
 scenario! {
     /// One page.
-    FaultVsReclaim, fault_vs_reclaim, About {
+    FaultVsReclaim, fault_vs_reclaim, Scenario {
         name: "fault-vs-reclaim",
         summary: "fault-around of one page against its being reclaimed",
         cpus: &["fault", "reclaim"],
-        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy],
+        seen: &[seen::FAULT_MAPPED, seen::RECLAIMED, seen::FOUND_BUSY],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
@@ -21,11 +22,11 @@ scenario! {
 
 scenario! {
     /// The frame comes back as another page of the window.
-    FaultVsReclaimAndRefill, fault_vs_reclaim_and_refill, About {
+    FaultVsReclaimAndRefill, fault_vs_reclaim_and_refill, Scenario {
         name: "fault-vs-reclaim-and-refill",
         summary: "a fault against a reclaim whose frame comes back as the page beside",
         cpus: &["fault", "reclaim, refill"],
-        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
+        seen: &[seen::FAULT_MAPPED, seen::RECLAIMED, seen::FOUND_BUSY, seen::FILLED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }
@@ -34,11 +35,11 @@ scenario! {
 scenario! {
     /// The frame comes back as a page that the faulting process doesn't map, and is removed there:
     /// no zap of that removal comes through the fault's PTE-table lock.
-    FaultVsReclaimAndReuse, fault_vs_reclaim_and_reuse, About {
+    FaultVsReclaimAndReuse, fault_vs_reclaim_and_reuse, Scenario {
         name: "fault-vs-reclaim-and-reuse",
         summary: "a fault against a reclaim whose frame is used and removed elsewhere",
         cpus: &["fault", "reclaim, refill, punch"],
-        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::FoundBusy, Seen::Filled],
+        seen: &[seen::FAULT_MAPPED, seen::RECLAIMED, seen::FOUND_BUSY, seen::FILLED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -47,11 +48,11 @@ scenario! {
 scenario! {
     /// A large folio, of whose frames the first comes back at the same place, as a folio of its
     /// own.
-    FaultVsSmallerRefill, fault_vs_smaller_refill, About {
+    FaultVsSmallerRefill, fault_vs_smaller_refill, Scenario {
         name: "fault-vs-smaller-refill",
         summary: "a fault on a large folio that is reclaimed and comes back smaller",
         cpus: &["fault", "reclaim, refill"],
-        seen: &[Seen::FaultMapped, Seen::Reclaimed, Seen::Filled],
+        seen: &[seen::FAULT_MAPPED, seen::RECLAIMED, seen::FILLED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(1) },
     }

@@ -4,7 +4,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{About, Explored, Seen, Sizes, Stage};
+use super::{Sizes, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::folio::PG_READAHEAD;
 use crate::mm::{Mm, Vma};
@@ -14,11 +15,11 @@ use crate::{Orders, Task};
 
 scenario! {
     /// A hole over the second of two pages, the first of which a process has written.
-    FaultVsSplit, fault_vs_split, About {
+    FaultVsSplit, fault_vs_split, Scenario {
         name: "fault-vs-split",
         summary: "fault-around of a dirty folio of two pages against a hole over the second",
         cpus: &["fault", "punch-hole"],
-        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::SPLIT, seen::REMOVED],
         tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -26,11 +27,11 @@ scenario! {
 
 scenario! {
     /// The file cut off after the first of two pages.
-    FaultVsPartialTruncate, fault_vs_partial_truncate, About {
+    FaultVsPartialTruncate, fault_vs_partial_truncate, Scenario {
         name: "fault-vs-partial-truncate",
         summary: "the same of a clean folio against a truncation between the two pages",
         cpus: &["fault", "truncate"],
-        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::SPLIT, seen::REMOVED],
         tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -38,11 +39,11 @@ scenario! {
 
 scenario! {
     /// The VMA begins in the middle of the folio, and the hole is over the page before it.
-    MiddleVsSplit, middle_vs_split, About {
+    MiddleVsSplit, middle_vs_split, Scenario {
         name: "middle-vs-split",
         summary: "fault-around of a folio from its second page on against a hole over the first",
         cpus: &["fault", "punch-hole"],
-        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::SPLIT, seen::REMOVED],
         tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -50,11 +51,11 @@ scenario! {
 
 scenario! {
     /// The VMA begins in the middle of the folio, where the file is cut off.
-    MiddleVsPartialTruncate, middle_vs_partial_truncate, About {
+    MiddleVsPartialTruncate, middle_vs_partial_truncate, Scenario {
         name: "middle-vs-partial-truncate",
         summary: "the same against a truncation of the file between the two pages",
         cpus: &["fault", "truncate"],
-        seen: &[Seen::FaultMapped, Seen::Split, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::SPLIT, seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -62,11 +63,11 @@ scenario! {
 
 scenario! {
     /// Fault-around leaves the folio to the slow path, whose reference forbids the split.
-    SlowVsPartialTruncate, slow_vs_partial_truncate, About {
+    SlowVsPartialTruncate, slow_vs_partial_truncate, Scenario {
         name: "slow-vs-partial-truncate",
         summary: "the slow path on the second page of a dirty folio that is cut off before it",
         cpus: &["fault", "truncate"],
-        seen: &[Seen::SlowMapped, Seen::Removed, Seen::FoundBusy],
+        seen: &[seen::SLOW_MAPPED, seen::REMOVED, seen::FOUND_BUSY],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }

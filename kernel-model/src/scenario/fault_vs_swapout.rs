@@ -1,17 +1,18 @@
 //! `fault-vs-swapout`: a fault against tmpfs's swapping out, which freezes nothing.
 
-use super::{About, Explored, Seen, Stage};
+use super::{Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {
     /// See the module.
-    FaultVsSwapout, stage, About {
+    FaultVsSwapout, stage, Scenario {
         name: "fault-vs-swapout",
         summary: "fault-around of one page against its being sent to swap, unfrozen",
         cpus: &["fault", "shmem-swapout"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }

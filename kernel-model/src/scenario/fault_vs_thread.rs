@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 
@@ -11,17 +12,17 @@ use crate::platform::Platform;
 #[derive(Debug)]
 pub struct FaultVsThread;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "fault-vs-thread",
     summary: "fault-around of one page by two threads of one process, without a PTE table",
     cpus: &["fault", "fault"],
-    seen: &[Seen::FaultMapped],
+    seen: &[seen::FAULT_MAPPED],
     tags: &[],
     explored: Explored::Exhaustively { bound: Some(4) },
 };
 
-impl<P: Platform> Scenario<P> for FaultVsThread {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FaultVsThread {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

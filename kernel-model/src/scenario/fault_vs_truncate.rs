@@ -1,7 +1,8 @@
 //! `fault-vs-truncate` and `first-fault-vs-truncate`: one page, one fault, and the file cut off
 //! before it.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -15,26 +16,26 @@ pub struct FaultVsTruncate;
 #[derive(Debug)]
 pub struct FirstFaultVsTruncate;
 
-static FAULT_VS_TRUNCATE: About = About {
+static FAULT_VS_TRUNCATE: Scenario = Scenario {
     name: "fault-vs-truncate",
     summary: "fault-around of one page against a truncation of the file to nothing",
     cpus: &["fault", "truncate"],
-    seen: &[Seen::FaultMapped, Seen::Removed],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED],
     tags: &[],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
-static FIRST_FAULT_VS_TRUNCATE: About = About {
+static FIRST_FAULT_VS_TRUNCATE: Scenario = Scenario {
     name: "first-fault-vs-truncate",
     summary: "the same where the fault is the first in its PTE table, which isn't there yet",
     cpus: &["fault", "truncate"],
-    seen: &[Seen::FaultMapped, Seen::Removed],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
-impl<P: Platform> Scenario<P> for FaultVsTruncate {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FaultVsTruncate {
+    fn about(&self) -> &'static Scenario {
         &FAULT_VS_TRUNCATE
     }
 
@@ -47,8 +48,8 @@ impl<P: Platform> Scenario<P> for FaultVsTruncate {
     }
 }
 
-impl<P: Platform> Scenario<P> for FirstFaultVsTruncate {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for FirstFaultVsTruncate {
+    fn about(&self) -> &'static Scenario {
         &FIRST_FAULT_VS_TRUNCATE
     }
 

@@ -1,7 +1,8 @@
 //! What is peculiar to gates: a window that has two of them, and a generation that starts over. The
 //! schemes without gates see two more races.
 
-use super::{About, Explored, Seen, Sizes, Stage};
+use super::{Sizes, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::gates::Gates;
 use crate::platform::Platform;
@@ -9,11 +10,11 @@ use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {
     /// The remover is at the part of the file that has the second gate.
-    WindowOverTwoGates, window_over_two_gates, About {
+    WindowOverTwoGates, window_over_two_gates, Scenario {
         name: "window-over-two-gates",
         summary: "fault-around of two pages with a gate each against an invalidation of the second",
         cpus: &["fault", "invalidate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -21,11 +22,11 @@ scenario! {
 
 scenario! {
     /// As many removers have been as the generation can count.
-    GenerationWrap, generation_wrap, About {
+    GenerationWrap, generation_wrap, Scenario {
         name: "generation-wrap",
         summary: "a fault against two invalidations, the first of which makes the generation start over",
         cpus: &["fault", "invalidate twice"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[UNFROZEN_UNLOCKED],
         explored: Explored::Exhaustively { bound: Some(3) },
     }

@@ -1,18 +1,19 @@
 //! Large folios and the end of the file: one that ends beyond it, and one that was looked up before
 //! the file was cut off.
 
-use super::{About, Explored, Seen, Sizes, Stage};
+use super::{Sizes, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
 
 scenario! {
     /// A file of one page in a folio of two, as xfstests' generic/749 has it.
-    LargeFolioPastEof, large_folio_past_eof, About {
+    LargeFolioPastEof, large_folio_past_eof, Scenario {
         name: "large-folio-past-eof",
         summary: "fault-around of a folio in whose middle the file ends, against its being reclaimed",
         cpus: &["fault", "reclaim"],
-        seen: &[Seen::FaultMapped, Seen::Reclaimed],
+        seen: &[seen::FAULT_MAPPED, seen::RECLAIMED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(1) },
     }
@@ -20,11 +21,11 @@ scenario! {
 
 scenario! {
     /// The window is larger than the folio.
-    LargeFolioVsTruncate, large_folio_vs_truncate, About {
+    LargeFolioVsTruncate, large_folio_vs_truncate, Scenario {
         name: "large-folio-vs-truncate",
         summary: "fault-around of a folio of two pages against a truncation of the file to nothing",
         cpus: &["fault", "truncate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }

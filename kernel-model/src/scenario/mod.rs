@@ -7,66 +7,23 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Policy;
 use crate::address_space::AddressSpace;
 use crate::gates::Gates;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
+use crate::race::{Counts, Race, Scenario, Violations, World};
 use crate::registry::registry;
 use crate::removal::Removers;
-use crate::tag::Tag;
 use crate::{Config, Orders, System, Task};
 
 mod contents;
-mod seen;
+pub mod seen;
 
 pub use contents::{CONTENTS_READ, CONTENTS_STORE, Contents};
-pub use seen::Seen;
-
-/// What a scenario says of itself.
-#[derive(Debug)]
-pub struct About {
-    /// The name on the command line and in tables.
-    pub name: &'static str,
-    /// What races with what, in a sentence.
-    pub summary: &'static str,
-    /// What each CPU does, for the head of its column in a trace.
-    pub cpus: &'static [&'static str],
-    /// What must hold, each in some execution, of a scheme that violates nothing.
-    pub seen: &'static [Seen],
-    /// In what ways its removers meet its faults, by which verdicts say where schemes break.
-    pub tags: &'static [Tag],
-    /// How it is explored unless somebody says otherwise.
-    pub explored: Explored,
-}
-
-impl About {
-    /// Whether it is too large for its executions to be gone through.
-    pub const fn is_at_random(&self) -> bool {
-        matches!(self.explored, Explored::AtRandom { .. })
-    }
-}
-
-/// How a scenario's executions are gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Explored {
-    /// By Loom: all executions, of a weak memory model.
-    Exhaustively {
-        /// With so many preemptions at most; `None`: as many as there may be.
-        bound: Option<u8>,
-    },
-    /// By Shuttle: random schedules of a sequentially consistent machine, for what is too large to
-    /// be gone through.
-    AtRandom {
-        /// How many.
-        schedules: u32,
-    },
-}
 
 /// What one CPU does; it gives back what it counted.
-pub type Work = Box<dyn FnOnce() -> Task + Send>;
+type Work = Box<dyn FnOnce() -> Task + Send>;
 
 /// A machine that is set up, and what its CPUs will do.
 pub struct Stage<P: Platform> {
@@ -78,6 +35,37 @@ pub struct Stage<P: Platform> {
     pub cpus: Vec<Work>,
 }
 
+/// The machine of a stage.
+struct Whole<P: Platform> {
+    system: Arc<System<P>>,
+    file: Arc<AddressSpace<P>>,
+}
+
+impl<P: Platform> World for Whole<P> {
+    fn violations(&self) -> &Violations {
+        &self.system.violations
+    }
+
+    fn audit_at_rest(&self) {
+        self.system.audit_at_rest(&self.file);
+    }
+
+    fn take_apart(&self) {
+        self.file.unlink_vmas();
+    }
+}
+
+impl<P: Platform> From<Stage<P>> for Race {
+    fn from(stage: Stage<P>) -> Self {
+        let Stage { system, file, cpus } = stage;
+        let counted = |work: Work| -> crate::race::Work { Box::new(|| Counts::from(&work())) };
+        Self {
+            world: Arc::new(Whole { system, file }),
+            cpus: cpus.into_iter().map(counted).collect(),
+        }
+    }
+}
+
 /// A scenario's type, with what it says of itself and the function that sets it up.
 macro_rules! scenario {
     ($(#[$doc:meta])* $name:ident, $stage:ident, $about:expr) => {
@@ -85,9 +73,9 @@ macro_rules! scenario {
         #[derive(Debug)]
         pub struct $name;
 
-        impl<P: $crate::platform::Platform> $crate::scenario::Scenario<P> for $name {
-            fn about(&self) -> &'static $crate::scenario::About {
-                static ABOUT: $crate::scenario::About = $about;
+        impl<P: $crate::platform::Platform> $crate::scenario::SetStage<P> for $name {
+            fn about(&self) -> &'static $crate::race::Scenario {
+                static ABOUT: $crate::race::Scenario = $about;
                 &ABOUT
             }
 
@@ -101,10 +89,10 @@ macro_rules! scenario {
     };
 }
 
-/// A race that a checker explores.
-pub trait Scenario<P: Platform>: Send + Sync {
+/// The code of a scenario.
+pub trait SetStage<P: Platform>: Send + Sync {
     /// What it says of itself.
-    fn about(&self) -> &'static About;
+    fn about(&self) -> &'static Scenario;
 
     /// Sets the machine up. Runs on one thread, before the CPUs do.
     fn stage(&self, policy: Policy<P>) -> Stage<P>;
@@ -112,7 +100,7 @@ pub trait Scenario<P: Platform>: Send + Sync {
 
 registry! {
     /// Every scenario.
-    Scenarios of Scenario {
+    Scenarios of SetStage {
         fault_vs_punch: FaultVsPunch, FirstFaultVsPunch, ForeignVsPunch;
         fault_vs_truncate: FaultVsTruncate, FirstFaultVsTruncate;
         window_vs_punch: WindowVsPunch;
@@ -316,4 +304,23 @@ fn remove<P: Platform>(
     Removers::named(remover)
         .expect("a remover's name")
         .remove(system, file, range, task);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault_around::Schemes;
+    use crate::platform::Native;
+
+    #[test]
+    fn nothing_is_left_of_a_machine_that_was_taken_apart() {
+        let scheme = Schemes::<Native>::named("page-locked").unwrap();
+        let (stage, _) = Stage::new(scheme.into(), 1, 1, 0);
+        let vma = stage.map_with_table();
+        let file = Arc::downgrade(&stage.file);
+        let race = Race::from(stage);
+        race.world.take_apart();
+        drop((race, vma));
+        assert_eq!(file.strong_count(), 0);
+    }
 }

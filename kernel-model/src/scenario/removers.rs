@@ -4,7 +4,8 @@
 //! freeze, the references: a migration holds one, and so does a CPU that waits for its lock.
 //! Writebacks are in `writeback.rs`.
 
-use super::{About, Explored, Seen, Stage, remove};
+use super::{Stage, remove, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::platform::Platform;
@@ -13,11 +14,11 @@ use crate::tag::UNFROZEN;
 scenario! {
     /// The hole's reference makes the migration fail, and its entries become PTEs again after the
     /// hole has unmapped its range: its second look is all that it has (7b7387650dcf).
-    PunchVsMigrate, punch_vs_migrate, About {
+    PunchVsMigrate, punch_vs_migrate, Scenario {
         name: "punch-vs-migrate",
         summary: "a hole against a fault and a migration that may fail and restore its PTE",
         cpus: &["punch-hole", "fault, migrate"],
-        seen: &[Seen::FaultMapped, Seen::Migrated, Seen::FoundBusy, Seen::Unmapped],
+        seen: &[seen::FAULT_MAPPED, seen::MIGRATED, seen::FOUND_BUSY, seen::UNMAPPED],
         tags: &[UNFROZEN],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -25,11 +26,11 @@ scenario! {
 
 scenario! {
     /// While its PTEs are migration entries, a folio is not mapped by its mapcount.
-    InvalidateVsMigrate, invalidate_vs_migrate, About {
+    InvalidateVsMigrate, invalidate_vs_migrate, Scenario {
         name: "invalidate-vs-migrate",
         summary: "an invalidation of a mapped page against its migration",
         cpus: &["invalidate", "migrate"],
-        seen: &[Seen::Removed, Seen::Migrated, Seen::FoundBusy, Seen::Unmapped],
+        seen: &[seen::REMOVED, seen::MIGRATED, seen::FOUND_BUSY, seen::UNMAPPED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -37,11 +38,11 @@ scenario! {
 
 scenario! {
     /// Both want the folio, and one of them its last references.
-    PunchVsReclaim, punch_vs_reclaim, About {
+    PunchVsReclaim, punch_vs_reclaim, Scenario {
         name: "punch-vs-reclaim",
         summary: "a hole over a mapped page against its being reclaimed",
         cpus: &["punch-hole", "reclaim"],
-        seen: &[Seen::Removed, Seen::Reclaimed, Seen::FoundBusy],
+        seen: &[seen::REMOVED, seen::RECLAIMED, seen::FOUND_BUSY],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -49,11 +50,11 @@ scenario! {
 
 scenario! {
     /// Neither may take again what the other has taken.
-    PunchVsMemoryFailure, punch_vs_memory_failure, About {
+    PunchVsMemoryFailure, punch_vs_memory_failure, Scenario {
         name: "punch-vs-memory-failure",
         summary: "a hole over a mapped page against the failure of its memory",
         cpus: &["punch-hole", "memory-failure"],
-        seen: &[Seen::Removed],
+        seen: &[seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -62,11 +63,11 @@ scenario! {
 scenario! {
     /// A folio that has left the file, and to which its remover still has a reference, is held as
     /// often as one that is in the file and nobody else's.
-    InvalidateVsCollapse, invalidate_vs_collapse, About {
+    InvalidateVsCollapse, invalidate_vs_collapse, Scenario {
         name: "invalidate-vs-collapse",
         summary: "an invalidation of a mapped page against khugepaged, which freezes it",
         cpus: &["invalidate", "collapse"],
-        seen: &[Seen::Removed, Seen::Collapsed],
+        seen: &[seen::REMOVED, seen::COLLAPSED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -74,11 +75,11 @@ scenario! {
 
 scenario! {
     /// The same of its references' count.
-    InvalidateVsCollapseCounted, invalidate_vs_collapse_counted, About {
+    InvalidateVsCollapseCounted, invalidate_vs_collapse_counted, Scenario {
         name: "invalidate-vs-collapse-counted",
         summary: "the same against one that counts the page's references instead",
         cpus: &["invalidate", "collapse-counted"],
-        seen: &[Seen::Removed, Seen::Collapsed],
+        seen: &[seen::REMOVED, seen::COLLAPSED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -86,11 +87,11 @@ scenario! {
 
 scenario! {
     /// The second one finds the file shorter than it was when it was asked for.
-    TruncateVsTruncate, truncate_vs_truncate, About {
+    TruncateVsTruncate, truncate_vs_truncate, Scenario {
         name: "truncate-vs-truncate",
         summary: "a fault and a truncation to one page against a truncation to none",
         cpus: &["fault, truncate", "truncate"],
-        seen: &[Seen::FaultMapped, Seen::Removed],
+        seen: &[seen::FAULT_MAPPED, seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -98,11 +99,11 @@ scenario! {
 
 scenario! {
     /// Two pages in one PTE table, of which nothing may be left when the table goes.
-    UnmapVsPunch, unmap_vs_punch, About {
+    UnmapVsPunch, unmap_vs_punch, Scenario {
         name: "unmap-vs-punch",
         summary: "a process unmaps two pages and their PTE table against a hole over both",
         cpus: &["munmap", "punch-hole"],
-        seen: &[Seen::Removed],
+        seen: &[seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(3) },
     }

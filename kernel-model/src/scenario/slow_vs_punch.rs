@@ -1,7 +1,8 @@
 //! `slow-vs-punch`: a whole fault, with the slow path that waits for the page lock and reads
 //! the page again if a hole has taken it.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -10,22 +11,22 @@ use crate::tag::UNFROZEN;
 #[derive(Debug)]
 pub struct SlowVsPunch;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "slow-vs-punch",
     summary: "a fault with its slow path against a hole over the page",
     cpus: &["fault", "punch-hole"],
     seen: &[
-        Seen::FaultMapped,
-        Seen::SlowMapped,
-        Seen::Removed,
-        Seen::Filled,
+        seen::FAULT_MAPPED,
+        seen::SLOW_MAPPED,
+        seen::REMOVED,
+        seen::FILLED,
     ],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 
-impl<P: Platform> Scenario<P> for SlowVsPunch {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for SlowVsPunch {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -1,7 +1,8 @@
 //! `slow-vs-punch-and-refill`: the slow path looks at a folio that a hole takes away and that comes
 //! back at another offset; there is one frame, so that memory may be out as well.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -10,17 +11,17 @@ use crate::tag::UNFROZEN;
 #[derive(Debug)]
 pub struct SlowVsPunchAndRefill;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "slow-vs-punch-and-refill",
     summary: "a fault with its slow path against a hole whose frame comes back",
     cpus: &["fault", "punch, refill"],
-    seen: &[Seen::FaultMapped, Seen::Removed, Seen::Filled],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED, seen::FILLED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 
-impl<P: Platform> Scenario<P> for SlowVsPunchAndRefill {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for SlowVsPunchAndRefill {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
-use super::{About, Explored, Seen, Stage};
+use super::{Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 
 scenario! {
     /// In two processes.
-    SlowVsSlow, slow_vs_slow, About {
+    SlowVsSlow, slow_vs_slow, Scenario {
         name: "slow-vs-slow",
         summary: "two whole faults on a page that was never read",
         cpus: &["fault", "fault"],
-        seen: &[Seen::SlowMapped, Seen::Filled],
+        seen: &[seen::SLOW_MAPPED, seen::FILLED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -21,11 +22,11 @@ scenario! {
 
 scenario! {
     /// By two threads of one process: the second to come finds the PTE there.
-    SlowVsThread, slow_vs_thread, About {
+    SlowVsThread, slow_vs_thread, Scenario {
         name: "slow-vs-thread",
         summary: "the same by two threads of one process",
         cpus: &["fault", "fault"],
-        seen: &[Seen::SlowMapped, Seen::Filled],
+        seen: &[seen::SLOW_MAPPED, seen::FILLED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }

@@ -1,6 +1,7 @@
 //! `two-faults-vs-punch`: two processes fault on the page that a hole takes away.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -9,17 +10,17 @@ use crate::tag::UNFROZEN;
 #[derive(Debug)]
 pub struct TwoFaultsVsPunch;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "two-faults-vs-punch",
     summary: "fault-around of one page in two processes against a hole over it",
     cpus: &["fault", "fault", "punch-hole"],
-    seen: &[Seen::FaultMapped, Seen::Removed],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 
-impl<P: Platform> Scenario<P> for TwoFaultsVsPunch {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for TwoFaultsVsPunch {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

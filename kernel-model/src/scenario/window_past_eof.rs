@@ -2,7 +2,8 @@
 //! (as `fallocate()` with `FALLOC_FL_KEEP_SIZE` may leave one), while a hole is punched inside the
 //! file.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -11,17 +12,17 @@ use crate::tag::UNFROZEN;
 #[derive(Debug)]
 pub struct WindowPastEof;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "window-past-eof",
     summary: "fault-around of a window beyond whose first page the file ends, against a hole",
     cpus: &["fault", "punch-hole"],
-    seen: &[Seen::FaultMapped, Seen::Removed],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(3) },
 };
 
-impl<P: Platform> Scenario<P> for WindowPastEof {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for WindowPastEof {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

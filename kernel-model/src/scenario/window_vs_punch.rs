@@ -1,7 +1,8 @@
 //! `window-vs-punch`: a window of two pages, a hole over both: the first pass locks them
 //! together and has one barrier for the batch.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
 use crate::tag::UNFROZEN;
@@ -10,17 +11,17 @@ use crate::tag::UNFROZEN;
 #[derive(Debug)]
 pub struct WindowVsPunch;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "window-vs-punch",
     summary: "fault-around of two pages against a hole over both",
     cpus: &["fault", "punch-hole"],
-    seen: &[Seen::FaultMapped, Seen::Removed],
+    seen: &[seen::FAULT_MAPPED, seen::REMOVED],
     tags: &[UNFROZEN],
     explored: Explored::Exhaustively { bound: Some(2) },
 };
 
-impl<P: Platform> Scenario<P> for WindowVsPunch {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for WindowVsPunch {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -3,18 +3,19 @@
 
 use std::ops::Range;
 
-use super::{About, Explored, Seen, Sizes, Stage, remove};
+use super::{Sizes, Stage, remove, seen};
+use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
 
 scenario! {
     /// The device still reads the page when the hole comes, which must wait with the lock held.
-    PunchVsWriteback, punch_vs_writeback, About {
+    PunchVsWriteback, punch_vs_writeback, Scenario {
         name: "punch-vs-writeback",
         summary: "a hole over a page against the end of its writeback",
         cpus: &["end of writeback", "punch-hole"],
-        seen: &[Seen::Removed],
+        seen: &[seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -22,11 +23,11 @@ scenario! {
 
 scenario! {
     /// The same without waiting: what is being written back is left alone.
-    ReclaimVsWriteback, reclaim_vs_writeback, About {
+    ReclaimVsWriteback, reclaim_vs_writeback, Scenario {
         name: "reclaim-vs-writeback",
         summary: "the reclaim of a page against the end of its writeback",
         cpus: &["end of writeback", "reclaim"],
-        seen: &[Seen::Reclaimed],
+        seen: &[seen::RECLAIMED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -34,11 +35,11 @@ scenario! {
 
 scenario! {
     /// An invalidation waits as a hole does.
-    InvalidateVsWriteback, invalidate_vs_writeback, About {
+    InvalidateVsWriteback, invalidate_vs_writeback, Scenario {
         name: "invalidate-vs-writeback",
         summary: "an invalidation of a page against the end of its writeback",
         cpus: &["end of writeback", "invalidate"],
-        seen: &[Seen::Removed],
+        seen: &[seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -46,11 +47,11 @@ scenario! {
 
 scenario! {
     /// A hole waits before it splits a folio, too: the device reads the half that goes.
-    SplitVsWriteback, split_vs_writeback, About {
+    SplitVsWriteback, split_vs_writeback, Scenario {
         name: "split-vs-writeback",
         summary: "a hole over the second page of a folio against the end of its writeback",
         cpus: &["end of writeback", "punch-hole"],
-        seen: &[Seen::Split, Seen::Removed],
+        seen: &[seen::SPLIT, seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }
@@ -58,11 +59,11 @@ scenario! {
 
 scenario! {
     /// A failure doesn't split under writeback, and waits for it where there is nothing to split.
-    FailureVsWriteback, failure_vs_writeback, About {
+    FailureVsWriteback, failure_vs_writeback, Scenario {
         name: "failure-vs-writeback",
         summary: "bad memory in a folio of two pages and in one of one, against the end of writeback",
         cpus: &["end of writeback", "memory-failure"],
-        seen: &[Seen::Split, Seen::FoundBusy, Seen::Removed],
+        seen: &[seen::SPLIT, seen::FOUND_BUSY, seen::REMOVED],
         tags: &[],
         explored: Explored::Exhaustively { bound: Some(2) },
     }

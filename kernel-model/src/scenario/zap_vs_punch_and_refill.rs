@@ -1,7 +1,8 @@
 //! `zap-vs-punch-and-refill`: a process zaps what it has mapped (MADV_DONTNEED) while a hole is
 //! punched over it and its frame comes back at another offset.
 
-use super::{About, Explored, Scenario, Seen, Stage};
+use super::{SetStage, Stage, seen};
+use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::platform::Platform;
@@ -10,17 +11,17 @@ use crate::platform::Platform;
 #[derive(Debug)]
 pub struct ZapVsPunchAndRefill;
 
-static ABOUT: About = About {
+static ABOUT: Scenario = Scenario {
     name: "zap-vs-punch-and-refill",
     summary: "a zap of a mapped page against a hole whose frame comes back",
     cpus: &["zap", "punch, refill"],
-    seen: &[Seen::Removed, Seen::Filled],
+    seen: &[seen::REMOVED, seen::FILLED],
     tags: &[],
     explored: Explored::Exhaustively { bound: None },
 };
 
-impl<P: Platform> Scenario<P> for ZapVsPunchAndRefill {
-    fn about(&self) -> &'static About {
+impl<P: Platform> SetStage<P> for ZapVsPunchAndRefill {
+    fn about(&self) -> &'static Scenario {
         &ABOUT
     }
 

@@ -20,8 +20,9 @@ use kernel_model::mm::{Mm, Vma};
 use kernel_model::page_allocator::Run;
 use kernel_model::page_table::Pte;
 use kernel_model::platform::{Platform, RwSemaphore};
+use kernel_model::race::{Invariant, Violation};
 use kernel_model::removal::{About, Removers};
-use kernel_model::{BackingStore, Config, FaultOutcome, Invariant, Orders, System, Task};
+use kernel_model::{BackingStore, Config, FaultOutcome, Orders, System, Task};
 
 pub(crate) mod large;
 pub(crate) mod relay;
@@ -283,7 +284,8 @@ impl<P: Platform> Scene<P> {
     /// What has been reported so far: which invariant, at which offset.
     pub(crate) fn found(&self) -> Vec<(Invariant, u64)> {
         let kept = self.system.violations.kept();
-        kept.iter().map(|it| (it.invariant, it.index)).collect()
+        let index = |it: &Violation| it.place.expect("a page of a file").index;
+        kept.iter().map(|it| (it.invariant, index(it))).collect()
     }
 
     /// Audits the machine at rest; returns all that has been reported by then.

@@ -7,13 +7,13 @@ use checking::weaken::sites_of;
 use checking::{Bound, Cell, Ended, Exploration, Extent, Processes, explore_all};
 use clap::Args;
 use kernel_model::platform::checked::Mutation;
-use kernel_model::{Graded, shared_checks};
+use kernel_model::race::Graded;
 use machine_facts::cancel::Cancel;
 use machine_facts::progress::{Progress, say};
 use std::time::{Duration, Instant};
 
 use super::failure::{Failure, cancel_on_signals};
-use super::options::{Printed, Schemes, Without, or};
+use super::options::{Printed, Schemes, Without, of_any_family, or};
 use super::output::{self, Format};
 use super::values::{self, refuse_repeated};
 
@@ -28,6 +28,10 @@ pub(super) const TRACE_BOUND: u8 = 4;
 /// What is explored, and whether it is shown.
 #[derive(Debug, Args)]
 pub(super) struct Cells {
+    /// Families, separated by commas [default: all, see list]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::family)]
+    pub(super) family: Vec<String>,
+
     #[command(flatten)]
     pub(super) schemes: Schemes,
 
@@ -51,6 +55,7 @@ pub(super) struct Cells {
 #[derive(Debug, Args)]
 #[command(
     mut_arg("scheme", or("all, the broken ones too")),
+    mut_arg("scheme", of_any_family),
     mut_arg("bound", or("each scenario's own bound, see list"))
 )]
 pub(super) struct Options {
@@ -131,14 +136,23 @@ impl Cells {
                 "--trace is text to be read: not with --format json or tsv".to_owned(),
             ));
         }
+        refuse_repeated("--family", &self.family)?;
         refuse_repeated("--scheme", schemes)?;
         refuse_repeated("--scenario", scenarios)?;
         let named =
             |names: &[String], name: &str| names.is_empty() || names.iter().any(|it| it == name);
         let mut cells = Cell::all();
         cells.retain(|cell| {
-            named(schemes, cell.scheme.name) && named(scenarios, cell.scenario.name)
+            named(&self.family, cell.family.name)
+                && named(schemes, cell.scheme.name)
+                && named(scenarios, cell.scenario.name)
         });
+        if cells.is_empty() {
+            return Err(Failure::Usage(format!(
+                "--family, --scheme and --scenario name no scheme and scenario of one family: {}",
+                [&self.family[..], schemes, scenarios].concat().join(", ")
+            )));
+        }
         Ok(cells)
     }
 
@@ -159,14 +173,11 @@ impl Cells {
 /// The cells of schemes that a change is a change to.
 fn affected(cells: Vec<Cell>, mutation: &Mutation) -> Vec<Cell> {
     let changes = |cell: &Cell| {
-        let sites = sites_of(cell.scheme.name);
+        let sites = sites_of(cell.family, cell.scheme);
         let mut weakened = mutation.weakened.iter();
         let mut left_out = mutation.left_out.iter();
         weakened.any(|(name, _)| sites.iter().any(|site| site.name == *name))
-            || left_out.any(|name| {
-                let mut checks = cell.scheme.checks().chain(shared_checks());
-                checks.any(|check| check.name == *name)
-            })
+            || left_out.any(|name| cell.checks().iter().any(|check| check.name == *name))
     };
     match *mutation == Mutation::NONE {
         true => cells,
@@ -176,8 +187,7 @@ fn affected(cells: Vec<Cell>, mutation: &Mutation) -> Vec<Cell> {
 
 /// What is to be changed in the code under test.
 fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
-    let schemes = cells.iter().map(|cell| cell.scheme);
-    let left_out = options.without.checks(schemes)?;
+    let left_out = options.without.of(cells.iter().flat_map(Cell::checks))?;
     let mut mutation = Mutation {
         left_out: left_out.iter().map(|site| site.name).collect(),
         ..Mutation::NONE
@@ -186,7 +196,7 @@ fn mutation(options: &Options, cells: &[Cell]) -> Result<Mutation, Failure> {
     refuse_repeated("--with", &names)?;
     for weakened in &options.with {
         let uses = |cell: &Cell| {
-            let mut sites = sites_of(cell.scheme.name).into_iter();
+            let mut sites = sites_of(cell.family, cell.scheme).into_iter();
             sites.any(|site| site.name == weakened.site.name)
         };
         if !cells.iter().any(uses) {
@@ -243,7 +253,9 @@ fn explore_cells(
     let mut progress = Progress::new(cells.len() as u64);
     progress.step_begins("model checking");
     let explorations = explore_each(cells, mutation, extent, processes, |cell| {
-        let Cell { scheme, scenario } = cells[cell];
+        let Cell {
+            scheme, scenario, ..
+        } = cells[cell];
         progress.step_begins(&format!("{} in {} is done", scheme.name, scenario.name));
         progress.step_ended();
     });

@@ -4,11 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use checking::{Cell, Ended, Exploration, LOOM_REMEMBERS};
-use kernel_model::Graded;
-use kernel_model::fault_around::{About, Verdict};
-use kernel_model::platform::Native;
 use kernel_model::platform::checked::Mutation;
-use kernel_model::scenario::{Explored, Scenarios};
+use kernel_model::race::{self, Explored, Family, Graded, Scheme, Verdict};
 use machine_facts::text::wrap;
 
 use crate::command::output::Format;
@@ -50,10 +47,10 @@ impl Outcome<'_> {
     /// Of each scheme the first cell that showed a graded outcome and can be traced.
     pub(super) fn showing(&self, graded: Graded) -> Vec<Cell> {
         let first = |scheme| {
-            let mut seen = self.of(scheme).filter(|(_, it)| it.showed(graded) > 0);
+            let mut seen = self.showing_of(scheme, graded);
             seen.find(|(cell, _)| !cell.scenario.is_at_random())
         };
-        let firsts = self.schemes().filter_map(first);
+        let firsts = self.schemes().filter_map(|(_, scheme)| first(scheme));
         firsts.map(|(cell, _)| *cell).collect()
     }
 
@@ -69,45 +66,62 @@ impl Outcome<'_> {
             let panicked = self.all().any(|(_, it)| it.panicked());
             return self.caught().next().is_some() && !panicked;
         }
-        let verdicts = self.all().all(|(cell, it)| it.is_declared(cell.declared()));
-        let grades = self.schemes().all(|scheme| {
-            let mut all = Graded::ALL.into_iter();
-            all.all(|graded| self.graded_is_declared(scheme, graded) != Some(false))
+        let verdicts = self
+            .all()
+            .all(|(cell, it)| it.is_declared(&cell.declared()));
+        let grades = self.schemes().all(|(family, scheme)| {
+            let is_wrong = |graded| self.graded_is_declared(family, scheme, graded) == Some(false);
+            !family.graded.iter().any(|&graded| is_wrong(graded))
         });
         verdicts && grades && self.complete
     }
 
-    /// The schemes, each once.
-    fn schemes(&self) -> impl Iterator<Item = &'static About> {
+    /// The schemes, each once, with their families.
+    fn schemes(&self) -> impl Iterator<Item = (&'static Family, &'static Scheme)> {
         let mut before = "";
-        let schemes = self.all().map(|(cell, _)| cell.scheme);
-        schemes.filter(move |scheme| std::mem::replace(&mut before, scheme.name) != scheme.name)
+        let schemes = self.all().map(|(cell, _)| (cell.family, cell.scheme));
+        schemes.filter(move |(_, it)| std::mem::replace(&mut before, it.name) != it.name)
+    }
+
+    /// The cells of a scheme that showed a graded outcome.
+    fn showing_of(
+        &self,
+        scheme: &'static Scheme,
+        graded: Graded,
+    ) -> impl Iterator<Item = (&Cell, &Exploration)> {
+        let cells = self.of(scheme);
+        cells.filter(move |(cell, it)| it.showed(cell, graded) > 0)
     }
 
     /// The cells of a scheme.
-    fn of(&self, scheme: &'static About) -> impl Iterator<Item = (&Cell, &Exploration)> {
+    fn of(&self, scheme: &'static Scheme) -> impl Iterator<Item = (&Cell, &Exploration)> {
         self.all()
             .filter(move |(cell, _)| cell.scheme.name == scheme.name)
     }
 
     /// Whether a graded outcome was seen as the scheme declares. No answer where a violation may
     /// have come first, or where scenarios were left out in which it might have been seen.
-    fn graded_is_declared(&self, scheme: &'static About, graded: Graded) -> Option<bool> {
-        let seen = self.of(scheme).any(|(_, it)| it.showed(graded) > 0);
-        let all = self.of(scheme).count() == Scenarios::<Native>::ALL.len();
+    fn graded_is_declared(
+        &self,
+        family: &'static Family,
+        scheme: &'static Scheme,
+        graded: Graded,
+    ) -> Option<bool> {
+        let seen = self.showing_of(scheme, graded).next().is_some();
+        let all = self.of(scheme).count() == (family.scenarios)().len();
         let whole = all && scheme.verdict.is_sound() && !self.is_mutated() && self.complete;
-        (seen || whole).then_some(seen == scheme.shows(graded))
+        (seen || whole).then_some(seen == scheme.shows.contains(&graded))
     }
 
     /// Where a graded outcome was seen.
-    fn graded(&self, scheme: &'static About, graded: Graded) -> String {
-        let seen = self.of(scheme).filter(|(_, it)| it.showed(graded) > 0);
+    fn graded(&self, family: &'static Family, scheme: &'static Scheme, graded: Graded) -> String {
+        let seen = self.showing_of(scheme, graded);
         let seen: Vec<_> = seen.map(|(cell, _)| cell.scenario.name).collect();
         let text = match seen[..] {
             [] => "not seen".to_owned(),
             _ => format!("seen in {}", seen.join(", ")),
         };
-        match self.graded_is_declared(scheme, graded) {
+        match self.graded_is_declared(family, scheme, graded) {
             Some(false) if !self.is_mutated() => text + "; NOT AS DECLARED",
             _ => text,
         }
@@ -129,16 +143,16 @@ impl Outcome<'_> {
             out.push('\n');
         }
         let scenarios = self.all().map(|(cell, _)| cell.scenario.name);
-        let names = scenarios.chain(Graded::ALL.map(Graded::name));
+        let names = scenarios.chain(all_graded().into_iter().map(|it| it.name));
         let width = names.map(str::len).max().unwrap_or_default();
         let head = |name: &str| format!("  {name:<width$} ");
-        for scheme in self.schemes() {
+        for (family, scheme) in self.schemes() {
             let verdict = scheme.verdict;
             let declared = match verdict {
                 Verdict::Sound { .. } => "sound".to_owned(),
                 Verdict::Broken { .. } => {
-                    let all = Scenarios::<Native>::ALL.iter();
-                    let broken = all.filter(|it| !verdict.violates(it.about().tags).is_empty());
+                    let all = (family.scenarios)().into_iter();
+                    let broken = all.filter(|it| !verdict.violates(it.tags).is_empty());
                     format!("BROKEN in {} scenarios", broken.count())
                 }
             };
@@ -148,8 +162,9 @@ impl Outcome<'_> {
                 let text = self.verdict(cell, exploration);
                 out.push_str(&wrap(&head(cell.scenario.name), &text));
             }
-            for graded in Graded::ALL {
-                out.push_str(&wrap(&head(graded.name()), &self.graded(scheme, graded)));
+            for &graded in family.graded {
+                let text = self.graded(family, scheme, graded);
+                out.push_str(&wrap(&head(graded.name), &text));
             }
             out.push('\n');
         }
@@ -172,7 +187,7 @@ impl Outcome<'_> {
                 format!("ok ({}){mark}", extent(exploration))
             }
             Ended::Vacuous => {
-                let unseen: Vec<_> = exploration.unseen().map(|it| it.says()).collect();
+                let unseen: Vec<_> = exploration.unseen(cell).map(|it| it.says).collect();
                 let unseen = unseen.join(", ");
                 format!("VACUOUS: never seen: {unseen} ({})", extent(exploration))
             }
@@ -180,7 +195,7 @@ impl Outcome<'_> {
             Ended::Interrupted => "NO VERDICT: interrupted".to_owned(),
         };
         let declared = cell.declared();
-        let suffix = match (self.is_mutated(), exploration.is_declared(declared)) {
+        let suffix = match (self.is_mutated(), exploration.is_declared(&declared)) {
             (true, _) if !declared.is_empty() && exploration.violated().is_some() => {
                 ", as it does unchanged".to_owned()
             }
@@ -189,7 +204,7 @@ impl Outcome<'_> {
                 "; NOT AS DECLARED: it is to be sound".to_owned()
             }
             (false, false) => {
-                let names: Vec<_> = declared.iter().map(|it| it.name()).collect();
+                let names: Vec<_> = declared.iter().map(|it| it.name).collect();
                 format!("; NOT AS DECLARED: it is to violate {}", names.join(" or "))
             }
         };
@@ -216,7 +231,7 @@ impl Outcome<'_> {
         } else {
             let declared = self
                 .all()
-                .filter(|(cell, it)| it.is_declared(cell.declared()));
+                .filter(|(cell, it)| it.is_declared(&cell.declared()));
             match declared.count() {
                 all if all == verdicts => format!("{work}, all as declared"),
                 some => format!("{work}, {} of them NOT AS DECLARED", verdicts - some),
@@ -243,35 +258,38 @@ impl Outcome<'_> {
     }
 
     fn tsv(&self) -> String {
-        let graded = Graded::ALL.map(|it| it.name().replace('-', "_")).join("\t");
+        let all_graded = all_graded();
+        let graded: Vec<_> = all_graded.iter().map(column).collect();
+        let graded = graded.join("\t");
         let mut out = format!(
-            "scheme\tscenario\tdeclared\tverdict\tas_declared\texecutions\tbound\tchecker\t\
+            "family\tscheme\tscenario\tdeclared\tverdict\tas_declared\texecutions\tbound\tchecker\t\
              not_exhausted\tforgot_values\t{graded}\tseen\telapsed_s",
         );
         out.push('\n');
         for (cell, it) in self.all() {
-            let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
+            let declared: Vec<_> = cell.declared().iter().map(|it| it.name).collect();
             let declared = match declared[..] {
                 [] => "ok".to_owned(),
                 _ => declared.join(","),
             };
+            let showed = all_graded.iter().map(|graded| it.showed(cell, *graded));
+            let showed: Vec<_> = showed.map(|executions| executions.to_string()).collect();
             let _ = writeln!(
                 out,
-                "{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
+                "{}\t{}\t{}\t{declared}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
+                cell.family.name,
                 cell.scheme.name,
                 cell.scenario.name,
                 it.ended.name(),
-                it.is_declared(cell.declared()),
+                it.is_declared(&cell.declared()),
                 it.executions,
                 bound(it.explored),
                 checker(it.explored),
                 it.not_exhausted
                     .map_or("nan".to_owned(), |it| it.to_string()),
                 it.forgot_values(),
-                it.graded
-                    .map(|executions| executions.to_string())
-                    .join("\t"),
-                seen(it).join("; "),
+                showed.join("\t"),
+                seen(cell, it).join("; "),
                 it.elapsed.as_secs_f64(),
             );
         }
@@ -282,14 +300,15 @@ impl Outcome<'_> {
         let cells: Vec<_> = self
             .all()
             .map(|(cell, it)| {
-                let declared: Vec<_> = cell.declared().iter().map(|it| it.name()).collect();
+                let declared: Vec<_> = cell.declared().iter().map(|it| it.name).collect();
                 let mut json = serde_json::json!({
+                    "family": cell.family.name,
                     "scheme": cell.scheme.name,
                     "scenario": cell.scenario.name,
                     "declared_violations": declared,
                     "verdict": it.ended.name(),
                     "detail": it.ended.detail(),
-                    "as_declared": it.is_declared(cell.declared()),
+                    "as_declared": it.is_declared(&cell.declared()),
                     "executions": it.executions,
                     "bound": match it.explored {
                         Explored::Exhaustively { bound } => bound,
@@ -298,12 +317,12 @@ impl Outcome<'_> {
                     "not_exhausted": it.not_exhausted,
                     "forgot_values": it.forgot_values(),
                     "checker": checker(it.explored),
-                    "seen": seen(it),
+                    "seen": seen(cell, it),
                     "longest_history": it.longest_history,
                     "elapsed_s": it.elapsed.as_secs_f64(),
                 });
-                for graded in Graded::ALL {
-                    json[graded.name().replace('-', "_")] = it.showed(graded).into();
+                for graded in cell.family.graded {
+                    json[column(graded)] = it.showed(cell, *graded).into();
                 }
                 json
             })
@@ -317,10 +336,26 @@ impl Outcome<'_> {
     }
 }
 
+/// The graded outcomes of all families, each once.
+fn all_graded() -> Vec<Graded> {
+    let mut all: Vec<Graded> = Vec::new();
+    for graded in race::families().flat_map(|family| family.graded) {
+        if !all.contains(graded) {
+            all.push(*graded);
+        }
+    }
+    all
+}
+
+/// The name of a graded outcome's column.
+fn column(graded: &Graded) -> String {
+    graded.name.replace('-', "_")
+}
+
 /// What must be seen, and in how many executions it was.
-fn seen(exploration: &Exploration) -> Vec<String> {
-    let seen = exploration.seen.iter();
-    seen.map(|(clause, executions)| format!("{clause}: {executions}"))
+fn seen(cell: &Cell, exploration: &Exploration) -> Vec<String> {
+    let seen = exploration.seen_of(cell);
+    seen.map(|(clause, executions)| format!("{}: {executions}", clause.says))
         .collect()
 }
 
@@ -403,24 +438,24 @@ pub(in crate::command) fn grouped(number: u64) -> String {
 mod tests {
     use super::*;
     use checking::{Found, Panic};
-    use kernel_model::Invariant;
-    use kernel_model::scenario::Seen;
+    use kernel_model::invariants::RIGHT_OFFSET;
 
     /// Verdicts of the first cells, one for each of these.
     fn outcome<R>(ended: &[Ended], mutation: &Mutation, ask: impl FnOnce(&Outcome<'_>) -> R) -> R {
-        let exploration = |ended: &Ended| Exploration {
+        let exploration = |(cell, ended): (Cell, &Ended)| Exploration {
             explored: Explored::Exhaustively { bound: Some(2) },
             executions: 3,
             ended: ended.clone(),
-            graded: [0; Graded::ALL.len()],
-            seen: vec![(Seen::FaultMapped, 3), (Seen::Reclaimed, 0)],
+            graded: vec![0; cell.family.graded.len()],
+            // The last one is never seen.
+            seen: vec![3, 0],
             longest_history: 0,
             not_exhausted: None,
             elapsed: Duration::ZERO,
         };
-        let explored: Vec<_> = Cell::all()
-            .into_iter()
-            .zip(ended.iter().map(exploration))
+        let cells = Cell::all().into_iter().zip(ended);
+        let explored: Vec<_> = cells
+            .map(|(cell, ended)| (cell, exploration((cell, ended))))
             .collect();
         ask(&Outcome {
             explored: &explored,
@@ -443,14 +478,14 @@ mod tests {
             let text = words.join(" ");
             for part in [
                 "PANICKED: attempt to subtract with overflow (removal/truncate.rs:7) (execution 3)",
-                "VACUOUS: never seen: a folio was reclaimed (3 executions, bound 2); NOT AS",
+                "VACUOUS: never seen: a folio left the page cache (3 executions, bound 2); NOT AS",
                 "2 of them NOT AS DECLARED",
             ] {
                 assert!(text.contains(part), "{part} in {text}");
             }
             assert!(!outcome.is_as_declared());
             let tsv = outcome.tsv();
-            let verdicts: Vec<_> = tsv.lines().map(|line| line.split('\t').nth(3)).collect();
+            let verdicts: Vec<_> = tsv.lines().map(|line| line.split('\t').nth(4)).collect();
             let expected = ["verdict", "panicked", "vacuous", "ok"].map(Some);
             assert_eq!(verdicts, expected);
             let json = outcome.json();
@@ -459,7 +494,10 @@ mod tests {
                 json["verdicts"][0]["detail"],
                 "attempt to subtract with overflow (removal/truncate.rs:7)"
             );
-            assert_eq!(json["verdicts"][1]["seen"][1], "a folio was reclaimed: 0");
+            assert_eq!(
+                json["verdicts"][1]["seen"][1],
+                "a folio left the page cache: 0"
+            );
         });
         outcome(&[Ended::Exhausted], &Mutation::NONE, |outcome| {
             assert!(outcome.is_as_declared());
@@ -468,7 +506,7 @@ mod tests {
         let mut changed = Mutation::NONE;
         changed.left_out.push("luck");
         let caught = Ended::Violated(Found {
-            invariant: Invariant::RightOffset,
+            invariant: RIGHT_OFFSET,
             detail: String::new(),
         });
         for (ended, is_caught) in [

@@ -9,9 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kernel_model::fault_around::FaultAround;
-use kernel_model::folio::Pfn;
 use kernel_model::platform::{Jitter, Leg, Relay, Why};
-use kernel_model::{Invariant, Violation};
+use kernel_model::race::{PROGRESS, Violation};
 use machine_facts::cancel::Cancel;
 use machine_facts::conditions::thread_cpu_time;
 use rand::{RngExt, SeedableRng};
@@ -182,10 +181,8 @@ fn stuck(legs: &[Leg]) -> Violation {
         None => "a thread never came to an end".to_owned(),
     };
     Violation {
-        invariant: Invariant::Progress,
-        index: 0,
-        pfn: Pfn(0),
-        incarnation: 0,
+        invariant: PROGRESS,
+        place: None,
         detail,
     }
 }

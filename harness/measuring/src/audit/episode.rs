@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use kernel_model::address_space::AddressSpace;
 use kernel_model::fault_around::FaultAround;
-use kernel_model::folio::Pfn;
 use kernel_model::gates::Gates;
 use kernel_model::mm::{Mm, Vma};
 use kernel_model::platform::Jitter;
+use kernel_model::race::{PROGRESS, Violation};
 use kernel_model::scenario::Contents;
-use kernel_model::{Config, Invariant, System, Task, Violation};
+use kernel_model::{Config, System, Task};
 use machine_facts::cancel::Cancel;
 use machine_facts::conditions::thread_cpu_time;
 use machine_facts::topology::pin_current_thread;
@@ -151,10 +151,8 @@ impl Episode {
         if stuck > 0 {
             outcome.violation_count += 1;
             outcome.violations.push(Violation {
-                invariant: Invariant::Progress,
-                index: 0,
-                pfn: Pfn(0),
-                incarnation: 0,
+                invariant: PROGRESS,
+                place: None,
                 detail: format!("{stuck} threads never came to an end"),
             });
         }

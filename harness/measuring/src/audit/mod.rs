@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use kernel_model::fault_around::{About, FaultAround};
 use kernel_model::platform::{Jittered, Leg, Native, Why};
-use kernel_model::{Invariant, Orders, Task, Violation};
+use kernel_model::race::{Invariant, Violation};
+use kernel_model::{Orders, Task};
 use machine_facts::cancel::Cancel;
 use machine_facts::topology::{TopologyError, current_cpu, pin_current_thread};
 use serde::{Serialize, Serializer};
@@ -81,38 +82,6 @@ impl AuditSetup {
             None => thread::available_parallelism().map_or(1, usize::from),
         };
         (self.fault_threads + self.storm_threads).min(u32::try_from(cpus).unwrap_or(u32::MAX))
-    }
-}
-
-/// One violation, for output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
-    /// The invariant.
-    #[serde(serialize_with = "name_of")]
-    pub invariant: Invariant,
-    /// The file offset, in pages.
-    pub offset: u64,
-    /// The folio's frame number.
-    pub folio: u32,
-    /// Which allocation of that frame it was.
-    pub incarnation: u64,
-    /// What was seen.
-    pub detail: String,
-}
-
-fn name_of<S: Serializer>(invariant: &Invariant, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_str(invariant.name())
-}
-
-impl From<Violation> for Found {
-    fn from(violation: Violation) -> Self {
-        Self {
-            invariant: violation.invariant,
-            offset: violation.index,
-            folio: violation.pfn.0,
-            incarnation: violation.incarnation,
-            detail: violation.detail,
-        }
     }
 }
 
@@ -251,7 +220,7 @@ pub struct Audit {
     /// Its turns.
     pub turns: Vec<Turn>,
     /// The violations of the machine that had any, up to 64 of them.
-    pub found: Vec<Found>,
+    pub found: Vec<Violation>,
     /// How many there were.
     pub violations: u64,
     /// What is to be said of it.
@@ -318,7 +287,7 @@ const LEAST_SHARE: f64 = 0.1;
 /// What is to be said.
 fn verdict(
     violates: &[Invariant],
-    found: &[Found],
+    found: &[Violation],
     changed: bool,
     (work, trials, free): (&Work, Trials, Free),
 ) -> Verdict {
@@ -393,7 +362,7 @@ pub fn audit(
         seen.free.possible_s += began.elapsed().as_secs_f64() * f64::from(setup.most_cpus());
         seen.work += outcome.work;
         seen.found
-            .extend(outcome.violations.into_iter().map(Found::from));
+            .extend(outcome.violations.into_iter().map(|it| it));
         seen.violations += outcome.violation_count;
     }
     Ok(seen.judged(scheme.about(), storm, setup, start.elapsed()))
@@ -422,7 +391,7 @@ struct Seen {
     trials: Trials,
     free: Free,
     shown: Option<(Schedule, Vec<Turn>)>,
-    found: Vec<Found>,
+    found: Vec<Violation>,
     violations: u64,
 }
 
@@ -444,7 +413,7 @@ impl From<Directed> for Seen {
                 violation_count,
             } = shown;
             seen.shown = Some((schedule, legs.iter().map(Turn::from).collect()));
-            seen.found = violations.into_iter().map(Found::from).collect();
+            seen.found = violations;
             seen.violations = violation_count;
         }
         seen
@@ -471,7 +440,7 @@ impl Seen {
             to_be_caught: !violates.is_empty(),
             elapsed,
             verdict: verdict(
-                violates,
+                &violates,
                 &self.found,
                 changed,
                 (&self.work, self.trials, self.free),

@@ -3,6 +3,7 @@ use machine_facts::topology::allowed_cpus;
 use super::*;
 use crate::storms::Storms;
 use kernel_model::fault_around::Schemes;
+use kernel_model::invariants;
 
 fn setup(seconds: u64, left_out: &[&str]) -> AuditSetup {
     AuditSetup {
@@ -126,7 +127,7 @@ fn schemes_that_map_a_bad_page_are_caught_where_it_stays() {
         assert_eq!(found(scheme), [], "{scheme}");
     }
     for scheme in ["sketch", "lockless-rfc", "invalidate-only"] {
-        assert_eq!(found(scheme), [Invariant::NoPoisonedPte], "{scheme}");
+        assert_eq!(found(scheme), [invariants::NO_POISONED_PTE], "{scheme}");
     }
 }
 
@@ -238,13 +239,11 @@ fn a_schedule_is_what_it_says() {
 /// What was found is a verdict, whatever else was done; and what wasn't is none if little was done.
 #[test]
 fn a_verdict_takes_work_unless_something_was_found() {
-    let found = [Found::from(Violation {
-        invariant: Invariant::NoStalePte,
-        index: 0,
-        pfn: kernel_model::folio::Pfn(0),
-        incarnation: 1,
+    let found = [Violation {
+        invariant: invariants::NO_STALE_PTE,
+        place: None,
         detail: String::new(),
-    })];
+    }];
     let (idle, free) = (Work::default(), Free::default());
     let trials = Trials { done: 17, all: 17 };
     let verdict = |violates: &[_], found: &[_], changed, work, free| {
@@ -259,7 +258,7 @@ fn a_verdict_takes_work_unless_something_was_found() {
         had_s: 0.9,
         possible_s: 10.0,
     };
-    let declared = [Invariant::NoStalePte];
+    let declared = [invariants::NO_STALE_PTE];
     assert_eq!(
         verdict(&[], &found, false, &idle, starved),
         Verdict::NotAsDeclared

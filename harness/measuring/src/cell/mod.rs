@@ -11,9 +11,9 @@ mod subject;
 
 use std::sync::Arc;
 
-use kernel_model::Violation;
 use kernel_model::fault_around::Schemes;
 use kernel_model::platform::{Burdened, Native};
+use kernel_model::race::Violation;
 use machine_facts::cancel::Cancel;
 use machine_facts::clock::Clock;
 use machine_facts::conditions::Conditions;

@@ -5,7 +5,8 @@ mod reader;
 mod unique;
 
 use jiff::Timestamp;
-use kernel_model::fault_around::{About, Verdict};
+use kernel_model::fault_around::About;
+use kernel_model::race::Verdict;
 use serde::{Deserialize, Serialize};
 
 use machine_facts::clock::Step;

@@ -4,35 +4,62 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Invariant;
-use crate::folio::Pfn;
+use serde::Serialize;
+
+use super::Invariant;
 
 /// An invariant that did not hold, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// Which one.
     pub invariant: Invariant,
-    /// The file offset, in pages.
-    pub index: u64,
-    /// The folio's frame.
-    pub pfn: Pfn,
-    /// Which allocation of that frame it is.
-    pub incarnation: u64,
+    /// Where, if it is at a page of a file.
+    #[serde(flatten)]
+    pub place: Option<Place>,
     /// What was seen.
     pub detail: String,
 }
 
+/// A page of a file, and what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file offset, in pages.
+    #[serde(rename = "offset")]
+    pub index: u64,
+    /// The folio's frame.
+    #[serde(rename = "folio")]
+    pub frame: u32,
+    /// Which allocation of that frame it is.
+    pub incarnation: u64,
+}
+
+impl Violation {
+    /// What was seen, after where that was; without the incarnation, by which no two runs agree.
+    pub fn told(&self) -> String {
+        match self.place {
+            Some(Place { index, frame, .. }) => {
+                format!("offset {index}, folio {frame}: {}", self.detail)
+            }
+            None => self.detail.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{} at offset {}, folio {} (incarnation {}): {}",
-            self.invariant.name(),
-            self.index,
-            self.pfn.0,
-            self.incarnation,
-            self.detail
-        )
+        write!(out, "{}", self.invariant)?;
+        if let Some(Place {
+            index,
+            frame,
+            incarnation,
+        }) = self.place
+        {
+            write!(
+                out,
+                " at offset {index}, folio {frame} (incarnation {incarnation})"
+            )?;
+        }
+        write!(out, ": {}", self.detail)
     }
 }
 
