@@ -3,14 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
-use kernel_model::Graded;
 use kernel_model::platform::checked::{Mutation, begin_exploration, mutate};
-use kernel_model::scenario::{Explored, Seen};
-=======
-use kernel_model::platform::checked::{Mutation, mutate};
 use kernel_model::race::{Explored, Seen};
->>>>>>> 3fc98f2 (What a family of races is stands in kernel-model as data)
 use machine_facts::cancel::Cancel;
 
 use super::panics::quietly;
