@@ -139,6 +139,7 @@ impl<'a> Words<'a> {
             Note::Allocated(pfn) => format!("  allocate folio {}", pfn.0),
             Note::Freed(pfn) => format!("  free folio {}", pfn.0),
             Note::Filled { index, pfn } => format!("  page {index} is read into folio {}", pfn.0),
+            Note::Says(words) => words.clone(),
             Note::Violated(invariant) => format!("  <== {invariant}"),
             Note::Graded(graded) if graded.name == self.shows => format!("  <== {graded}"),
             Note::Graded(_) => return None,
@@ -171,6 +172,7 @@ impl<'a> Words<'a> {
             Holds::Pmd if !stale => return None,
             Holds::Pmd => format!("PTE table? {}", self.value(word, got, got)),
             Holds::Contents => format!("read the page: {}", self.value(word, got, got)),
+            Holds::Number => format!("word {}: {got}", word.number),
             Holds::TaskState | Holds::Signal | Holds::Queued | Holds::Frame => {
                 format!("{}? {}", subject(word), self.value(word, got, got))
             }
@@ -198,6 +200,7 @@ impl<'a> Words<'a> {
             Holds::Size => format!("i_size = {}", self.value(word, new, old)),
             Holds::Pmd if new == 0 => "take the PTE table away".to_owned(),
             Holds::Pmd => INSTALLS.trim_start().to_owned(),
+            Holds::Number => format!("word {} = {new}", word.number),
             Holds::Counts => {
                 let refcount = Counts::of(new).refcount();
                 format!("{}refcount = {refcount}", self.folio(word))
@@ -232,6 +235,7 @@ impl<'a> Words<'a> {
                 self.value(word, old, new),
                 self.value(word, new, old)
             )),
+            Holds::Number => Some(format!("word {}: {old} -> {new}", word.number)),
             Holds::TaskState => Some(format!(
                 "{}: {} -> {}",
                 subject(word),
@@ -312,7 +316,8 @@ impl<'a> Words<'a> {
             | Holds::Incarnation
             | Holds::CompoundHead
             | Holds::Rcu
-            | Holds::FrameField => value.to_string(),
+            | Holds::FrameField
+            | Holds::Number => value.to_string(),
             // Not by their values: see `flags`.
             Holds::Flags => format!("{value:#x}"),
         }

@@ -47,6 +47,8 @@ pub enum Holds {
     FrameField,
     /// What was read into a frame.
     Contents,
+    /// A number that means nothing more, of a family that has no kind of its own for it.
+    Number,
 }
 
 /// One word of the model: its number among those of its kind, in the order of making. Folios are
@@ -93,6 +95,8 @@ pub enum Note {
         /// The frame.
         pfn: Pfn,
     },
+    /// In a family's own words.
+    Says(String),
     /// An audit found an invariant violated.
     Violated(Invariant),
     /// An outcome that is graded is seen here.

@@ -54,7 +54,7 @@ impl Mutation {
 }
 
 /// Kinds of words there are, for their numbers.
-const KINDS: usize = Holds::Contents as usize + 1;
+const KINDS: usize = Holds::Number as usize + 1;
 
 thread_local! {
     static MUTATION: RefCell<Mutation> = const { RefCell::new(Mutation::NONE) };
