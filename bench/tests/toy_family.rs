@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use kernel_model::platform::{AtomicWord, Holds, Loom, Note, Platform, Shuttle, Site};
 use kernel_model::race::{
-    self, Checked, Counter, Counts, Explored, Family, Invariant, PROGRESS, Race, Scenario, Scheme,
-    Seen, Tag, Verdict, Violation, Violations, Work, World,
+    self, Checked, Counter, Counts, Explored, Family, Invariant, LOCK_ORDER, PROGRESS, Race,
+    Scenario, Scheme, Seen, Tag, Verdict, Violation, Violations, Work, World,
 };
 
 static TOY: Family = Family {
@@ -21,7 +21,7 @@ static TOY: Family = Family {
     schemes: || vec![&ATOMIC, &LOAD_STORE],
     scenarios: || vec![&ADD_VS_ADD],
     tags: &[MEETS],
-    invariants: &[NO_LOST_ADDITION, PROGRESS],
+    invariants: &[NO_LOST_ADDITION, LOCK_ORDER, PROGRESS],
     graded: &[],
     scheme_checks: &[],
     model_checks: Vec::new,
@@ -151,7 +151,10 @@ fn main() -> ExitCode {
         let text = String::from_utf8_lossy(&output.stdout);
         let words: Vec<_> = text.split_whitespace().collect();
         let (words, code) = (words.join(" "), output.status.code());
-        let missing: Vec<_> = parts.iter().filter(|part| !words.contains(**part)).collect();
+        let missing: Vec<_> = parts
+            .iter()
+            .filter(|part| !words.contains(**part))
+            .collect();
         let errors = String::from_utf8_lossy(&output.stderr);
         let is_ok = code == Some(*status) && missing.is_empty();
         println!("test {line} ... {}", if is_ok { "ok" } else { "FAILED" });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::address_space::AddressSpace;
 use crate::folio::{Observed, PG_HWPOISON, PG_LOCKED, PG_UPTODATE, Pfn};
 use crate::platform::{Note, Platform, RwSemaphore};
-use crate::race::{Invariant, PROGRESS, Place, Violation};
+use crate::race::{Invariant, LOCK_ORDER, PROGRESS, Place, Violation};
 use crate::rmap::tables_of;
 use crate::system::System;
 
@@ -24,6 +24,7 @@ pub const ALL: &[Invariant] = &[
     NO_LOST_DATA,
     NO_FREED_TABLE_USE,
     COUNTS_BALANCE,
+    LOCK_ORDER,
     PROGRESS,
 ];
 

@@ -48,7 +48,7 @@ fn invariants_are_called_what_the_reports_call_them() {
     let names: Vec<_> = invariants::ALL.iter().map(|it| it.name).collect();
     let expected = "no-stale-pte no-mapped-removal no-mapped-free no-bad-free \
                     pte-holds-reference right-offset no-pte-past-eof only-uptodate \
-                    no-poisoned-pte no-lost-data no-freed-table-use counts-balance progress";
+                    no-poisoned-pte no-lost-data no-freed-table-use counts-balance lock-order progress";
     assert_eq!(names.join(" "), expected);
 }
 
@@ -61,7 +61,8 @@ fn no_two_families_give_one_name_to_two_things() {
         let scenarios = (family.scenarios)().into_iter().map(|it| it.name);
         names.extend(schemes.chain(scenarios).chain([family.name]));
         assert!(
-            family.invariants.contains(&race::PROGRESS),
+            family.invariants.contains(&race::PROGRESS)
+                && family.invariants.contains(&race::LOCK_ORDER),
             "{}",
             family.name
         );

@@ -336,11 +336,19 @@ fn execute(
     gathered.came_to_its_end();
     world.take_apart();
     Shown {
-        found: first_violation(&*world),
+        found: first_violation(&*world).or_else(wrong_lock_order),
         cpus,
         longest_history,
         steps,
     }
+}
+
+/// What lockdep has found in the executions so far.
+fn wrong_lock_order() -> Option<Found> {
+    checked::lock_order().map(|cycle| Found {
+        invariant: race::LOCK_ORDER,
+        detail: cycle.to_string(),
+    })
 }
 
 /// The first violation that a machine has reported.

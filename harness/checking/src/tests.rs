@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::*;
 use kernel_model::invariants::{self, RIGHT_OFFSET};
-use kernel_model::platform::{Loom, Platform};
-use kernel_model::race::{PROGRESS, Violation, Violations};
+use kernel_model::platform::{Loom, Platform, SpinLock};
+use kernel_model::race::{LOCK_ORDER, PROGRESS, Violation, Violations};
 use kernel_model::scenario::seen;
 
 /// The cell whose second CPU does something else.
@@ -100,6 +100,23 @@ fn what_goes_wrong_first_counts() {
         panic!("planted");
     };
     assert_eq!(violated(by_loom(report_and_panic)), RIGHT_OFFSET);
+}
+
+/// No execution comes to a deadlock: one CPU does both, one after the other.
+#[test]
+fn an_order_of_locks_that_has_a_circle_is_a_verdict() {
+    let orders = |_: &dyn World| {
+        let lock = |class| <Loom as Platform>::SpinLock::new(class, ());
+        let (a, b) = (lock("a"), lock("b"));
+        for (first, second) in [(&a, &b), (&b, &a)] {
+            let _held = first.lock();
+            drop(second.lock());
+        }
+    };
+    match by_loom(orders) {
+        Ended::Violated(found) => assert_eq!(found.invariant, LOCK_ORDER, "{found}"),
+        ended => panic!("{ended:?}"),
+    }
 }
 
 #[test]

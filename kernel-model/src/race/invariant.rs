@@ -21,6 +21,13 @@ pub const PROGRESS: Invariant = Invariant {
     says: "every operation ends",
 };
 
+/// What lockdep finds over all executions of an exploration, whether one of them comes to a
+/// deadlock or not. Every family has it.
+pub const LOCK_ORDER: Invariant = Invariant {
+    name: "lock-order",
+    says: "classes of locks are taken under each other in no circle",
+};
+
 impl Invariant {
     /// The one of a name, of whichever family.
     pub fn named(name: &str) -> Option<Self> {

@@ -17,7 +17,7 @@ mod violation;
 
 pub(crate) use counter::counters;
 pub use counter::{Counter, Counts, Graded, Seen};
-pub use invariant::{Invariant, PROGRESS};
+pub use invariant::{Invariant, LOCK_ORDER, PROGRESS};
 pub use scenario::{Explored, Race, Scenario, Work, World};
 pub use scheme::{Scheme, Verdict};
 pub use tag::Tag;
