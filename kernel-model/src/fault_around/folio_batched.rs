@@ -15,7 +15,7 @@
 //! Sound for the reason that `page-locked` is: the folio's lock. That holds for a folio of which a
 //! part is truncated, too, since that part is split off, or the folio removed, under the lock.
 
-use crate::graded::{FOREIGN_PTE};
+use crate::graded::FOREIGN_PTE;
 use crate::race::{Scheme, Verdict};
 use std::slice;
 use std::sync::atomic::Ordering::Relaxed;

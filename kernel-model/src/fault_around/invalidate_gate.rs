@@ -96,7 +96,11 @@ const fn about(
                 why: "a fault looks at the gate under the PTE-table lock, and a remover that is counted \
                       comes through that lock before it removes anything",
             },
-            shows: if transient_mapcount { graded::ALL } else { &[FOREIGN_PTE] },
+            shows: if transient_mapcount {
+                graded::ALL
+            } else {
+                &[FOREIGN_PTE]
+            },
             sites,
             own_checks,
         },

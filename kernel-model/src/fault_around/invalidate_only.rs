@@ -6,17 +6,19 @@
 //! every fault on the file writes the word of the lock twice, whichever pages it maps. Since v6.4
 //! `->map_pages()` runs under RCU, where none may sleep: hence the trylock.
 
-use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
-use crate::invariants::{NO_FREED_TABLE_USE, NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET};
-use crate::race::{Invariant, Scheme, Verdict};
 use super::mapcount_recheck::MAPCOUNT_INC;
 use super::walk::{Claim, LARGE_RECHECK, Skip};
 use super::{About, FaultAround, Rmws};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::Counting;
 use crate::folio::site::REF_GET_UNLESS_ZERO;
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::invariants::{
+    NO_FREED_TABLE_USE, NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET,
+};
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::{Platform, RwSemaphore};
+use crate::race::{Invariant, Scheme, Verdict};
 use crate::removal::Duties;
 use crate::system::Task;
 use crate::tag::{RETRACTED, UNFROZEN_UNLOCKED};
@@ -26,7 +28,13 @@ use crate::tag::{RETRACTED, UNFROZEN_UNLOCKED};
 pub struct InvalidateOnly;
 
 /// What a checker and an audit may find.
-const VIOLATES: &[Invariant] = &[NO_STALE_PTE, NO_MAPPED_REMOVAL, RIGHT_OFFSET, NO_POISONED_PTE, NO_FREED_TABLE_USE,];
+const VIOLATES: &[Invariant] = &[
+    NO_STALE_PTE,
+    NO_MAPPED_REMOVAL,
+    RIGHT_OFFSET,
+    NO_POISONED_PTE,
+    NO_FREED_TABLE_USE,
+];
 
 static ABOUT: About = About {
     scheme: Scheme {

@@ -8,7 +8,9 @@
 //! [`sketch`](super::sketch::Sketch) is broken by one.
 
 use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
-use crate::invariants::{NO_FREED_TABLE_USE, NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET};
+use crate::invariants::{
+    NO_FREED_TABLE_USE, NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET,
+};
 use crate::race::{Invariant, Scheme, Verdict};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -37,7 +39,13 @@ const CHECK_MAPPING: Site = Site::load(
 );
 
 /// What a checker and an audit may find.
-const VIOLATES: &[Invariant] = &[NO_STALE_PTE, NO_MAPPED_REMOVAL, RIGHT_OFFSET, NO_POISONED_PTE, NO_FREED_TABLE_USE,];
+const VIOLATES: &[Invariant] = &[
+    NO_STALE_PTE,
+    NO_MAPPED_REMOVAL,
+    RIGHT_OFFSET,
+    NO_POISONED_PTE,
+    NO_FREED_TABLE_USE,
+];
 
 static ABOUT: About = About {
     scheme: Scheme {
@@ -45,7 +53,11 @@ static ABOUT: About = About {
         lineage: "Torvalds, RFC patch of 13 Oct 2020",
         summary: "check the mapping once, mapcount++, map",
         verdict: Verdict::Broken {
-            on: &[(UNFROZEN, VIOLATES), (UNFROZEN_UNLOCKED, VIOLATES), (RETRACTED, VIOLATES)],
+            on: &[
+                (UNFROZEN, VIOLATES),
+                (UNFROZEN_UNLOCKED, VIOLATES),
+                (RETRACTED, VIOLATES),
+            ],
             why: "a whole removal fits between the look at the mapping and the increment",
         },
         shows: &[TRANSIENT_MAPCOUNT, FOREIGN_PTE],

@@ -21,17 +21,17 @@
 
 use std::slice;
 
-use crate::graded::FOREIGN_PTE;
-use crate::race::{Scheme, Verdict};
 use super::locked::{LOCKED_MAPPING, TEST_LOCKED};
 use super::{About, FOLIO_CLIP, FaultAround, PTE_NONE, Rmws};
 use crate::address_space::site::I_SIZE_READ;
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::{MAPCOUNT_INC_LOCKED, REF_GET_UNLESS_ZERO};
 use crate::folio::{Counting, Pfn};
+use crate::graded::FOREIGN_PTE;
 use crate::page_allocator::Run;
 use crate::page_table::Pte;
 use crate::platform::Platform;
+use crate::race::{Scheme, Verdict};
 use crate::removal::Duties;
 use crate::system::Task;
 

@@ -7,11 +7,11 @@
 //! without it. Sound because of the page locks. What the lock adds keeps holes and truncations away
 //! from the window, and costs two writes of a line that all faults on the file share.
 
-use crate::race::{Scheme, Verdict};
 use super::page_locked::{self, PageLocked};
 use super::{About, FaultAround};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::platform::{Platform, RwSemaphore};
+use crate::race::{Scheme, Verdict};
 use crate::removal::Duties;
 use crate::system::Task;
 

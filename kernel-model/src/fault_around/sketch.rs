@@ -17,9 +17,6 @@
 //! that no audit on x86 finds that one. Where a large folio is cut and goes whole, what lies before
 //! the new end isn't unmapped again (`fault-vs-partial-truncate`), and audits find it.
 
-use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
-use crate::invariants::{NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET};
-use crate::race::{Invariant, Scheme, Verdict};
 use super::mapcount_recheck::{
     MAPCOUNT_INC, MAPCOUNT_INC_MB, MAPCOUNT_UNDO, RECHECK_LOCKED, REMOVER_LOCK_MB,
 };
@@ -28,8 +25,11 @@ use super::{About, FaultAround, Rmws};
 use crate::fault::{MapPages, Mapped, Window};
 use crate::folio::site::REF_GET_UNLESS_ZERO;
 use crate::folio::{Counting, PG_LOCKED};
+use crate::graded::{FOREIGN_PTE, TRANSIENT_MAPCOUNT};
+use crate::invariants::{NO_MAPPED_REMOVAL, NO_POISONED_PTE, NO_STALE_PTE, RIGHT_OFFSET};
 use crate::page_allocator::{MemMap, Run};
 use crate::platform::Platform;
+use crate::race::{Invariant, Scheme, Verdict};
 use crate::removal::Duties;
 use crate::system::Task;
 use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
@@ -39,7 +39,12 @@ use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 pub struct Sketch;
 
 /// What a checker and an audit may find.
-const VIOLATES: &[Invariant] = &[NO_STALE_PTE, NO_MAPPED_REMOVAL, RIGHT_OFFSET, NO_POISONED_PTE,];
+const VIOLATES: &[Invariant] = &[
+    NO_STALE_PTE,
+    NO_MAPPED_REMOVAL,
+    RIGHT_OFFSET,
+    NO_POISONED_PTE,
+];
 
 static ABOUT: About = About {
     scheme: Scheme {

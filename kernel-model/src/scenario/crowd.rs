@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{SetStage, Sizes, Stage, remove, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 
 /// See the module.

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::{Sizes, Stage, remove, seen};
-use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::{UNFROZEN, UNFROZEN_UNLOCKED};
 
 scenario! {

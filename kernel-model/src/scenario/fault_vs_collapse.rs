@@ -2,9 +2,9 @@
 //! one covers. Tables are freed after a grace period here.
 
 use super::{Sizes, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::RETRACTED;
 use crate::{Orders, Task};
 

@@ -1,9 +1,9 @@
 //! `fault-vs-fault`: the same page, faulted on by two processes at once.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 /// See the module.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! `fault-vs-fill`: a page is read in and published while another process faults around it.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 /// See the module.
 #[derive(Debug)]

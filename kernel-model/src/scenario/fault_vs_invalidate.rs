@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::{Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {

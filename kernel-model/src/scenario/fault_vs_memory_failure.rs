@@ -1,10 +1,10 @@
 //! Faults on pages whose memory goes bad.
 
 use super::{Sizes, Stage, remove, seen};
-use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{SetStage, Stage, remove, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 
 /// With the PTE table there already.

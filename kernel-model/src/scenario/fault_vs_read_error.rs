@@ -2,9 +2,9 @@
 //! to date. The slow path reads it again while another process faults around it.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 /// See the module.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 //! of its frame then. Reclaim owes no scheme anything: a reference must be enough.
 
 use super::{Sizes, Stage, remove, seen};
-use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 scenario! {
     /// One page.

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Sizes, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::folio::PG_READAHEAD;
 use crate::mm::{Mm, Vma};
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 use crate::{Orders, Task};
 

@@ -1,9 +1,9 @@
 //! `fault-vs-swapout`: a fault against tmpfs's swapping out, which freezes nothing.
 
 use super::{Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {

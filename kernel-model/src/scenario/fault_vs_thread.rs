@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 /// See the module.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 //! before it.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 
 /// With the PTE table there already: the truncation comes through its lock after it has written

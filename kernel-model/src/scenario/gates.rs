@@ -2,10 +2,10 @@
 //! schemes without gates see two more races.
 
 use super::{Sizes, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::gates::Gates;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN_UNLOCKED;
 
 scenario! {

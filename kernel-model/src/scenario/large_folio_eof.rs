@@ -2,10 +2,10 @@
 //! the file was cut off.
 
 use super::{Sizes, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 scenario! {
     /// A file of one page in a folio of two, as xfstests' generic/749 has it.

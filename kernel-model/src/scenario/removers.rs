@@ -5,10 +5,10 @@
 //! Writebacks are in `writeback.rs`.
 
 use super::{Stage, remove, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 
 scenario! {

@@ -2,9 +2,9 @@
 //! back at another offset; there is one frame, so that memory may be out as well.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 
 /// See the module.

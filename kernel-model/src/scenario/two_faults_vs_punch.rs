@@ -1,9 +1,9 @@
 //! `two-faults-vs-punch`: two processes fault on the page that a hole takes away.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 
 /// See the module.

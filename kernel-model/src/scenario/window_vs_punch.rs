@@ -2,9 +2,9 @@
 //! together and has one barrier for the batch.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 use crate::tag::UNFROZEN;
 
 /// See the module.

@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use super::{Sizes, Stage, remove, seen};
-use crate::race::{Explored, Scenario};
 use crate::Orders;
 use crate::Policy;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 scenario! {
     /// The device still reads the page when the hole comes, which must wait with the lock held.

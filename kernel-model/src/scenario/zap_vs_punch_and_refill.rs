@@ -2,10 +2,10 @@
 //! punched over it and its frame comes back at another offset.
 
 use super::{SetStage, Stage, seen};
-use crate::race::{Explored, Scenario};
 use crate::Policy;
 use crate::Task;
 use crate::platform::Platform;
+use crate::race::{Explored, Scenario};
 
 /// See the module.
 #[derive(Debug)]
