@@ -42,6 +42,7 @@ pub mod platform;
 pub mod race;
 pub mod removal;
 pub mod scenario;
+pub mod shmem_punch;
 pub mod stack;
 pub mod tag;
 pub mod wait_queue;

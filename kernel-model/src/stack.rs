@@ -85,6 +85,15 @@ impl FramePointer {
     }
 }
 
+impl fmt::Display for FramePointer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place() {
+            None => out.write_str("NULL"),
+            Some(place) => write!(out, "frame {place} of operation {}", self.generation()),
+        }
+    }
+}
+
 /// A frame's word: which operation has it, and whether that hasn't returned.
 const fn live(generation: u64) -> u64 {
     generation << 1 | 1

@@ -8,6 +8,7 @@ use kernel_model::folio::{self, Counts};
 use kernel_model::gates::GateState;
 use kernel_model::platform::checked::Mutation;
 use kernel_model::platform::{Access, Holds, Note, Site, Step, What, Word};
+use kernel_model::stack::FramePointer;
 use kernel_model::wait_queue;
 
 use super::flags;
@@ -176,6 +177,7 @@ impl<'a> Words<'a> {
             Holds::TaskState | Holds::Signal | Holds::Queued | Holds::Frame => {
                 format!("{}? {}", subject(word), self.value(word, got, got))
             }
+            Holds::FramePointer => format!("i_private? {}", self.value(word, got, got)),
             Holds::FrameField if !stale => return None,
             Holds::FrameField => format!("read a field of a frame: {got}"),
             Holds::Rcu => return None,
@@ -198,6 +200,7 @@ impl<'a> Words<'a> {
             ),
             Holds::Slot => format!("slot {} = {}", word.number, self.value(word, new, old)),
             Holds::Size => format!("i_size = {}", self.value(word, new, old)),
+            Holds::FramePointer => format!("i_private = {}", self.value(word, new, old)),
             Holds::Pmd if new == 0 => "take the PTE table away".to_owned(),
             Holds::Pmd => INSTALLS.trim_start().to_owned(),
             Holds::Number => format!("word {} = {new}", word.number),
@@ -309,6 +312,7 @@ impl<'a> Words<'a> {
             Holds::TaskState => wait_queue::state_name(value).to_owned(),
             Holds::Signal | Holds::Queued if value == 0 => "no".to_owned(),
             Holds::Signal | Holds::Queued => "yes".to_owned(),
+            Holds::FramePointer => FramePointer::of_word(value).to_string(),
             Holds::Frame if value & 1 == 0 => "returned".to_owned(),
             Holds::Frame => format!("operation {}'s", value >> 1),
             Holds::Size

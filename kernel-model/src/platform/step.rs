@@ -45,6 +45,8 @@ pub enum Holds {
     Frame,
     /// What an operation has in its frame.
     FrameField,
+    /// A pointer to an operation's frame.
+    FramePointer,
     /// What was read into a frame.
     Contents,
     /// A number that means nothing more, of a family that has no kind of its own for it.

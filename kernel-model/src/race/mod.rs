@@ -84,7 +84,7 @@ impl Family {
 }
 
 /// The registry: a line for each family.
-static FAMILIES: &[&Family] = &[&crate::fault_around::FAMILY];
+static FAMILIES: &[&Family] = &[&crate::fault_around::FAMILY, &crate::shmem_punch::FAMILY];
 
 /// A family beside those of the registry.
 static ONE_MORE: OnceLock<&Family> = OnceLock::new();
