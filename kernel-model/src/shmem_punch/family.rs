@@ -2,7 +2,7 @@
 
 use super::{BOUNDED_REMOVAL, FaultCounts, NO_USE_AFTER_RETURN, PunchCounts, Scenarios, Schemes};
 use crate::platform::{Native, Platform};
-use crate::race::{Family, Graded, PROGRESS, Race, Tag};
+use crate::race::{Family, Graded, LOCK_ORDER, PROGRESS, Race, Tag};
 use crate::{stack, wait_queue};
 
 /// A fault meets a punch, and may find what the puncher has on its stack.
@@ -57,7 +57,7 @@ pub static FAMILY: Family = Family {
             .collect()
     },
     tags: &[MEETS, TOUCHED, WOKEN, KILLED],
-    invariants: &[NO_USE_AFTER_RETURN, BOUNDED_REMOVAL, PROGRESS],
+    invariants: &[NO_USE_AFTER_RETURN, BOUNDED_REMOVAL, LOCK_ORDER, PROGRESS],
     graded: &[OVERTAKEN_FAULT, HOLE_NOT_EMPTY],
     scheme_checks: &[],
     model_checks: Vec::new,
