@@ -7,6 +7,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use shuttle::scheduler::RandomScheduler;
+
 use kernel_model::platform::{Loom, Platform, Shuttle, Site, checked};
 
 /// What a CPU does.
@@ -18,7 +20,10 @@ pub(crate) fn cpu(does: impl FnOnce() + Send + 'static) -> Cpu {
 }
 
 /// Schedules that Shuttle tries.
-const SCHEDULES: usize = 500;
+const SCHEDULES: usize = 2_000;
+
+/// Where they come from.
+const SEED: u64 = 1;
 
 /// A platform that goes through executions.
 pub(crate) trait Checker: Platform {
@@ -51,21 +56,20 @@ impl Checker for Loom {
 impl Checker for Shuttle {
     fn explore(set_up: impl Fn() -> Vec<Cpu> + Send + Sync + 'static) -> Option<String> {
         panicked(move || {
-            shuttle::check_random(
-                move || {
-                    checked::begin_execution(false);
-                    let cpus = set_up();
-                    checked::begin_race();
-                    let threads = cpus.into_iter().enumerate().map(|(number, does)| {
-                        let builder = shuttle::thread::Builder::new().name(number.to_string());
-                        builder.spawn(does).expect("a thread of Shuttle")
-                    });
-                    for thread in threads.collect::<Vec<_>>() {
-                        thread.join().expect("a panic ends all of an execution");
-                    }
-                },
-                SCHEDULES,
-            );
+            // Of a seed: what is found once is found always.
+            let scheduler = RandomScheduler::new_from_seed(SEED, SCHEDULES);
+            shuttle::Runner::new(scheduler, shuttle::Config::default()).run(move || {
+                checked::begin_execution(false);
+                let cpus = set_up();
+                checked::begin_race();
+                let threads = cpus.into_iter().enumerate().map(|(number, does)| {
+                    let builder = shuttle::thread::Builder::new().name(number.to_string());
+                    builder.spawn(does).expect("a thread of Shuttle")
+                });
+                for thread in threads.collect::<Vec<_>>() {
+                    thread.join().expect("a panic ends all of an execution");
+                }
+            });
         })
     }
 }

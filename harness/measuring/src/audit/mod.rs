@@ -361,8 +361,7 @@ pub fn audit(
         seen.free.had_s += outcome.work.cpu_time.as_secs_f64();
         seen.free.possible_s += began.elapsed().as_secs_f64() * f64::from(setup.most_cpus());
         seen.work += outcome.work;
-        seen.found
-            .extend(outcome.violations.into_iter().map(|it| it));
+        seen.found.extend(outcome.violations);
         seen.violations += outcome.violation_count;
     }
     Ok(seen.judged(scheme.about(), storm, setup, start.elapsed()))
