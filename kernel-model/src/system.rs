@@ -143,11 +143,11 @@ counters! {
         /// Folios still mapped when locked, and unmapped one by one.
         UNMAPPED_SINGLY = unmapped_singly,
         /// The graded outcome: mapcount above 0 at the point of removal. No PTE maps the folio then
-        /// under a sound scheme: a fault has counted and will undo it. The kernel of today would say
-        /// BUG or warn.
+        /// under a sound scheme: a fault has counted and will undo it. The kernel of today would
+        /// say BUG or warn.
         TRANSIENT_MAPCOUNT = transient_mapcount,
-        /// Another one: a PTE of a VMA that isn't in `i_mmap` maps the folio at the point of removal,
-        /// and after it. The kernel says BUG there as well.
+        /// Another one: a PTE of a VMA that isn't in `i_mmap` maps the folio at the point of
+        /// removal, and after it. The kernel says BUG there as well.
         FOREIGN_PTE = foreign_pte,
     }
 }
