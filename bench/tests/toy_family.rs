@@ -157,9 +157,9 @@ fn main() -> ExitCode {
             .collect();
         let errors = String::from_utf8_lossy(&output.stderr);
         let is_ok = code == Some(*status) && missing.is_empty();
-        println!("test {line} ... {}", if is_ok { "ok" } else { "FAILED" });
+        eprintln!("test {line} ... {}", if is_ok { "ok" } else { "FAILED" });
         if !is_ok {
-            println!("status {code:?}, lacks {missing:?}:\n{text}{errors}");
+            eprintln!("status {code:?}, lacks {missing:?}:\n{text}{errors}");
             failed += 1;
         }
     }
