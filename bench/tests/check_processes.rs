@@ -122,7 +122,7 @@ fn bytes_said(process: u32) -> u64 {
 /// The rows' scenarios, verdicts and executions.
 fn rows(told: &Told) -> Vec<[String; 3]> {
     let rows = table(&told.text).into_iter().skip(1);
-    rows.map(|it| [it[1], it[3], it[5]].map(str::to_owned))
+    rows.map(|it| [it[2], it[4], it[6]].map(str::to_owned))
         .collect()
 }
 

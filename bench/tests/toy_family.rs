@@ -184,7 +184,7 @@ const EXPECTED: &[(&str, i32, &[&str])] = &[
         &[
             "atomic: declared sound: a read-modify-write reads the newest value add-vs-add ok (",
             "load-store: declared BROKEN in 1 scenarios: both may load before either stores \
-             add-vs-add no-lost-addition: 2 were added, and the counter is 1",
+             add-vs-add VIOLATES no-lost-addition (execution",
             "2 verdicts from",
             "all as declared",
         ],
