@@ -14,8 +14,8 @@
 //! freeze is the folio left unmapped and whole. So in Linux a PTE that was set before the mark may
 //! outlive the failure under any scheme, `page-locked` too. Here the split unmaps first, as it does
 //! for `punch-hole`: [`NO_POISONED_PTE`](crate::invariants::NO_POISONED_PTE), and that checks are
-//! needed for it, are verdicts of this stricter failure, which is ours. What Linux keeps is less: no fault
-//! that begins after the mark maps the page. `poison_check` is enough for that, without
+//! needed for it, are verdicts of this stricter failure, which is ours. What Linux keeps is less:
+//! no fault that begins after the mark maps the page. `poison_check` is enough for that, without
 //! `recheck_poison`; so much is argued, and no scenario judges it.
 //!
 //! What else is simpler than in Linux; all of this is modelled, and not reproduced on a kernel:
