@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use kernel_model::platform::checked::Mutation;
-use kernel_model::race;
+use kernel_model::race::{self, Family};
 use machine_facts::cancel::Cancel;
 use serde::{Deserialize, Serialize};
 
@@ -73,10 +73,10 @@ impl Order {
         let left_out = self.left_out.iter();
         let mutation = Mutation {
             weakened: weakened
-                .map(|(site, order)| Some((site_named(&cell, site)?, ordering_named(order)?)))
+                .map(|(site, order)| Some((site_named(site)?, ordering_named(order)?)))
                 .collect::<Option<_>>()?,
             left_out: left_out
-                .map(|site| site_named(&cell, site))
+                .map(|site| site_named(site))
                 .collect::<Option<_>>()?,
         };
         Some((cell, mutation))
@@ -88,16 +88,17 @@ impl Order {
     }
 }
 
-/// The name of a site or a check of a cell's family, out of the registries.
-fn site_named(cell: &Cell, name: &str) -> Option<&'static str> {
-    let family = cell.family;
-    let schemes = (family.schemes)().into_iter();
-    let of_schemes = schemes.flat_map(|scheme| {
-        let checks = family.checks_of(scheme);
-        checks.chain(sites_of(family, scheme))
-    });
-    let all = of_schemes.chain((family.model_checks)());
-    let mut names = all.map(|site| site.name);
+/// The name of a site or a check of any family, out of the registries: a change may be to several.
+fn site_named(name: &str) -> Option<&'static str> {
+    let of_family = |family: &'static Family| {
+        let schemes = (family.schemes)().into_iter();
+        let of_schemes = schemes.flat_map(|scheme| {
+            let checks = family.checks_of(scheme);
+            checks.chain(sites_of(family, scheme))
+        });
+        of_schemes.chain((family.model_checks)())
+    };
+    let mut names = race::families().flat_map(of_family).map(|site| site.name);
     names.find(|it| *it == name)
 }
 
@@ -201,20 +202,26 @@ mod tests {
             (order.extent.schedules, order.extent.seed),
             (Some(7), u64::MAX)
         );
-        assert!(site_named(&cell, "luck").is_none() && ordering_named("strong").is_none());
+        assert!(site_named("luck").is_none() && ordering_named("strong").is_none());
     }
 
     #[test]
     fn every_change_that_can_be_named_arrives() {
-        let family = Cell::all()[3].family;
-        let schemes = || (family.schemes)().into_iter();
-        let own = schemes().flat_map(|scheme| family.checks_of(scheme));
-        let checks = own.chain((family.model_checks)());
+        // Of each family to a cell of the first: it may be changed together with those of another.
+        let schemes = || {
+            let of = |family: &'static Family| {
+                let schemes = (family.schemes)().into_iter();
+                schemes.map(move |scheme| (family, scheme))
+            };
+            race::families().flat_map(of)
+        };
+        let own = schemes().flat_map(|(family, scheme)| family.checks_of(scheme));
+        let checks = own.chain(race::families().flat_map(|family| (family.model_checks)()));
         let without = checks.map(|check| Mutation {
             left_out: vec![check.name],
             ..Mutation::NONE
         });
-        let sites = schemes().flat_map(|scheme| sites_of(family, scheme));
+        let sites = schemes().flat_map(|(family, scheme)| sites_of(family, scheme));
         let with = sites.flat_map(|site| {
             let orders = super::super::weaken::ladder(site).iter();
             orders.map(|&order| Mutation {
@@ -227,7 +234,12 @@ mod tests {
         let lost: Vec<_> = all.iter().filter(|it| !arrives(it)).collect();
         assert!(lost.is_empty(), "{lost:?}");
         let names = |names: &[&'static str]| all.iter().any(|it| it.left_out == names);
-        for one in ["recheck_locked", "remover_mapcount", "fault_lock"] {
+        for one in [
+            "recheck_locked",
+            "remover_mapcount",
+            "fault_lock",
+            "falloc_read",
+        ] {
             assert!(names(&[one]), "{one}");
         }
         // All of the changes at once.
