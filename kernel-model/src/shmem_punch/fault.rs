@@ -1,8 +1,8 @@
 //! A touch of a page, and the fault that it may take.
 
-use super::{Gate, Task, Tmpfs};
+use super::{Gate, Page, Task, Tmpfs};
 use crate::folio::Pfn;
-use crate::platform::{Note, Platform, SpinLock};
+use crate::platform::{Note, Platform};
 use crate::race::counters;
 
 counters! {
@@ -44,13 +44,9 @@ impl<P: Platform> Tmpfs<P> {
 
     /// Maps a page that is cached, if it isn't mapped; returns whether it was cached.
     fn maps_cached(&self, index: u64, task: &mut Task<P>) -> bool {
-        let mut page = self.pages[index as usize].lock();
-        let own = 1 << task.place;
-        if page.cached && page.mapped & own == 0 {
-            page.mapped |= own;
-            task.faults.mapped += 1;
-            let pfn = Pfn(index as u32);
-            P::note(|| Note::PteSet { index, pfn });
+        let mut page = self.page(index);
+        if page.cached && page.mapped & task.own() == 0 {
+            map(index, &mut page, task);
         }
         page.cached
     }
@@ -58,15 +54,20 @@ impl<P: Platform> Tmpfs<P> {
     /// The end of the slow path.
     fn map_or_create(&self, index: u64, task: &mut Task<P>) {
         let _filling = self.scheme.filling(self);
-        let mut page = self.pages[index as usize].lock();
-        let pfn = Pfn(index as u32);
+        let mut page = self.page(index);
         if !page.cached {
             page.cached = true;
             task.faults.created += 1;
-            P::note(|| Note::Allocated(pfn));
+            P::note(|| Note::Allocated(Pfn(index as u32)));
         }
-        page.mapped |= 1 << task.place;
-        task.faults.mapped += 1;
-        P::note(|| Note::PteSet { index, pfn });
+        map(index, &mut page, task);
     }
+}
+
+/// Sets the PTE of a task's process that maps a page.
+fn map<P: Platform>(index: u64, page: &mut Page, task: &mut Task<P>) {
+    page.mapped |= task.own();
+    task.faults.mapped += 1;
+    let pfn = Pfn(index as u32);
+    P::note(|| Note::PteSet { index, pfn });
 }

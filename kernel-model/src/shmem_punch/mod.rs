@@ -6,7 +6,7 @@
 //! is the other family's question. There are no frames of memory, no reference counts, no large
 //! folios, no swap, and no `mmap_lock`: every fault may sleep.
 
-use std::ops::Range;
+use std::ops::{DerefMut, Range};
 use std::sync::Arc;
 
 use crate::platform::{AtomicWord, Holds, Note, Platform, RwSemaphore, Site, SpinLock};
@@ -106,6 +106,13 @@ pub struct Task<P: Platform> {
     punches: PunchCounts,
 }
 
+impl<P: Platform> Task<P> {
+    /// The bit of its process in a page.
+    const fn own(&self) -> u64 {
+        1 << self.place
+    }
+}
+
 /// A page of the file: whether it is cached, and the processes that map it, a bit each.
 #[derive(Debug, Default)]
 struct Page {
@@ -135,6 +142,11 @@ impl<P: Platform> Tmpfs<P> {
             place: None,
             detail,
         });
+    }
+
+    /// A page, locked.
+    fn page(&self, index: u64) -> impl DerefMut<Target = Page> + '_ {
+        self.pages[index as usize].lock()
     }
 
     /// Whose frame is in `i_private`.

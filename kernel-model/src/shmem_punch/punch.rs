@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{BOUNDED_REMOVAL, Page, Punch, SecondPass, Task, Tmpfs, family};
 use crate::folio::Pfn;
-use crate::platform::{Note, Platform, RwSemaphore, SpinLock};
+use crate::platform::{Note, Platform, RwSemaphore};
 use crate::race::counters;
 
 counters! {
@@ -40,15 +40,10 @@ impl<P: Platform> Tmpfs<P> {
         for index in range.clone() {
             zap::<P>(index, &mut self.page(index));
         }
-        for index in range.clone() {
-            self.remove(index, task);
-        }
+        self.scan(range, task);
         let mut scans = 0;
         loop {
-            let mut found = false;
-            for index in range.clone() {
-                found |= self.remove(index, task);
-            }
+            let found = self.scan(range, task);
             scans += 1;
             if !found || self.scheme.second_pass() == SecondPass::Once {
                 break;
@@ -67,8 +62,13 @@ impl<P: Platform> Tmpfs<P> {
         }
     }
 
-    fn page(&self, index: u64) -> impl std::ops::DerefMut<Target = Page> + '_ {
-        self.pages[index as usize].lock()
+    /// Takes the pages of a range out of the cache; returns whether there were any.
+    fn scan(&self, range: &Range<u64>, task: &mut Task<P>) -> bool {
+        let mut found = false;
+        for index in range.clone() {
+            found |= self.remove(index, task);
+        }
+        found
     }
 
     /// Takes a page out of the cache; returns whether it was there.
