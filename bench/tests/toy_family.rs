@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use kernel_model::platform::{AtomicWord, Holds, Loom, Note, Platform, Shuttle, Site};
 use kernel_model::race::{
     self, Checked, Counter, Counts, Explored, Family, Invariant, LOCK_ORDER, PROGRESS, Race,
-    Scenario, Scheme, Seen, Tag, Verdict, Violation, Violations, Work, World,
+    Scenario, Scheme, Seen, SetUp, Tag, Verdict, Violation, Violations, Work, World,
 };
 
 static TOY: Family = Family {
@@ -112,12 +112,16 @@ impl<P: Platform> World for Adding<P> {
     }
 }
 
-fn set_up<P: Platform>(scheme: &str, _: &str) -> Race {
+fn set_up<P: Platform>(scheme: &str, _: &str) -> SetUp {
+    let is_atomic = scheme == ATOMIC.name;
+    Box::new(move || race_of::<P>(is_atomic))
+}
+
+fn race_of<P: Platform>(is_atomic: bool) -> Race {
     let world = Arc::new(Adding::<P> {
         count: P::AtomicU64::new(Holds::Number, 0),
         violations: Violations::default(),
     });
-    let is_atomic = scheme == ATOMIC.name;
     let adds = |world: Arc<Adding<P>>| -> Work {
         Box::new(move || {
             P::note(|| Note::Says("add".to_owned()));

@@ -12,7 +12,8 @@ use std::time::Duration;
 use kernel_model::platform::checked::{self, Mutation};
 use kernel_model::platform::{Site, Step};
 use kernel_model::race::{
-    self, Counts, Explored, Family, Graded, Invariant, Race, Scenario, Scheme, Seen, Work, World,
+    self, Counts, Explored, Family, Graded, Invariant, Race, Scenario, Scheme, Seen, SetUp, Work,
+    World,
 };
 use serde::{Deserialize, Serialize};
 
@@ -232,7 +233,8 @@ impl Exploration {
 
     /// What must be seen in a cell, and in how many executions it was.
     pub fn seen_of(&self, cell: &Cell) -> impl Iterator<Item = (Seen, u64)> {
-        cell.scenario.seen.iter().copied().zip(self.seen.clone())
+        let clauses = cell.scenario.seen.iter().copied();
+        clauses.zip(self.seen.iter().copied())
     }
 
     /// What must be seen in a cell and wasn't.
@@ -289,22 +291,21 @@ fn explore_once(cell: Cell, mutation: &Mutation, extent: &Extent, cancel: &Cance
     let watch = Arc::new(Gathered::new(cell, extent.limit, cancel.clone()));
     let ended = watch.conclude(mutation, || match explored {
         Explored::Exhaustively { bound } => {
-            exhaustive::explore(move || cell.set_up_for_loom(), bound, &watch, |_| ());
+            exhaustive::explore(cell.set_up_for_loom(), bound, &watch, |_| ());
         }
         Explored::AtRandom { schedules } => {
-            let set_up = move || cell.set_up_for_shuttle();
-            random::explore(set_up, schedules, extent.seed, &watch);
+            random::explore(cell.set_up_for_shuttle(), schedules, extent.seed, &watch);
         }
     });
     watch.exploration(explored, ended)
 }
 
 impl Cell {
-    fn set_up_for_loom(&self) -> Race {
+    fn set_up_for_loom(&self) -> SetUp {
         (self.family.checked.loom)(self.scheme.name, self.scenario.name)
     }
 
-    fn set_up_for_shuttle(&self) -> Race {
+    fn set_up_for_shuttle(&self) -> SetUp {
         (self.family.checked.shuttle)(self.scheme.name, self.scenario.name)
     }
 }

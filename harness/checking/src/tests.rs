@@ -36,7 +36,8 @@ fn planted(
 
 fn loom_with(work: fn(&dyn World), clauses: &'static [Seen]) -> Exploration {
     planted(work, clauses, |planted, watch| {
-        let set_up = move || planted(cell().set_up_for_loom());
+        let race = cell().set_up_for_loom();
+        let set_up = move || planted(race());
         exhaustive::explore(set_up, Some(1), watch, |_| ());
     })
 }
@@ -70,7 +71,8 @@ fn a_panic_is_a_verdict_that_names_its_message_and_place() {
     assert_eq!(by_loom(|_| ()), Ended::Exhausted);
     let work = |_: &dyn World| panic!("planted");
     let exploration = planted(work, &[], |planted, watch| {
-        let set_up = move || planted(cell().set_up_for_shuttle());
+        let race = cell().set_up_for_shuttle();
+        let set_up = move || planted(race());
         random::explore(set_up, 9, 1, watch);
     });
     assert_panicked(&exploration.ended, "planted");
@@ -156,8 +158,9 @@ fn each_execution_s_machine_is_taken_apart() {
     let watch = Arc::new(Gathered::with(cell(), &[], None, Cancel::default()));
     let (made, apart) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let counts = [Arc::clone(&made), Arc::clone(&apart)];
+    let set_up = cell().set_up_for_loom();
     let noting = move || {
-        let mut race = cell().set_up_for_loom();
+        let mut race = set_up();
         counts[0].fetch_add(1, Relaxed);
         race.world = Arc::new(Counted(race.world, Arc::clone(&counts[1])));
         race

@@ -83,7 +83,7 @@ fn simplest_with(
         steps,
     };
     let ended = gathered.conclude(mutation, || {
-        let set_up = move || cell.set_up_for_loom();
+        let set_up = cell.set_up_for_loom();
         exhaustive::explore(set_up, Some(preemptions), &gathered, move |shown| {
             let (shows, detail) = match graded {
                 Some(graded) if graded.shows_in(&shown.cpus) => {

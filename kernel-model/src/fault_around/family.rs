@@ -2,7 +2,7 @@
 
 use super::{About, Schemes, WALK_CHECKS};
 use crate::platform::{Native, Platform};
-use crate::race::{Family, Race, Scheme};
+use crate::race::{Family, Scheme, SetUp};
 use crate::scenario::Scenarios;
 use crate::{graded, invariants, sites, tag};
 
@@ -27,8 +27,8 @@ pub static FAMILY: Family = Family {
     facts,
     #[cfg(feature = "check")]
     checked: crate::race::Checked {
-        loom: race::<crate::platform::Loom>,
-        shuttle: race::<crate::platform::Shuttle>,
+        loom: set_up::<crate::platform::Loom>,
+        shuttle: set_up::<crate::platform::Shuttle>,
     },
 };
 
@@ -36,11 +36,11 @@ fn abouts() -> impl Iterator<Item = &'static About> {
     Schemes::<Native>::ALL.iter().map(|scheme| scheme.about())
 }
 
-/// Sets up a scheme in a scenario.
-fn race<P: Platform>(scheme: &str, scenario: &str) -> Race {
+/// The set-up of a scheme in a scenario.
+fn set_up<P: Platform>(scheme: &str, scenario: &str) -> SetUp {
     let scheme = Schemes::<P>::named(scheme).expect("a scheme of the registry");
     let scenario = Scenarios::<P>::named(scenario).expect("a scenario of the registry");
-    scenario.stage(scheme.into()).into()
+    Box::new(|| scenario.stage(scheme.into()).into())
 }
 
 /// What a scheme costs, and what it asks for.

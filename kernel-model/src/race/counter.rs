@@ -13,6 +13,13 @@ pub struct Counter {
     pub says: &'static str,
 }
 
+impl Counter {
+    /// Whether one of these actors has counted it.
+    fn is_above_0(self, actors: &[Counts]) -> bool {
+        actors.iter().any(|counts| counts.of(self) > 0)
+    }
+}
+
 /// What an actor has counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts(Vec<(Counter, u64)>);
@@ -72,7 +79,7 @@ pub struct Seen {
 impl Seen {
     /// Whether it holds in an execution, by what its CPUs counted.
     pub fn holds_in(&self, cpus: &[Counts]) -> bool {
-        cpus.iter().any(|counts| counts.of(self.counter) > 0)
+        self.counter.is_above_0(cpus)
     }
 }
 
@@ -91,7 +98,7 @@ pub struct Graded {
 impl Graded {
     /// Whether an execution showed it, by what its CPUs counted.
     pub fn shows_in(&self, cpus: &[Counts]) -> bool {
-        cpus.iter().any(|counts| counts.of(self.counter) > 0)
+        self.counter.is_above_0(cpus)
     }
 }
 

@@ -18,7 +18,7 @@ mod violation;
 pub(crate) use counter::counters;
 pub use counter::{Counter, Counts, Graded, Seen};
 pub use invariant::{Invariant, LOCK_ORDER, PROGRESS};
-pub use scenario::{Explored, Race, Scenario, Work, World};
+pub use scenario::{Explored, Race, Scenario, SetUp, Work, World};
 pub use scheme::{Scheme, Verdict};
 pub use tag::Tag;
 pub use violation::{Place, Violation, Violations};
@@ -50,19 +50,19 @@ pub struct Family {
     pub model_sites: fn() -> Vec<&'static Site>,
     /// What a list says of a scheme beyond what all families' schemes say, each with its head.
     pub facts: fn(&'static Scheme) -> Vec<(&'static str, String)>,
-    /// Sets up a scheme in a scenario for the checkers.
+    /// How a scheme is set up in a scenario for the checkers.
     #[cfg(feature = "check")]
     pub checked: Checked,
 }
 
-/// The functions that set up a scheme in a scenario, both by name, one for each checker.
+/// What gives the set-up of a scheme in a scenario, both by name, for each checker.
 #[cfg(feature = "check")]
 #[derive(Debug)]
 pub struct Checked {
     /// For Loom.
-    pub loom: fn(&str, &str) -> Race,
+    pub loom: fn(&str, &str) -> SetUp,
     /// For Shuttle.
-    pub shuttle: fn(&str, &str) -> Race,
+    pub shuttle: fn(&str, &str) -> SetUp,
 }
 
 impl Family {

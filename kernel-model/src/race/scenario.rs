@@ -57,6 +57,9 @@ pub struct Race {
     pub cpus: Vec<Work>,
 }
 
+/// Sets a race up, once for each execution.
+pub type SetUp = Box<dyn Fn() -> Race + Send + Sync>;
+
 /// A machine as those see it that audit it.
 pub trait World: Send + Sync {
     /// What the audits have found.

@@ -2,7 +2,7 @@
 
 use super::{BOUNDED_REMOVAL, FaultCounts, NO_USE_AFTER_RETURN, PunchCounts, Scenarios, Schemes};
 use crate::platform::{Native, Platform};
-use crate::race::{Family, Graded, LOCK_ORDER, PROGRESS, Race, Tag};
+use crate::race::{Family, Graded, LOCK_ORDER, PROGRESS, SetUp, Tag};
 use crate::{stack, wait_queue};
 
 /// A fault meets a punch, and may find what the puncher has on its stack.
@@ -65,14 +65,14 @@ pub static FAMILY: Family = Family {
     facts: |_| Vec::new(),
     #[cfg(feature = "check")]
     checked: crate::race::Checked {
-        loom: race::<crate::platform::Loom>,
-        shuttle: race::<crate::platform::Shuttle>,
+        loom: set_up::<crate::platform::Loom>,
+        shuttle: set_up::<crate::platform::Shuttle>,
     },
 };
 
-/// Sets up a scheme in a scenario.
-fn race<P: Platform>(scheme: &str, scenario: &str) -> Race {
+/// The set-up of a scheme in a scenario.
+fn set_up<P: Platform>(scheme: &str, scenario: &str) -> SetUp {
     let scheme = Schemes::<P>::named(scheme).expect("a scheme of the registry");
     let scenario = Scenarios::<P>::named(scenario).expect("a scenario of the registry");
-    scenario.stage(scheme).into()
+    Box::new(|| scenario.stage(scheme).into())
 }
